@@ -1,0 +1,1 @@
+"""Helpers of the numbered notebooks: measurement, comparison and the report."""

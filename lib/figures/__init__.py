@@ -1,0 +1,1 @@
+"""Plots of the report: one module a notebook, over base.py."""

@@ -1,0 +1,67 @@
+"""Files that are either whole or not there: write to a temporary name, then rename."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.errors import ReportError
+
+UNWRITABLE = {
+    errno.EACCES: "cannot be written; give yourself the right to",
+    errno.EPERM: "cannot be written; give yourself the right to",
+    errno.EROFS: "cannot be written (read-only file system); remount it",
+    errno.ENOTDIR: "is not a folder; move the file of that name away",
+    errno.EEXIST: "is not a folder; move the file of that name away",
+    errno.ENOSPC: "no space left on the disk; free some",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "a file would be larger than this system allows; raise the limit (ulimit -f)",
+}
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text` (UTF-8). Raises ReportError where the folder cannot be written or the disk is full."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step; a reader sees the old file or the new one, never a half."""
+    with writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Turn an OSError met while writing below `folder` into one line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = UNWRITABLE.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise ReportError(f"{folder}: {reason}, or choose another folder with --outputs") from None
