@@ -1,0 +1,91 @@
+"""What all tests share: outputs in a temporary folder, and a classifier that is trained in seconds."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lib import config, session
+from lib.session import Session
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# The quickstart with a far smaller network: over 90 % of the digits after three epochs.
+TINY = {
+    "train": {
+        "conv_filters": [[8], [16]],
+        "dense_units": 32,
+        "epochs": 3,
+        "batch_size": 32,
+        "peak_learning_rate": 0.1,
+        "crop_padding": 1,
+        "validation_images": 97,
+        "minimum_accuracy": 0.8,
+    },
+    "export": {"calibration_images": 64, "samples": 10},
+    "int8": {"image_counts": [32, 64]},
+    "consistency": {"worst_samples": 4},
+    "measuring": {"warmup_s": 0.01, "window_s": 0.02, "tolerance": 0.5, "limit_s": 0.2},
+    "batching": {"batch_sizes": [1, 8, 32]},
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Everything that a test run writes lies here, never in the project's outputs/."""
+    folder = tmp_path_factory.mktemp("outputs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(session.OUTPUTS, str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A profile `tiny.yaml` whose whole report takes seconds."""
+    path = tmp_path_factory.mktemp("profile") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny(), sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="session")
+def quick(tiny_profile: Path, outputs: Path) -> Session:
+    """A session on the tiny profile with its classifier trained. Stage "test"; do not change what it stores."""
+    from lib import model
+
+    opened = session.start(str(tiny_profile), "test")
+    model.trained(opened)
+    return opened
+
+
+@pytest.fixture
+def write_profile(tmp_path: Path) -> Callable[..., Path]:
+    """`write_profile(**{"train.epochs": 1})` writes the tiny profile with changes to `<tmp_path>/p.yaml`; None removes a key."""
+
+    def write(name: str = "p", **changes: Any) -> Path:
+        values = tiny()
+        for dotted, value in changes.items():
+            section, _, key = dotted.partition(".")
+            holder, key = (values[section], key) if key else (values, section)
+            if value is None:
+                del holder[key]
+            else:
+                holder[key] = value
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(values, sort_keys=False))
+        return path
+
+    return write
+
+
+def tiny() -> dict[str, Any]:
+    """The values of the tiny profile, to be changed freely."""
+    values = yaml.safe_load((config.PARAMS / "quickstart.yaml").read_text())
+    for section, changes in copy.deepcopy(TINY).items():
+        values[section] |= changes
+    return values
