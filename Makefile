@@ -1,0 +1,59 @@
+# `make` lists what there is. Each command installs what it needs into .venv by itself, once.
+PROFILE ?= quickstart
+OUTPUTS ?=
+PYTHON ?= python3
+TESTS ?= tests
+
+# Everything runs through the environment's own Python: scripts in .venv/bin would not stand a path with spaces.
+PY := .venv/bin/python
+run := @$(PYTHON) .ci/venv.py run
+dev := @$(PYTHON) .ci/venv.py dev
+outputs = $(if $(OUTPUTS),--outputs "$(OUTPUTS)")
+compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --custom-compile-command 'make lock'
+
+.DEFAULT_GOAL := help
+.PHONY: help report render lab test lint format lock clean distclean
+
+help: ## this list
+	@echo 'usage: make TARGET [PROFILE=quickstart|cifar10|…] [OUTPUTS=folder] [PYTHON=python3.x]'
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r target what; do printf '  %-10s %s\n' "$$target" "$$what"; done
+
+report: ## measure everything here and write the report in English and Japanese
+	$(run)
+	@$(PY) -m lib run --profile "$(PROFILE)" $(outputs)
+
+render: ## write the pages again from recorded results, measuring nothing
+	$(run)
+	@$(PY) -m lib render --profile "$(PROFILE)" $(outputs)
+
+lab: ## open the notebooks in JupyterLab
+	$(run)
+	@PYTHONPATH="$(CURDIR)" $(if $(OUTPUTS),REPORT_OUTPUTS="$(abspath $(OUTPUTS))") $(PY) -m jupyter lab --notebook-dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/01_train.ipynb
+
+test: ## all tests, with a coverage of lib/ of at least 85 % (some: make test TESTS=tests/test_config.py)
+	$(dev)
+	@$(PY) -m pytest "$(TESTS)" $(if $(filter tests,$(TESTS)),--cov=lib --cov-report=term:skip-covered --cov-fail-under=85)
+
+lint: ## ruff over sources and notebooks; notebooks are stored without outputs
+	$(dev)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m nbstripout --verify notebooks/*.ipynb
+
+format: ## put sources and notebooks into the form that lint wants
+	$(dev)
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+	@$(PY) -m nbstripout notebooks/*.ipynb
+
+lock: ## the lock files again from requirements*.in (add UPGRADE=--upgrade for newer versions)
+	$(dev)
+	@$(compile) $(UPGRADE) requirements.in -o requirements.lock
+	@$(compile) $(UPGRADE) requirements-dev.in -o requirements-dev.lock
+
+clean: ## remove caches; keeps outputs/ and .venv
+	@rm -rf .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	@find lib tests notebooks .ci \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+distclean: clean ## remove caches and .venv; keeps outputs/
+	@rm -rf .venv .venv.lock
