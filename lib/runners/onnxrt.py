@@ -69,7 +69,7 @@ class OnnxRuntime(Runner):
         self._run: Any = onnxruntime.InferenceSession(str(self.artifact.file("model.onnx")), options, providers)
         if self._run.get_providers()[0] != self.provider:  # onnxruntime falls back to the CPU with a warning only
             self._run = None
-            raise NotMeasured(f"{self.name}: {self.provider} did not start; install the CUDA and cuDNN libraries that ONNX Runtime asks for")
+            raise NotMeasured(f"{self.name}: {self.provider} did not start; install the CUDA and cuDNN that ONNX Runtime asks for")
         return self
 
     def __exit__(self, *exc: object) -> None:

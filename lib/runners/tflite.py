@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import Any
 
@@ -50,7 +51,10 @@ class TFLite(Runner):
     def __enter__(self) -> TFLite:
         import tensorflow as tf
 
-        self._interpreter: Any = tf.lite.Interpreter(model_path=str(self.artifact.file("model.tflite")), num_threads=host.threads())
+        path = str(self.artifact.file("model.tflite"))
+        with warnings.catch_warnings():  # tf.lite.Interpreter announces its end, yet is what TensorFlow carries
+            warnings.simplefilter("ignore", UserWarning)
+            self._interpreter: Any = tf.lite.Interpreter(model_path=path, num_threads=host.threads())
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._batch_size = 0

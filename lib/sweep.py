@@ -1,0 +1,106 @@
+"""Measures configurations (runner, precision, batch size) in random order, with every runner open at once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lib import datasets, measure, progress, state
+from lib.errors import NotMeasured
+from lib.records import Record
+from lib.runners import RUNNERS, host
+from lib.runners.base import Runner
+from lib.text import Text
+
+if TYPE_CHECKING:
+    from lib.session import Session
+
+SCOPE = "end_to_end"
+
+
+class Configuration(NamedTuple):
+    """One thing to time: keys of RUNNERS and PRECISIONS, images a call."""
+
+    runner: str
+    precision: str
+    batch_size: int
+
+
+def everything(batch_sizes: Iterable[int]) -> list[Configuration]:
+    """Every runner at each of its precisions and each batch size."""
+    sizes = list(batch_sizes)
+    return [Configuration(name, precision, size) for name, runner in RUNNERS.items() for precision in runner.precisions for size in sizes]
+
+
+def run(session: Session, configurations: Iterable[Configuration]) -> list[Record]:
+    """Latency (ms a call) and throughput (images/s) of each configuration, in the order given.
+
+    What this system cannot run, what is over a runner's largest batch and what gave wrong output becomes records with
+    a reason. The order of measuring is drawn from run id and stage, so that drift of the machine (heat, other work)
+    falls on all alike.
+    """
+    configurations = list(configurations)
+    order = random.Random(f"{session.run_id}/{session.stage}").sample(configurations, len(configurations))
+    records: dict[Configuration, list[Record]] = {}
+    with ExitStack() as stack:
+        opened = {pair: _open(session, *pair, stack) for pair in dict.fromkeys(c[:2] for c in configurations)}
+        with progress.bar(len(order), "measuring") as bar:
+            for configuration in order:
+                records[configuration] = _measured(session, configuration, opened[configuration[:2]])
+                bar.update()
+    return [record for configuration in configurations for record in records[configuration]]
+
+
+def _open(session: Session, name: str, precision: str, stack: ExitStack) -> Runner | Text:
+    """The entered runner, or why there is none."""
+    if reason := RUNNERS[name].unavailable(precision):
+        return reason
+    try:
+        return stack.enter_context(RUNNERS[name](session, precision))
+    except NotMeasured as error:
+        return Text(str(error), f"起動できなかった: {error}")
+
+
+def _measured(session: Session, configuration: Configuration, runner: Runner | Text) -> list[Record]:
+    if isinstance(runner, Text):
+        return _empty(configuration, runner)
+    size = configuration.batch_size
+    if runner.max_batch is not None and size > runner.max_batch:
+        return _empty(configuration, _too_large(runner.max_batch))
+    batch = inputs(session.images.x_test, size)
+    before = state.now()
+    timing = measure.time_call(lambda: runner.infer(batch), session.profile.measuring)
+    if reason := measure.wrong_output(timing.output, size, len(session.images.class_names)):
+        return _empty(configuration, reason, artifact_sha256=runner.artifact_sha256, stats={"wrong_output": True})
+    stats = {"stable": timing.stable, "threads": host.threads(), "before": before, "after": state.now()}
+    return _records(configuration, timing, stats, runner.artifact_sha256)
+
+
+def inputs(x: np.ndarray, size: int) -> np.ndarray:
+    """`size` model inputs, float32 (size, 32, 32, 3), from the front of uint8 images, which repeat if there are fewer."""
+    return datasets.to_input(x[np.arange(size) % len(x)])
+
+
+def _records(configuration: Configuration, timing: measure.Timing, stats: dict[str, Any], sha256: str) -> list[Record]:
+    samples = timing.samples_ms
+    stats = stats | {"n": len(samples), "window_means_ms": [float(window.mean()) for window in timing.windows_ms]}
+    common = {**configuration._asdict(), "scope": SCOPE, "artifact_sha256": sha256}
+    latency = measure.percentiles(samples)
+    rate, low, high = measure.throughput(samples, configuration.batch_size)
+    return [
+        Record("latency", "ms", latency["p50"], **common, stats=latency | stats, samples=samples.tolist()),
+        Record("throughput", "images/s", rate, **common, stats={"ci_low": low, "ci_high": high} | stats),
+    ]
+
+
+def _empty(configuration: Configuration, reason: Text, **more: Any) -> list[Record]:
+    common = {**configuration._asdict(), "scope": SCOPE, "reason": reason, **more}
+    return [Record("latency", "ms", None, **common), Record("throughput", "images/s", None, **common)]
+
+
+def _too_large(largest: int) -> Text:
+    return Text(f"the largest batch of this engine is {largest}", f"このエンジンの最大バッチサイズは{largest}である")
