@@ -1,0 +1,73 @@
+"""How far two runners' answers to the same images lie apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.errors import ReportError
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `difference` found over all images.
+
+    max_abs, mean_abs: of the probabilities' absolute differences, over images and classes.
+    cosine_mean, cosine_min: of the cosine between the two answers to one image, 1 where they are parallel.
+    agreement: share of images with the same most probable class. images: how many there were.
+    disagree: int64 (k,), indices of the images whose classes differ, the one with the largest difference first.
+    """
+
+    max_abs: float
+    mean_abs: float
+    cosine_mean: float
+    cosine_min: float
+    agreement: float
+    images: int
+    disagree: np.ndarray
+
+
+def difference(a: np.ndarray, b: np.ndarray, names: tuple[str, str] = ("a", "b")) -> Difference:
+    """Compare two sets of probabilities, float (N, classes) each, of the same images in the same order.
+
+    Computed in float64. Raises ReportError, naming the side, for shapes that differ and for NaN or infinity.
+    Where two classes are equally probable, the first counts, as in numpy.argmax.
+    """
+    a, b = _checked(a, names[0]), _checked(b, names[1])
+    if a.shape != b.shape:
+        raise ReportError(f"{names[0]} answers {a.shape} and {names[1]} {b.shape}: not the same images or classes; make both again")
+    apart = np.abs(a - b)
+    cosine = _cosine(a, b)
+    disagree = np.flatnonzero(a.argmax(axis=1) != b.argmax(axis=1))
+    worst = disagree[np.argsort(-apart[disagree].max(axis=1), kind="stable")]
+    agreement = 1 - len(disagree) / len(a)
+    return Difference(float(apart.max()), float(apart.mean()), float(cosine.mean()), float(cosine.min()), agreement, len(a), worst)
+
+
+def matrix(answers: dict[str, np.ndarray]) -> dict[tuple[str, str], Difference]:
+    """`difference` of every two of the named answers, for both orders; none with itself."""
+    found: dict[tuple[str, str], Difference] = {}
+    names = list(answers)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            found[one, other] = found[other, one] = difference(answers[one], answers[other], (one, other))
+    return found
+
+
+def _checked(values: np.ndarray, name: str) -> np.ndarray:
+    values = np.asarray(values)
+    if values.ndim != 2 or not values.size or values.dtype.kind != "f":
+        raise ReportError(f"{name}: probabilities must be float (N, classes) with N >= 1, got {values.dtype} {values.shape}")
+    broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(broken):
+        raise ReportError(f"{name}: {len(broken)} answers hold NaN or infinity, the first for image {broken[0]}; export the model again")
+    return values.astype(np.float64)
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosine of each pair of rows; an answer that is all zeros is parallel to nothing but another such."""
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    both_zero = ~a.any(axis=1) & ~b.any(axis=1)
+    cosine = np.divide((a * b).sum(axis=1), norms, out=both_zero.astype(np.float64), where=norms > 0)
+    return np.clip(cosine, -1, 1)

@@ -1,0 +1,105 @@
+"""Plots of notebook 05: the matrix of differences and the images that runners disagree on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lib.figures import base
+from lib.precision import PRECISIONS
+from lib.text import Language, Text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from lib.compare import Difference
+    from lib.consistency import Disagreement, Study
+    from lib.pairs import Pair
+    from lib.session import Session
+
+COLUMNS = 4
+FLOOR = 1e-9  # the colour of zero on a logarithmic scale
+
+
+class View(NamedTuple):
+    """One way to colour the matrix: `value` of a difference, how a cell shows it, whether its colour is logarithmic."""
+
+    label: Text
+    value: Callable[[Difference], float]
+    format: str
+    log: bool
+
+
+VIEWS = {
+    "max_abs": View(Text("largest absolute difference", "絶対差の最大値"), lambda d: d.max_abs, ".1e", True),
+    "mean_abs": View(Text("mean absolute difference", "絶対差の平均値"), lambda d: d.mean_abs, ".1e", True),
+    "cosine": View(Text("1 − cosine similarity (mean)", "1 − コサイン類似度(平均)"), lambda d: max(0.0, 1 - d.cosine_mean), ".1e", True),
+    "agreement": View(Text("different top-1 class (%)", "top-1クラスの不一致(%)"), lambda d: 100 * (1 - d.agreement), ".2f", False),
+}
+
+
+def matrix(done: Study, view: str) -> Callable[[Language], Figure]:
+    """Heat map of one of VIEWS over every two pairs that ran here; dark is far apart."""
+    shown, measured = VIEWS[view], done.measured
+    values = np.full((len(measured), len(measured)), np.nan)
+    for r, one in enumerate(measured):
+        for c, other in enumerate(measured):
+            if r != c:
+                values[r, c] = shown.value(done.matrix[one.key, other.key])
+
+    def draw(language: Language) -> Figure:
+        with base.style(language):
+            figure, axes = base.subplots(height_in=1.6 + 0.5 * len(measured))
+            _heat(axes, values, shown)
+            names = [_short(pair, language) for pair in measured]
+            axes.set_xticks(range(len(names)), names, fontsize=8, rotation=30, ha="right", rotation_mode="anchor")
+            axes.set_yticks(range(len(names)), names, fontsize=8)
+            axes.set_title(shown.label.in_(language), loc="left", fontsize=10)
+        return figure
+
+    return draw
+
+
+def _heat(axes: Axes, values: np.ndarray, shown: View) -> None:
+    from matplotlib.colors import LogNorm, Normalize
+
+    top = np.nanmax(values, initial=FLOOR * 10)
+    norm = LogNorm(FLOOR, max(top, FLOOR * 10)) if shown.log else Normalize(0, max(top, 1e-6))
+    axes.imshow(np.clip(values, FLOOR, None) if shown.log else values, cmap="cividis_r", norm=norm, aspect="auto")
+    axes.grid(False)
+    for (r, c), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if norm(max(value, FLOOR)) > 0.5 else "black"
+            axes.text(c, r, f"{value:{shown.format}}" if value else "0", ha="center", va="center", fontsize=8, color=colour)
+
+
+def _short(pair: Pair, language: Language) -> str:
+    return f"{pair.label.in_(language)}\n{PRECISIONS[pair.precision].label.in_(language)}"
+
+
+def worst(session: Session, found: list[Disagreement]) -> Callable[[Language], Figure]:
+    """The images of `found` (at least one), each with true class, reference's and runner's class and probability."""
+    names = session.images.class_names
+    words = {"en": ("true", "SavedModel"), "ja": ("正解", "SavedModel")}
+
+    def draw(language: Language) -> Figure:
+        true, reference = words[language]
+        lines = -(-len(found) // COLUMNS)
+        with base.style(language):
+            figure, grid = base.subplots(lines, COLUMNS, height_in=2.45 * lines)
+            for axes, one in zip(np.ravel(grid), found, strict=False):
+                axes.imshow(session.images.x_test[one.image], interpolation="nearest")
+                axes.set_title(
+                    f"#{one.image} {true}: {names[one.true]}\n{reference}: {names[one.expected]} {one.p_expected:.0%}\n"
+                    f"{_short(one.pair, language)}: {names[one.got]} {one.p_got:.0%}",
+                    fontsize=7,
+                    loc="left",
+                )
+            for axes in np.ravel(grid):
+                axes.set_axis_off()
+        return figure
+
+    return draw

@@ -1,0 +1,120 @@
+"""What each runner answers on every test image, stored, so that every comparison reads the same answers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lib import datasets, progress, system
+from lib.errors import ArtifactError, NotMeasured, ReportError
+
+if TYPE_CHECKING:
+    from lib.artifacts import Artifact
+    from lib.runners.base import Runner
+    from lib.session import Session
+
+VERSION = 1  # of how predictions are made; a change makes the stored ones stale
+BATCH = 100  # images a call, fewer where an engine takes fewer; the last call takes what is left
+KIND = "predictions"
+FILE = "probabilities.npy"
+# Whose version changes the numbers a runner gives; a runner that is not named here answers for every library.
+LIBRARIES = {
+    "savedmodel": ("tensorflow",),
+    "tflite": ("tensorflow",),
+    "onnxrt": ("onnxruntime",),
+    "onnxrt_cuda": ("onnxruntime-gpu",),
+    "tensorrt": ("tensorrt", "tensorrt-rtx-cu13-libs"),
+}
+
+
+def of(session: Session, runner: str, precision: str) -> np.ndarray:
+    """Probabilities of all test images, float32 (N, classes), in the test set's order.
+
+    Computed now unless they are stored. Raises NotMeasured where this system cannot run it, ReportError where
+    the runner answers another shape or something that is no number.
+    """
+    return read(artifact(session, runner, precision))
+
+
+def artifact(session: Session, runner: str, precision: str) -> Artifact:
+    """The artifact that holds `of`: payload `probabilities.npy`, info: which system and libraries answered.
+
+    Keyed on the model file, the dataset, runner, precision and the version of the runtime library.
+    """
+    from lib.runners import RUNNERS
+
+    made = RUNNERS[runner]
+    if reason := made.unavailable(precision):
+        raise NotMeasured(reason.en)
+    one = made(session, precision)
+    inputs = {
+        "version": VERSION,
+        "runner": runner,
+        "precision": precision,
+        "model": one.artifact_sha256,
+        "dataset": session.images.sha256,
+        "libraries": _libraries(runner),
+    }
+    return session.store.get_or_build(KIND, inputs, lambda folder: _build(session, one, folder))
+
+
+def read(stored: Artifact) -> np.ndarray:
+    """The probabilities of a stored artifact, float32 (N, classes). Raises ArtifactError for anything else."""
+    path = stored.file(FILE)
+    try:
+        values = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ArtifactError(f"{path}: no predictions ({error}); remove {path.parent.parent} to have them made again") from None
+    if values.dtype != np.float32 or values.ndim != 2:
+        raise ArtifactError(f"{path}: must be float32 (N, classes), got {values.dtype} {values.shape}; remove {path.parent.parent}")
+    return values
+
+
+def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    """Answers of an entered runner to uint8 images (N, 32, 32, 3), `batch` at a time, the last call with the rest.
+
+    Returns float32 (N, classes). Raises ReportError, naming runner and images, for an answer of another shape or
+    type, or one that is not finite.
+    """
+    batch = min(batch, runner.max_batch or batch)
+    parts = []
+    with progress.bar(len(images), f"{runner.name}/{runner.precision} on the test images") as bar:
+        for start in range(0, len(images), batch):
+            part = images[start : start + batch]
+            parts.append(_checked(runner, runner.infer(datasets.to_input(part)), start, len(part)))
+            bar.update(len(part))
+    return np.concatenate(parts)
+
+
+def _build(session: Session, one: Runner, folder: Path) -> dict[str, Any]:
+    with one as entered:
+        values = run(entered, session.images.x_test)
+    classes = len(session.images.class_names)
+    if values.shape[1] != classes:
+        raise ReportError(f"{one.name}/{one.precision}: answers {values.shape[1]} classes, the dataset has {classes}; export it again")
+    np.save(folder / FILE, values)
+    return {"system_id": system.system_id(), "batch": BATCH}
+
+
+def _checked(runner: Runner, answer: np.ndarray, start: int, count: int) -> np.ndarray:
+    where = f"{runner.name}/{runner.precision}: images {start} to {start + count - 1}"
+    if not isinstance(answer, np.ndarray) or answer.dtype != np.float32 or answer.ndim != 2 or len(answer) != count:
+        got = f"{answer.dtype} {answer.shape}" if isinstance(answer, np.ndarray) else type(answer).__name__
+        raise ReportError(f"{where}: answered {got} in place of float32 ({count}, classes)")
+    if not np.isfinite(answer).all():
+        raise ReportError(f"{where}: the answer holds NaN or infinity; the exported model overflows or is damaged")
+    return answer.copy()  # a runner may reuse its output buffer
+
+
+def _libraries(runner: str) -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES.get(runner, system.LIBRARIES):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
