@@ -65,9 +65,9 @@ def quick(tiny_profile: Path, outputs: Path) -> Session:
 
 @pytest.fixture
 def write_profile(tmp_path: Path) -> Callable[..., Path]:
-    """`write_profile(**{"train.epochs": 1})` writes the tiny profile with changes to `<tmp_path>/p.yaml`; None removes a key."""
+    """`write_profile(**{"train.epochs": 1})` writes the tiny profile with changes to `<tmp_path>/p.yaml` (or `stem`); None removes a key."""
 
-    def write(name: str = "p", **changes: Any) -> Path:
+    def write(stem: str = "p", **changes: Any) -> Path:
         values = tiny()
         for dotted, value in changes.items():
             section, _, key = dotted.partition(".")
@@ -76,7 +76,7 @@ def write_profile(tmp_path: Path) -> Callable[..., Path]:
                 del holder[key]
             else:
                 holder[key] = value
-        path = tmp_path / f"{name}.yaml"
+        path = tmp_path / f"{stem}.yaml"
         path.write_text(yaml.safe_dump(values, sort_keys=False))
         return path
 
