@@ -1,0 +1,89 @@
+"""Activation ranges for INT8, from images, without keeping the activations.
+
+One pass gives a histogram a tensor; minimum/maximum, percentile and entropy ranges are all read from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx
+
+QUANTIZED_OPERATORS = ("Conv", "MatMul", "Gemm")
+CHUNK = 32  # images whose activations are in memory at one time
+BINS = 1024  # from -max to +max of the first images; more are added as the range grows
+LEVELS = 256  # of int8, over both signs
+METHODS = ("entropy", "minmax", "percentile")
+
+Ranges = dict[str, tuple[np.float32, np.float32]]  # tensor -> (lowest, highest)
+
+
+class Histograms:
+    """Histograms of the activations that INT8 quantizes: the inputs of Conv, MatMul and Gemm.
+
+    Feed images with `add`, ask with `ranges`, feed more: nothing has to be computed twice for a larger subset.
+    Source: onnxruntime.quantization.calibrate.HistogramCollector, fed in chunks. Its calibrators' defaults are not
+    used: with as many bins as levels (128 and 128) their entropy method has one candidate and returns min-max.
+    """
+
+    def __init__(self, network: Path) -> None:
+        import onnx
+        import onnxruntime
+        from onnxruntime.quantization.calibrate import HistogramCollector
+
+        augmented = onnx.shape_inference.infer_shapes(onnx.load(network))
+        self.input = augmented.graph.input[0].name
+        self.tensors = activations(augmented)
+        known = {value.name: value for value in augmented.graph.value_info}
+        augmented.graph.output.extend(known[name] for name in self.tensors)
+        self._session = onnxruntime.InferenceSession(augmented.SerializeToString(), providers=["CPUExecutionProvider"])
+        self._collector = HistogramCollector("entropy", False, BINS, LEVELS, None, "same")
+
+    def add(self, images: np.ndarray) -> None:
+        """Count the activations of model inputs, float32 (n, 32, 32, 3)."""
+        for first in range(0, len(images), CHUNK):
+            outputs = self._session.run(self.tensors, {self.input: images[first : first + CHUNK]})
+            with _quiet():
+                self._collector.collect(dict(zip(self.tensors, outputs, strict=True)))
+
+    def ranges(self, method: str, percentile: float) -> Ranges:
+        """(lowest, highest) a tensor over everything that was added.
+
+        minmax: the extremes. percentile: leaves out (100 - percentile) % of the values, half at each end.
+        entropy: the symmetric threshold with the least Kullback-Leibler divergence (Migacz, GTC 2017, S7310).
+        """
+        histograms = self._collector.get_histogram_dict()
+        if method == "minmax":
+            found = {name: (entry[2], entry[3]) for name, entry in histograms.items()}
+        else:
+            self._collector.percentile = percentile
+            with _quiet():
+                found = self._collector.compute_entropy() if method == "entropy" else self._collector.compute_percentile()
+        return {name: (np.float32(values[0]), np.float32(values[1])) for name, values in found.items()}
+
+
+def activations(network: onnx.ModelProto) -> list[str]:
+    """Names of the tensors, not constants, that Conv, MatMul and Gemm take, in graph order."""
+    constants = {tensor.name for tensor in network.graph.initializer}
+    names = (name for node in network.graph.node if node.op_type in QUANTIZED_OPERATORS for name in node.input)
+    return [name for name in dict.fromkeys(names) if name and name not in constants]
+
+
+def save(ranges: Ranges, path: Path) -> None:
+    """Write the ranges as the calibration cache that onnxruntime.quantization.quantize_static reads (JSON)."""
+    from onnxruntime.quantization import CalibrationMethod, TensorsData, save_tensors_data
+
+    # A cache of ranges is of kind MinMax whatever they were chosen by: the other kinds also carry histograms.
+    data = {name: (np.array(low), np.array(high)) for name, (low, high) in ranges.items()}
+    save_tensors_data(TensorsData(CalibrationMethod.MinMax, data), path)
+
+
+def _quiet() -> contextlib.AbstractContextManager[object]:
+    """Keep what the collector prints out of pages and logs."""
+    return contextlib.redirect_stdout(io.StringIO())

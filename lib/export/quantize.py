@@ -1,0 +1,74 @@
+"""Explicit INT8: Q/DQ nodes at the inputs and weights of Conv, MatMul and Gemm, the form every TensorRT from 8.0 reads."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.export import calibration, structure
+
+VERSION = 1  # of the rules below; a change makes quantized models stale
+
+# What TensorRT asks for: symmetric int8, zero point 0, weights per output channel, bias in floating point, and no
+# Q/DQ between a convolution and its ReLU, which would keep TensorRT from fusing the two.
+OPTIONS = {
+    "ActivationSymmetric": True,
+    "WeightSymmetric": True,
+    "QuantizeBias": False,
+    "OpTypesToExcludeOutputQuantization": list(calibration.QUANTIZED_OPERATORS),
+    "QDQOpTypePerChannelSupportToAxis": {"MatMul": 1},
+    "QDQKeepRemovableActivations": True,
+}
+CACHE = "calibration.json"
+
+
+def build(source: Path, images: np.ndarray, method: str, percentile: float, folder: Path) -> dict[str, Any]:
+    """Calibrate and quantize the FP32 ONNX `source` into `folder/model.onnx`; returns the manifest's info.
+
+    images: float32 (n, 32, 32, 3), training images only. Also writes the ranges to `folder/calibration.json`.
+    """
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        prepared = prepare(source, Path(scratch) / "prepared.onnx")
+        histograms = calibration.Histograms(prepared)
+        histograms.add(images)
+        apply(prepared, histograms.ranges(method, percentile), folder / "model.onnx", folder / CACHE)
+    info = structure.check(folder / "model.onnx")
+    info |= {"method": method, "calibration_images": len(images), "seconds": round(time.perf_counter() - started, 2)}
+    return info | structure.versions("onnxruntime", "onnx")
+
+
+def prepare(source: Path, target: Path) -> Path:
+    """Write the FP32 network with shapes inferred and constants folded, as quantization wants it. Returns `target`.
+
+    Source: onnxruntime.quantization.quant_pre_process.
+    """
+    from onnxruntime.quantization import quant_pre_process
+
+    quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+    return target
+
+
+def apply(prepared: Path, ranges: calibration.Ranges, target: Path, cache: Path) -> None:
+    """Write the prepared network with Q/DQ nodes for these ranges to `target`, and the ranges to `cache`.
+
+    Source: onnxruntime.quantization.quantize_static with its calibration cache.
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    calibration.save(ranges, cache)
+    quantize_static(
+        str(prepared),
+        str(target),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=list(calibration.QUANTIZED_OPERATORS),
+        per_channel=True,
+        activation_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8,
+        extra_options=OPTIONS,
+        calibration_cache_path=cache,
+    )

@@ -1,0 +1,119 @@
+"""SavedModel to ONNX by tf2onnx, with names that are the same in every conversion."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.errors import ReportError
+from lib.export import structure
+from lib.model import INPUT, OUTPUT
+
+if TYPE_CHECKING:
+    import onnx
+
+SCOPE = re.compile(r"^(StatefulPartitionedCall/)*(vgg_\d+/)?")  # what TensorFlow puts before a Keras layer's name
+COUNTER = re.compile(r"(__\d+)+(?=$|:|/)|:0$")  # of tf2onnx: depends on what the process converted before
+
+
+def build(saved_model: Path, opset: int, target: Path) -> dict[str, Any]:
+    """Convert the SavedModel into `target` and check it; returns the manifest's info.
+
+    Raises ReportError if tf2onnx logs an error or the result is not what `structure` demands.
+    """
+    import onnx
+    import tensorflow  # noqa: F401  takes seconds to import, which are not the conversion's
+    import tf2onnx  # noqa: F401
+
+    started = time.perf_counter()
+    converted = convert(saved_model, opset)
+    onnx.save(converted, target)
+    info = structure.check(target)
+    return info | {"seconds": round(time.perf_counter() - started, 2), **structure.versions("tensorflow", "tf2onnx", "onnx")}
+
+
+def convert(saved_model: Path, opset: int) -> onnx.ModelProto:
+    """The signature `serving_default` as ONNX: images (batch, 32, 32, 3) -> probabilities (batch, classes), float32, NHWC.
+
+    Source: tf2onnx.convert.from_function; a function that returns {name: tensor} gives stable output names.
+    Raises ReportError if tf2onnx fails or logs an error.
+    """
+    import tensorflow as tf
+    import tf2onnx
+
+    # The loaded object must stay alive: a signature holds its variables weakly.
+    loaded = tf.saved_model.load(str(saved_model))
+    signature = loaded.signatures["serving_default"]
+    spec = tf.TensorSpec((None, 32, 32, 3), tf.float32, name=INPUT)
+    function = tf.function(lambda images: {OUTPUT: signature(**{INPUT: images})[OUTPUT]}, input_signature=[spec], autograph=False)
+    with errors_raised("tf2onnx"):
+        converted, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=opset)
+    return stable_names(converted)
+
+
+@contextmanager
+def errors_raised(logger: str) -> Iterator[None]:
+    """Raise ReportError if anything is logged as an error below `logger`, or if the block raises.
+
+    tf2onnx swallows the failure of a rewriter: it logs it and returns a model that may be wrong.
+    """
+    heard: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    listened = logging.getLogger(logger)
+    listened.addHandler(handler)
+    try:
+        yield
+    except Exception as error:
+        raise ReportError(f"{logger}: the export failed: {_first_line(heard[0] if heard else str(error))}") from error
+    finally:
+        listened.removeHandler(handler)
+    if heard:
+        raise ReportError(f"{logger}: the export failed: {_first_line(heard[0])}")
+
+
+def stable_names(converted: onnx.ModelProto) -> onnx.ModelProto:
+    """Rename nodes and tensors after their Keras layers, without scopes and counters, and the free dimension `batch`.
+
+    Changes the model in place and returns it; input and output keep their names. Two conversions of one
+    SavedModel then give the same bytes, so that what is built from them (engines, caches) can be reused.
+    """
+    graph = converted.graph
+    tensors, nodes = _Names({INPUT, OUTPUT}), _Names(set())
+    for node in graph.node:
+        node.name = nodes[node.name]
+        for names in (node.input, node.output):
+            names[:] = [tensors[name] if name else "" for name in names]
+    for value in (*graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        value.name = tensors[value.name]
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    del graph.value_info[:]  # only hints, with counted dimension names; whoever needs shapes infers them
+    ordered = sorted(graph.initializer, key=lambda tensor: tensor.name)
+    del graph.initializer[:]
+    graph.initializer.extend(ordered)
+    return converted
+
+
+class _Names(dict[str, str]):
+    """Old name -> new name, made up when first asked for; no two old names share a new one."""
+
+    def __init__(self, kept: set[str]) -> None:
+        super().__init__({name: name for name in kept})
+
+    def __missing__(self, old: str) -> str:
+        base = COUNTER.sub("", SCOPE.sub("", old)) or "tensor"
+        new, count, taken = base, 1, set(self.values())
+        while new in taken:
+            new, count = f"{base}_{count}", count + 1
+        self[old] = new
+        return new
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"
