@@ -1,0 +1,138 @@
+"""Build a TensorRT engine from an ONNX file: network, precision, optimization profile, workspace, log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any
+
+from lib.config import Engines
+from lib.precision import PRECISIONS
+from lib.trt import inspect
+from lib.trt.versions import EngineError, module, not_buildable, typed
+
+REPEATS, REPEAT_WITHIN_S = 3, 2.0  # short builds are timed this often, long ones once
+VERBOSE = "VERBOSE"  # thousands of lines a build: not kept
+
+
+@dataclass(frozen=True)
+class Built:
+    """plan: the serialized engine; log: TensorRT's lines; build_s: seconds of each build; layers: of the parsed network."""
+
+    plan: bytes
+    log: list[str]
+    build_s: list[float]
+    layers: list[inspect.Layer]
+
+    @property
+    def median_build_s(self) -> float:
+        """Median seconds of a build."""
+        return median(self.build_s)
+
+
+def build(onnx: Path, precision: str, settings: Engines) -> Built:
+    """Build an engine of `precision` (key of PRECISIONS) from an ONNX file, with batches min / opt / max of `settings`.
+
+    One path for TensorRT 8.5 to 11 and TensorRT for RTX (API: Builder.build_serialized_network). Raises EngineError,
+    one line with what TensorRT said, for an ONNX that it does not parse, for a network whose types are not the ones of
+    `precision`, and for a build that fails.
+    """
+    trt = module()
+    if reason := not_buildable(precision, trt):
+        raise EngineError(f"{precision}: {reason.en}")
+    log = _logger(trt)
+    builder = trt.Builder(log)
+    network = builder.create_network(_network_flags(trt))
+    parser = trt.OnnxParser(network, log)  # the network lives on the parser's memory: keep both
+    _parse(parser, network, onnx)
+    layers = inspect.layers(network)
+    if typed(trt):
+        _check_types(onnx, precision, layers)
+    config = _config(trt, builder, network, precision, settings)
+    plan, seconds = _build(trt, builder, network, config, onnx, log)
+    return Built(plan, [f"[{severity}] {text}" for severity, text in log.lines], seconds, layers)
+
+
+def _logger(trt: ModuleType) -> Any:
+    """An ILogger that keeps lines instead of printing them."""
+
+    class Lines(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.lines: list[tuple[str, str]] = []
+
+        def log(self, severity: Any, text: str) -> None:
+            if severity.name != VERBOSE:
+                self.lines.append((severity.name, text))
+
+    return Lines()
+
+
+def _network_flags(trt: ModuleType) -> int:
+    flags = getattr(trt, "NetworkDefinitionCreationFlag", None)
+    name = "STRONGLY_TYPED" if typed(trt) else "EXPLICIT_BATCH"  # either is gone where it became the only way
+    return 1 << int(getattr(flags, name)) if hasattr(flags, name) else 0
+
+
+def _parse(parser: Any, network: Any, onnx: Path) -> None:
+    if not onnx.is_file():
+        raise EngineError(f"{onnx}: no such ONNX file; run the export (notebook 02) again")
+    if not parser.parse_from_file(str(onnx)):
+        raise EngineError(f"{onnx}: TensorRT's parser refuses it: {inspect.parser_errors(parser) or 'it gives no reason'}")
+    if not network.num_inputs or not network.num_outputs:  # an empty file parses without an error
+        raise EngineError(f"{onnx}: holds no network (no inputs or no outputs); export it again")
+
+
+def _check_types(onnx: Path, precision: str, layers: list[inspect.Layer]) -> None:
+    """A typed network decides the precision: refuse one that would be built under another name."""
+    wanted, found = inspect.wanted_type(precision), inspect.product_types(layers)
+    alien = found and (wanted not in found if wanted == "int8" else set(found) != {wanted})
+    if alien:
+        listed = ", ".join(f"{number} {name}" for name, number in sorted(found.items()))
+        raise EngineError(
+            f"{onnx}: {precision} needs its convolutions and matrix products in {wanted}, this network has {listed}; "
+            "give the ONNX that was exported for it"
+        )
+
+
+def _config(trt: ModuleType, builder: Any, network: Any, precision: str, settings: Engines) -> Any:
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
+    if hasattr(trt, "ProfilingVerbosity"):
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that the inspector can name layers and types
+    for name in PRECISIONS[precision].flags:
+        flag = getattr(trt.BuilderFlag, name.lstrip("!"), None)
+        if flag is not None:  # not_buildable() has refused what is missing and not carried by the ONNX
+            (config.clear_flag if name.startswith("!") else config.set_flag)(flag)
+    config.add_optimization_profile(_profile(builder, network, settings))
+    return config
+
+
+def _profile(builder: Any, network: Any, settings: Engines) -> Any:
+    """One optimization profile: the first dimension of every input is the batch, all others are fixed."""
+    profile = builder.create_optimization_profile()
+    for i in range(network.num_inputs):
+        tensor = network.get_input(i)
+        batch, *rest = tuple(tensor.shape)
+        if any(size < 0 for size in rest):
+            raise EngineError(f"input '{tensor.name}' has shape {tuple(tensor.shape)}: only the first dimension, the batch, may be dynamic")
+        sizes = (settings.min_batch, settings.opt_batch, settings.max_batch) if batch < 0 else (batch,) * 3
+        profile.set_shape(tensor.name, *((size, *rest) for size in sizes))
+    return profile
+
+
+def _build(trt: ModuleType, builder: Any, network: Any, config: Any, onnx: Path, log: Any) -> tuple[bytes, list[float]]:
+    """The first plan, and the seconds of each build."""
+    plan, seconds = None, []
+    while not seconds or (len(seconds) < REPEATS and sum(seconds) < REPEAT_WITHIN_S):
+        started = time.perf_counter()
+        made = builder.build_serialized_network(network, config)
+        seconds.append(time.perf_counter() - started)
+        if made is None:
+            said = [" ".join(text.split()) for severity, text in log.lines if severity in ("ERROR", "INTERNAL_ERROR")]
+            raise EngineError(f"{onnx}: TensorRT {trt.__version__} did not build an engine: {said[-1] if said else 'it gives no reason'}")
+        plan = plan or bytes(made)
+    return plan or b"", seconds
