@@ -16,7 +16,7 @@ compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --ge
 
 help: ## this list
 	@echo 'usage: make TARGET [PROFILE=quickstart|cifar10|…] [OUTPUTS=folder] [PYTHON=python3.x]'
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r target what; do printf '  %-10s %s\n' "$$target" "$$what"; done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 report: ## measure everything here and write the report in English and Japanese
 	$(run)

@@ -69,11 +69,11 @@ def digest(lock: Path) -> str:
 
 def install(name: str, whole: bool) -> None:
     """Make .venv hold exactly what a lock names. `whole`: .venv is a finished environment, of another lock."""
-    print(f"Installing {LOCKS[name].name} into .venv (once; a few hundred MB to download the first time)", flush=True)
     if whole:
         STAMP.unlink()
     else:
         create()
+    print(f"Installing {LOCKS[name].name} into .venv (once; the first time it downloads more than a gigabyte)", flush=True)
     install_uv(LOCKS[name])
     lock = str(LOCKS[name])
     if call([str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON), lock]):
