@@ -1,6 +1,7 @@
 # `make` lists what there is. Each command installs what it needs into .venv by itself, once.
 PROFILE ?= quickstart
 OUTPUTS ?=
+FROM ?=
 PYTHON ?= python3
 TESTS ?= tests
 
@@ -15,12 +16,12 @@ compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --ge
 .PHONY: help report render lab test lint format lock clean distclean
 
 help: ## this list
-	@echo 'usage: make TARGET [PROFILE=quickstart|cifar10|…] [OUTPUTS=folder] [PYTHON=python3.x]'
+	@echo 'usage: make TARGET [PROFILE=quickstart|cifar10|…] [OUTPUTS=folder] [FROM=05] [PYTHON=python3.x]'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 report: ## measure everything here and write the report in English and Japanese
 	$(run)
-	@$(PY) -m lib run --profile "$(PROFILE)" $(outputs)
+	@$(PY) -m lib run --profile "$(PROFILE)" $(outputs) $(if $(FROM),--from "$(FROM)")
 
 render: ## write the pages again from recorded results, measuring nothing
 	$(run)
@@ -28,7 +29,7 @@ render: ## write the pages again from recorded results, measuring nothing
 
 lab: ## open the notebooks in JupyterLab
 	$(run)
-	@PYTHONPATH="$(CURDIR)" $(if $(OUTPUTS),REPORT_OUTPUTS="$(abspath $(OUTPUTS))") $(PY) -m jupyter lab --notebook-dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/01_train.ipynb
+	@$(PY) -m lib lab --profile "$(PROFILE)" $(outputs)
 
 test: ## all tests, with a coverage of lib/ of at least 85 % (some: make test TESTS=tests/test_config.py)
 	$(dev)
