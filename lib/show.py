@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import os
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from lib.text import LANGUAGES, Finding, Language, Text
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 ONLY = "REPORT_LANGUAGE"  # environment variable: "en" or "ja" shows one language in JupyterLab
 LEVELS = {"good": Text("Good", "良好"), "note": Text("Note", "注記"), "bad": Text("Problem", "問題")}
+DPI, CSS_PIXELS_PER_INCH = 144, 96  # figures are drawn finer than a page's pixels, for good screens and for paper
 NOT_MEASURED = Text("not measured", "未測定")
 
 
@@ -67,12 +70,16 @@ def table(rows: Iterable[dict[str, Any]], columns: list[Column], caption: Text) 
 
 
 def table_html(rows: list[dict[str, Any]], columns: list[Column], caption: Text, language: Language) -> str:
-    """The table as HTML: units in the header, numbers right-aligned, best value marked, reasons in grey."""
-    head = "".join(f"<th{_number_class(c)}>{escape(c.label.in_(language))}{f' <small>({escape(c.unit)})</small>' if c.unit else ''}</th>" for c in columns)
+    """The table as HTML: units in the header, numbers right-aligned, best value marked, reasons in grey.
+
+    It scrolls inside its own box, which the keyboard reaches. Cells of a row that share one reason become one cell.
+    """
     best = {c.key: _best(rows, c) for c in columns}
-    body = "".join("<tr>" + "".join(_cell(row, c, best[c.key], language) for c in columns) + "</tr>" for row in rows)
+    head = "".join(_head(c, language) for c in columns)
+    body = "".join(f"<tr>{_row(row, columns, best, language)}</tr>" for row in rows)
+    title = escape(caption.in_(language), quote=True)
     return (
-        f'<div class="table"><table><caption>{escape(caption.in_(language))}</caption>'
+        f'<div class="table" role="region" tabindex="0" aria-label="{title}"><table><caption>{title}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -83,16 +90,30 @@ def figure(draw: Callable[[Language], matplotlib.figure.Figure], alt: Text, capt
 
 
 def figure_html(drawn: matplotlib.figure.Figure, alt: str, caption: str) -> str:
-    """A matplotlib figure as an <img> that needs no other file."""
+    """A matplotlib figure as an <img> that needs no other file, at its size in inches where the page has room."""
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=144, bbox_inches="tight")
-    data = base64.b64encode(buffer.getvalue()).decode()
+    drawn.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight")
+    png = buffer.getvalue()
+    width, height = (round(pixels * CSS_PIXELS_PER_INCH / DPI) for pixels in struct.unpack(">II", png[16:24]))
+    data = base64.b64encode(png).decode()
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alt, quote=True)}">{below}</figure>'
+    size = f'width="{width}" height="{height}"'
+    return f'<figure><img src="data:image/png;base64,{data}" {size} alt="{escape(alt, quote=True)}">{below}</figure>'
 
 
-def _number_class(column: Column) -> str:
-    return ' class="number"' if column.digits is not None else ""
+def _head(column: Column, language: Language) -> str:
+    number = ' class="number"' if column.digits is not None else ""
+    unit = f" <small>({escape(column.unit)})</small>" if column.unit else ""
+    return f'<th scope="col"{number}{_span(_width(column))}>{escape(column.label.in_(language))}{unit}</th>'
+
+
+def _width(column: Column) -> int:
+    """Columns that it takes: an interval stands in one of its own, so that the estimates align on the decimal point."""
+    return 2 if column.interval else 1
+
+
+def _span(width: int) -> str:
+    return f' colspan="{width}"' if width > 1 else ""
 
 
 def _best(rows: list[dict[str, Any]], column: Column) -> float | None:
@@ -102,17 +123,38 @@ def _best(rows: list[dict[str, Any]], column: Column) -> float | None:
     return max(values) if column.best == "max" else min(values)
 
 
+def _row(row: dict[str, Any], columns: list[Column], best: dict[str, float | None], language: Language) -> str:
+    """The cells of a row; neighbours that were not measured for the same reason say it once."""
+    cells = []
+    for (reason, _), group in groupby(columns, key=lambda c: (_reason(row, c), None if _reason(row, c) else c.key)):
+        same = list(group)
+        if reason is None:
+            cells += [_cell(row, c, best[c.key], language) for c in same]
+        else:
+            cells.append(_missing(reason, sum(_width(c) for c in same), len(same) > 1, language))
+    return "".join(cells)
+
+
+def _reason(row: dict[str, Any], column: Column) -> Text | None:
+    value = row.get(column.key)
+    return value if column.digits is not None and isinstance(value, Text) else None
+
+
+def _missing(reason: Text, width: int, several: bool, language: Language) -> str:
+    style = "missing span" if several else "number missing"
+    return f'<td class="{style}"{_span(width)}>{NOT_MEASURED.in_(language)} <small>{escape(reason.in_(language))}</small></td>'
+
+
 def _cell(row: dict[str, Any], column: Column, best: float | None, language: Language) -> str:
     value = row.get(column.key)
     if column.digits is None:
         return f"<td>{escape(value.in_(language) if isinstance(value, Text) else str('' if value is None else value))}</td>"
-    if isinstance(value, Text):
-        reason = escape(value.in_(language))
-        return f'<td class="number missing"><span title="{reason}">{NOT_MEASURED.in_(language)}</span><small>{reason}</small></td>'
     if value is None:
-        return '<td class="number missing">–</td>'
-    shown = f"{value:,.{column.digits}f}"
-    if column.interval and row.get(column.interval[0]) is not None:
-        low, high = (row[key] for key in column.interval)
-        shown += f' <small class="interval">[{low:,.{column.digits}f}, {high:,.{column.digits}f}]</small>'
-    return f'<td class="number{" best" if best is not None and value == best else ""}">{shown}</td>'
+        return f'<td class="number missing none"{_span(_width(column))}>–</td>'
+    cell = f'<td class="number{" best" if best is not None and value == best else ""}">{value:,.{column.digits}f}</td>'
+    return cell + (_interval(row, column) if column.interval else "")
+
+
+def _interval(row: dict[str, Any], column: Column) -> str:
+    low, high = (row.get(key) for key in column.interval or ())
+    return "<td></td>" if low is None else f'<td class="interval">[{low:,.{column.digits}f}, {high:,.{column.digits}f}]</td>'

@@ -1,0 +1,99 @@
+"""Command line of the report: `python -m lib --help`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib import config
+from lib.errors import ReportError
+
+DESCRIPTION = "Measures a model's way to TensorRT and writes the report, in English and Japanese."
+INTERRUPTED = 130  # the exit status shells give a program that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for what went wrong, 2 for a profile that cannot be used.
+
+    What went wrong is one line on standard error. Nothing heavy is imported before the profile has been checked.
+    """
+    options = _parser().parse_args(arguments)
+    if options.outputs:
+        os.environ["REPORT_OUTPUTS"] = str(Path(options.outputs).resolve())
+    try:
+        profile = config.load(options.profile)
+        _say(COMMANDS[options.command](options, profile))
+    except ReportError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("error: stopped; the same command goes on from what is finished\n")
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lib", description=DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, function in COMMANDS.items():
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        command.add_argument(
+            "--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)"
+        )
+        command.add_argument("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
+        if name in ("run", "render", "lab"):
+            command.add_argument("--notebooks", default="", metavar="DIR", help="folder of the notebooks (default: notebooks)")
+        if name == "run":
+            command.add_argument("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
+    return parser
+
+
+def _run(options: argparse.Namespace, profile: config.Profile) -> str:
+    """Execute the notebooks, then render the pages."""
+    from lib.report import run
+
+    return f"{run.shown(run.run(options.profile, _notebooks(options), options.first))}"
+
+
+def _render(options: argparse.Namespace, profile: config.Profile) -> str:
+    """Render the pages again from what was executed and recorded."""
+    from lib.report import render, run
+
+    return f"{run.shown(render.render(profile, _notebooks(options)))}"
+
+
+def _check(options: argparse.Namespace, profile: config.Profile) -> str:
+    """Check a profile."""
+    return f"{options.profile}: fine, {len(config.as_rows(profile))} parameters"
+
+
+def _clean(options: argparse.Namespace, profile: config.Profile) -> str:
+    """Remove what runs of a profile have written."""
+    from lib.report import run
+
+    return f"{run.shown(run.clean(options.profile))}: removed"
+
+
+def _lab(options: argparse.Namespace, profile: config.Profile) -> str:
+    """Open the notebooks in JupyterLab."""
+    path = os.pathsep.join([str(config.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "jupyterlab", str(_notebooks(options))]
+    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path})
+
+
+def _notebooks(options: argparse.Namespace) -> Path:
+    return Path(options.notebooks).resolve() if options.notebooks else config.ROOT / "notebooks"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+COMMANDS = {"run": _run, "render": _render, "check": _check, "lab": _lab, "clean": _clean}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The numbered notebooks: which there are, what each asks, and what an executed one says of its run."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib import config
+from lib.errors import ReportError
+from lib.text import LANGUAGES, Text
+
+FOLDER = config.ROOT / "notebooks"
+META = "report"  # key in an executed notebook's metadata: what run it belongs to
+PAPERMILL_ERROR = "papermill-error-cell-tag"
+INJECTED = "injected-parameters"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook. stage: its name, e.g. `05_consistency`; title and question: of its first pair of cells."""
+
+    stage: str
+    path: Path
+    title: Text
+    question: Text
+
+    @property
+    def number(self) -> str:
+        """The two digits it is ordered by."""
+        return self.stage[:2]
+
+    @property
+    def page(self) -> str:
+        """File name of its page."""
+        return f"{self.stage}.html"
+
+
+def find(folder: Path = FOLDER) -> list[Notebook]:
+    """The notebooks NN_name.ipynb of a folder in order. Raises ReportError where there are none or one is not a notebook."""
+    found = [_describe(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    if not found:
+        raise ReportError(f"{folder}: no notebooks such as 01_name.ipynb in it")
+    return found
+
+
+def read(path: Path) -> Any:
+    """A notebook as nbformat's v4 node. Raises ReportError, one line, if it is not one."""
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises whatever its JSON and schema libraries raise
+        raise ReportError(f"{path}: not a notebook ({str(error).splitlines()[0]})") from None
+
+
+def meta(notebook: Any) -> dict[str, Any]:
+    """What run.py noted in an executed notebook (run.py: _note), empty where it did not."""
+    return dict(notebook.metadata.get(META, {}))
+
+
+def source_line(source: str) -> str:
+    """The first line of a cell that does something, for messages."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    code = [line for line in lines if not line.startswith("#")]
+    return (code or lines or [""])[0]
+
+
+def _describe(path: Path) -> Notebook:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReportError(f"{path}: not a notebook ({error})") from None
+    first = [_first(cells, f"lang-{language}", path.stem) for language in LANGUAGES]
+    return Notebook(path.stem, path, Text(*(title for title, _ in first)), Text(*(question for _, question in first)))
+
+
+def _first(cells: list[dict[str, Any]], tag: str, stage: str) -> tuple[str, str]:
+    """Title and question (the first paragraph, markdown marks taken off) of the first cell with this tag."""
+    for cell in cells:
+        if cell.get("cell_type") == "markdown" and tag in cell.get("metadata", {}).get("tags", []):
+            paragraphs = [part.strip() for part in re.split(r"\n\s*\n", "".join(cell["source"]).strip()) if part.strip()]
+            title = paragraphs[0].removeprefix("#").strip() if paragraphs and paragraphs[0].startswith("# ") else ""
+            question = _plain(paragraphs[1]) if title and len(paragraphs) > 1 else ""
+            lines = title.splitlines()
+            return (unnumbered(lines[0]) if lines else stage), (question or _plain("\n".join(lines[1:])))
+    return stage, ""
+
+
+def unnumbered(title: str) -> str:
+    """A title without the notebook's number, which pages show beside it: `01 Training` -> `Training`."""
+    return re.sub(r"^\d\d[\s.::·—–-]+", "", title)
+
+
+def _plain(markdown: str) -> str:
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
+    text = re.sub(r"[*`]", "", text)
+    return re.sub(r"(?<=[^\x00-\x7f])\n(?=[^\x00-\x7f])", "", text).replace("\n", " ").strip()
