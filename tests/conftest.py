@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
 
@@ -15,6 +16,8 @@ from lib import config, session
 from lib.session import Session
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+hypothesis.settings.register_profile("report", deadline=None, max_examples=50)  # no deadline: machines differ
+hypothesis.settings.load_profile("report")
 
 # The quickstart with a far smaller network: over 90 % of the digits after three epochs.
 TINY = {
@@ -65,7 +68,7 @@ def quick(tiny_profile: Path, outputs: Path) -> Session:
 
 @pytest.fixture
 def write_profile(tmp_path: Path) -> Callable[..., Path]:
-    """`write_profile(**{"train.epochs": 1})` writes the tiny profile with changes to `<tmp_path>/p.yaml` (or `stem`); None removes a key."""
+    """`write_profile(**{"train.epochs": 1})` writes a changed tiny profile, `p.yaml`, into `tmp_path`; None removes a key."""
 
     def write(stem: str = "p", **changes: Any) -> Path:
         values = tiny()
