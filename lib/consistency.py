@@ -150,9 +150,7 @@ def findings(done: Study) -> list[Finding]:
         else:
             made.append(_over(pair, found))
     made += [_fine(precision, group) for precision, group in fine.items()]
-    absent = sorted({(pair.label, pair.reason) for pair in done.pairs if pair.reason})
-    made += [Finding("note", Text(f"Not compared: {label.en} ({r.en}).", f"{label.ja}は比較していない({r.ja})。")) for label, r in absent]
-    return made
+    return made + pairs.missing_findings(done.pairs)
 
 
 def _over(pair: Pair, found: Difference) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lib.precision import PRECISIONS
-from lib.text import Text
+from lib.text import Finding, Text
 
 REFERENCE = ("savedmodel", "fp32")
 CPP = Text("TensorRT (C++)", "TensorRT(C++)")
@@ -57,4 +57,13 @@ def missing_rows(pairs: list[Pair], column: str) -> list[dict[str, object]]:
     return [
         {"runner": label, "precision": Text(", ".join(p.en for p in labels), "、".join(p.ja for p in labels)), column: reason}
         for (label, reason), labels in groups.items()
+    ]
+
+
+def missing_findings(pairs: list[Pair]) -> list[Finding]:
+    """A note for every runner and reason why it could not run here."""
+    absent = dict.fromkeys((pair.label, pair.reason) for pair in pairs if pair.reason)
+    return [
+        Finding("note", Text(f"Not measured: {label.en} ({reason.en}).", f"{label.ja}は未測定である({reason.ja})。"))
+        for label, reason in absent
     ]
