@@ -94,7 +94,8 @@ def frame(records: Iterable[Record]) -> pandas.DataFrame:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    return [(number, line) for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if line.strip()]
+    text = path.read_text(encoding="utf-8", errors="replace")  # half a character is found as half a line
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]  # splitlines splits at U+2028 too
 
 
 def _parse(path: Path, number: int, line: str) -> Record:

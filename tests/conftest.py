@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -92,3 +94,18 @@ def tiny() -> dict[str, Any]:
     for section, changes in copy.deepcopy(TINY).items():
         values[section] |= changes
     return values
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own of 4 MiB. Skips where this user may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = (
+        shutil.which("mount")
+        and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True).returncode == 0
+    )
+    if not mounted:
+        pytest.skip("a small disk cannot be mounted by this user")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
