@@ -1,0 +1,114 @@
+"""What every stored notebook and every module keeps to (CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from lib import config
+
+NOTEBOOKS = sorted((config.ROOT / "notebooks").glob("*.ipynb"))
+MODULES = sorted((config.ROOT / "lib").rglob("*.py"))
+LIGHT = {"numpy", "yaml", "pydantic", "tqdm"}  # what a module may import when it is itself imported
+JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+POLITE = re.compile(r"(です|ます|でした|ました|ません|ください)[。、\n]")
+
+
+def name(path: Path) -> str:
+    return path.stem if path.suffix == ".ipynb" else str(path.relative_to(config.ROOT))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=name)
+def notebook(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
+    read = nbformat.read(request.param, as_version=4)
+    read.path = request.param
+    return read
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def test_a_notebook_is_stored_without_outputs(notebook: nbformat.NotebookNode) -> None:
+    nbformat.validate({key: value for key, value in notebook.items() if key != "path"})
+    for cell in notebook.cells:
+        assert cell.get("outputs", []) == []
+        assert cell.get("execution_count") is None
+
+
+def test_markdown_comes_in_pairs_of_both_languages(notebook: nbformat.NotebookNode) -> None:
+    waiting = None
+    for cell in notebook.cells:
+        if waiting is not None:
+            assert cell.cell_type == "markdown"
+            assert tags(cell) == ["lang-ja"], f"no Japanese pair of: {waiting[:60]}"
+            assert re.findall(r"^#+ ", waiting, re.MULTILINE) == re.findall(r"^#+ ", cell.source, re.MULTILINE)
+            assert JAPANESE.search(cell.source)
+            waiting = None
+        elif cell.cell_type == "markdown":
+            assert tags(cell) == ["lang-en"], f"neither language: {cell.source[:60]}"
+            assert not JAPANESE.search(cell.source)
+            waiting = cell.source
+    assert waiting is None
+
+
+def test_a_notebook_begins_with_its_question_and_ends_with_findings(notebook: nbformat.NotebookNode) -> None:
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert re.match(r"# \S.*\n+\S", notebook.cells[0].source)
+    assert tags(code[0]) == ["parameters"]
+    assert code[0].source == 'profile = "quickstart"'
+    assert f's = session.start(profile, "{notebook.path.stem}")' in "\n".join(cell.source for cell in code[:3])
+    assert "findings" in tags(code[-1])
+    assert "s.save(" in code[-1].source
+
+
+def test_code_cells_are_short_and_define_nothing(notebook: nbformat.NotebookNode) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            lines = cell.source.splitlines()
+            assert 1 <= len(lines) <= 5, cell.source
+            assert max(map(len, lines)) <= 100, cell.source
+            defined = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.With, ast.Try)
+            assert not [node for node in ast.parse(cell.source).body if isinstance(node, defined)], cell.source
+
+
+def test_no_measured_number_is_typed_into_prose(notebook: nbformat.NotebookNode) -> None:
+    measured = re.compile(r"\d[\d.,]*\s?(%|ms\b|ミリ秒|images/s|枚/秒|MB\b|MiB\b)")
+    found = [cell.source for cell in notebook.cells if cell.cell_type == "markdown" and measured.search(cell.source)]
+    assert [text for text in found if not re.search(r"95\s?%", text)] == []
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *MODULES, config.ROOT / "README.ja.md"], ids=name)
+def test_japanese_says_which_precision_or_accuracy_it_means_and_keeps_its_style(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r".{0,10}(?<!数値)精度.{0,10}", text) == []
+    assert POLITE.findall(text) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_is_short_documented_and_imports_nothing_heavy(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert len(text.splitlines()) < 300
+    assert ast.get_docstring(tree)
+    public = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")]
+    assert [n.name for n in public if not ast.get_docstring(n)] == []
+    roots = {alias.name.split(".")[0] for n in tree.body if isinstance(n, ast.Import) for alias in n.names}
+    roots |= {n.module.split(".")[0] for n in tree.body if isinstance(n, ast.ImportFrom) and n.module and not n.level}
+    assert roots - set(sys.stdlib_module_names) - LIGHT - {"lib"} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_tensorrt_and_cuda_are_imported_in_their_own_places_only(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = {alias.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+    found |= {n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+    if "trt" not in path.parent.parts:
+        assert not {f for f in found if f.startswith("tensorrt")}
+    if path.name != "cuda.py":
+        assert not found & {"pycuda", "cuda"}
