@@ -1,0 +1,187 @@
+"""The calibration study: how INT8 accuracy depends on the calibration method and on the number of images."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lib import datasets, export, predictions, progress, stats
+from lib.records import Record
+from lib.text import Finding, Text
+
+if TYPE_CHECKING:
+    from lib.session import Session
+
+TOLERATED_LOSS = 0.01  # of accuracy: one percentage point
+SETTLED = 0.002  # share of test images: counts whose disagreement is this close to the largest count's are as good
+BATCH = predictions.BATCH  # so that a model that is both exported and studied answers the same in both
+METHOD_NAMES = {
+    "entropy": Text("entropy", "エントロピー"),
+    "minmax": Text("min-max", "最小最大"),
+    "percentile": Text("percentile", "パーセンタイル"),
+}
+
+
+def study(session: Session) -> list[Record]:
+    """Calibrate, quantize and test every method × image count of the profile through ONNX Runtime on the CPU.
+
+    Records, for precision fp32 and for int8_qdq with case {"method", "images"}: `accuracy` (fraction of all test
+    images; stats: correct, tested, ci_low, ci_high) and, for int8_qdq, `disagreement` (fraction whose top-1 class
+    is not that of FP32; the same stats, and `disagreeing`). Each count's images begin with those of the smaller
+    count, so one pass over the largest subset serves all.
+    """
+    from lib.export import calibration, quantize
+
+    settings, reference = session.profile.int8, predictions.of(session, "onnxrt", "fp32").argmax(1)
+    source = export.onnx(session, "fp32")
+    records = [_accuracy(reference, session.images.y_test, "fp32", {}, source.sha256)]
+    counts = image_counts(session)
+    images = datasets.calibration_subset(session.images, counts[-1], session.profile.train.seed)
+    with tempfile.TemporaryDirectory() as folder, progress.bar(len(counts) * len(settings.methods), "INT8 calibrations") as bar:
+        prepared = quantize.prepare(source.file(export.ONNX_FILE), Path(folder) / "prepared.onnx")
+        histograms = calibration.Histograms(prepared)
+        for before, count in zip((0, *counts), counts, strict=False):
+            histograms.add(images[before:count])
+            for method in settings.methods:
+                ranges = histograms.ranges(method, settings.percentile)
+                records += _measure(session, prepared, ranges, {"method": method, "images": count}, reference)
+                bar.update(1)
+    return records
+
+
+def image_counts(session: Session) -> list[int]:
+    """The profile's image counts, ascending, each at most the number of training images there are."""
+    return sorted({min(count, len(session.images.x_train)) for count in session.profile.int8.image_counts})
+
+
+def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """One dict a calibration for a table: method (Text), images, accuracy, ci_low, ci_high, loss and disagreement in %."""
+    baseline = 100 * _value(records, "accuracy", "fp32")
+    found = []
+    for accuracy, disagreement in _pairs(records):
+        value = 100 * (accuracy.value or 0.0)
+        found.append(
+            {
+                "method": METHOD_NAMES[accuracy.case["method"]],
+                "images": accuracy.case["images"],
+                "accuracy": value,
+                "ci_low": 100 * accuracy.stats["ci_low"],
+                "ci_high": 100 * accuracy.stats["ci_high"],
+                "loss": baseline - value,
+                "disagreement": 100 * (disagreement.value or 0.0),
+            }
+        )
+    return sorted(found, key=lambda row: (row["method"].en, row["images"]))
+
+
+def findings(session: Session, records: Sequence[Record]) -> list[Finding]:
+    """What the study says, by rule: a loss over one point, the steadiest method, when more images stop to matter."""
+    pairs = _pairs(records)
+    largest = max(accuracy.case["images"] for accuracy, _ in pairs)
+    at_largest = {a.case["method"]: (a, d) for a, d in pairs if a.case["images"] == largest}
+    baseline = _value(records, "accuracy", "fp32")
+    found = [_loss(method, baseline - (accuracy.value or 0.0), largest) for method, (accuracy, _) in at_largest.items()]
+    found.append(_steadiest({method: disagreement.value or 0.0 for method, (_, disagreement) in at_largest.items()}, largest))
+    found += [_settling(method, pairs) for method in at_largest]
+    return found + _capped(session)
+
+
+def _measure(session: Session, prepared: Path, ranges: Any, case: dict[str, Any], reference: np.ndarray) -> list[Record]:
+    """Quantize with these ranges, test, forget the model; its hash stays in the records."""
+    from lib import files
+    from lib.export import quantize
+
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / export.ONNX_FILE
+        quantize.apply(prepared, ranges, target, Path(folder) / quantize.CACHE)
+        started = time.perf_counter()
+        classes = _classes(target, session.images.x_test)
+        seconds, digest = time.perf_counter() - started, files.sha256(target)
+    accuracy = _accuracy(classes, session.images.y_test, "int8_qdq", case, digest)
+    accuracy.stats["seconds"] = round(seconds, 3)
+    differing = int((classes != reference).sum())
+    low, high = stats.wilson(differing, len(classes))
+    counted = {"disagreeing": differing, "tested": len(classes), "ci_low": low, "ci_high": high}
+    share = Record("disagreement", "1", differing / len(classes), "onnxrt", "int8_qdq", case=case, stats=counted, artifact_sha256=digest)
+    return [accuracy, share]
+
+
+def _classes(network: Path, images: np.ndarray) -> np.ndarray:
+    """Top-1 classes, int64 (N,), of uint8 (N, 32, 32, 3) images through ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    from lib import model
+    from lib.runners import host
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = host.threads()
+    options.log_severity_level = 3  # errors only
+    run = onnxruntime.InferenceSession(str(network), options, ["CPUExecutionProvider"])
+    batches = (datasets.to_input(images[first : first + BATCH]) for first in range(0, len(images), BATCH))
+    return np.concatenate([run.run([model.OUTPUT], {model.INPUT: batch})[0].argmax(1) for batch in batches])
+
+
+def _accuracy(classes: np.ndarray, labels: np.ndarray, precision: str, case: dict[str, Any], digest: str) -> Record:
+    correct, tested = int((classes == labels).sum()), len(labels)
+    low, high = stats.wilson(correct, tested)
+    counted = {"correct": correct, "tested": tested, "ci_low": low, "ci_high": high}
+    return Record("accuracy", "1", correct / tested, "onnxrt", precision, case=case, stats=counted, artifact_sha256=digest)
+
+
+def _pairs(records: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """(accuracy, disagreement) of every calibration."""
+    by_case = {(r.metric, r.case["method"], r.case["images"]): r for r in records if r.precision == "int8_qdq"}
+    return [(r, by_case["disagreement", method, images]) for (metric, method, images), r in by_case.items() if metric == "accuracy"]
+
+
+def _value(records: Sequence[Record], metric: str, precision: str) -> float:
+    return next(r.value for r in records if r.metric == metric and r.precision == precision and r.value is not None)
+
+
+def _loss(method: str, loss: float, images: int) -> Finding:
+    """A loss over a point is a problem where it is the exported model's method, else a reason not to take that method."""
+    name, points = METHOD_NAMES[method], 100 * loss
+    over = loss > TOLERATED_LOSS
+    level = ("bad" if method == export.CALIBRATION else "note") if over else "good"
+    change = ("loses", "低い") if points >= 0 else ("gains", "高い")
+    verdict = ("more than one point", "1ポイントを超える") if over else ("within one point", "1ポイント以内である")
+    en = f"INT8, {name.en}, {images:,} images: {change[0]} {abs(points):.2f} points of accuracy against FP32, {verdict[0]}."
+    ja = f"INT8({name.ja}法、{images:,}枚)の正解率はFP32に比べ{abs(points):.2f}ポイント{change[1]}。差は{verdict[1]}。"
+    return Finding(level, Text(en, ja))
+
+
+def _steadiest(disagreement: dict[str, float], images: int) -> Finding:
+    """The method that changes the fewest answers, or all that tie."""
+    least = min(disagreement.values())
+    best = [METHOD_NAMES[method] for method, value in disagreement.items() if value == least]
+    en = f"With {images:,} images the fewest answers change ({least:.2%}) by: {', '.join(name.en for name in best)}."
+    ja = f"{images:,}枚のとき、FP32と異なる回答が最も少ない({least:.2%})方法:{'、'.join(name.ja for name in best)}。"
+    return Finding("note", Text(en, ja))
+
+
+def _settling(method: str, pairs: Sequence[tuple[Record, Record]]) -> Finding:
+    """From how many images on this method's disagreement stays as close to the largest count's as SETTLED."""
+    own = sorted(((d.case["images"], d.value or 0.0) for _, d in pairs if d.case["method"] == method), reverse=True)
+    enough = own[0][0]
+    for count, value in own:
+        if abs(value - own[0][1]) > SETTLED:
+            break
+        enough = count
+    name, points = METHOD_NAMES[method], 100 * SETTLED
+    en = f"{name.en.capitalize()}: from {enough:,} images on, the disagreement with FP32 moves by no more than {points:.1f} points."
+    ja = f"{name.ja}法:{enough:,}枚以上では、FP32との不一致率の変動は{points:.1f}ポイント以下にとどまる。"
+    return Finding("note", Text(en, ja))
+
+
+def _capped(session: Session) -> list[Finding]:
+    asked, there = max(session.profile.int8.image_counts), len(session.images.x_train)
+    if asked <= there:
+        return []
+    en = f"The profile asks for {asked:,} calibration images; there are {there:,} training images, so {there:,} were used."
+    ja = f"プロファイルの指定は{asked:,}枚だが、訓練画像は{there:,}枚しかないため、{there:,}枚を用いた。"
+    return [Finding("note", Text(en, ja))]
