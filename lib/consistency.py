@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import compare, pairs, predictions
+from lib import compare, pairs, predictions, show
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
 from lib.records import Record
@@ -111,6 +111,23 @@ def rows(done: Study) -> list[dict[str, Any]]:
     return table + pairs.missing_rows(done.pairs, "max_abs")
 
 
+def columns() -> list[show.Column]:
+    """The columns of `rows`."""
+    return [
+        show.Column("runner", Text("Runner", "実行系")),
+        show.Column("precision", Text("Precision", "数値精度")),
+        show.Column("max_abs", Text("Max. abs. difference", "絶対差の最大値"), digits=8),
+        show.Column("limit", Text("Tolerance", "許容値"), digits=5),
+        show.Column("mean_abs", Text("Mean abs. difference", "絶対差の平均値"), digits=8),
+        show.Column("cosine", Text("Cosine, mean", "コサイン類似度、平均"), digits=6),
+        show.Column("cosine_min", Text("Cosine, smallest", "コサイン類似度、最小"), digits=6),
+        show.Column("agreement", Text("Top-1 agreement", "top-1一致率"), "%", 2),
+        show.Column("min_agreement", Text("Tolerance", "許容値"), "%", 1),
+        show.Column("disagree", Text("Images that differ", "不一致の画像"), digits=0),
+        show.Column("verdict", Text("Verdict", "判定")),
+    ]
+
+
 def records(done: Study) -> list[Record]:
     """max_abs_difference, mean_abs_difference, cosine (mean; stats min) and agreement of every pair against the
     reference and, with another `case.reference`, of every other two once; what could not run here with its reason."""
@@ -173,9 +190,9 @@ def _fine(precision: str, group: list[Difference]) -> Finding:
     return Finding(
         "good",
         Text(
-            f"{label.en}: within tolerance of the SavedModel on all {group[0].images:,} test images in {len(group)} runner(s); "
+            f"{label.en}: within tolerance of the SavedModel on all {group[0].images:,} test images, runners: {len(group)}; "
             f"largest difference of a probability {largest:.2g}, same class on at least {least:.2f} %.",
-            f"{label.ja}: {len(group)}種の実行系で、テスト画像{group[0].images:,}枚すべてにわたりSavedModelとの差は許容内である。"
+            f"{label.ja}: {len(group)}個の実行系で、テスト画像{group[0].images:,}枚すべてにわたりSavedModelとの差は許容内である。"
             f"確率の最大差は{largest:.2g}、同じクラスになった割合は最低でも{least:.2f}%である。",
         ),
     )

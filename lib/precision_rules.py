@@ -104,9 +104,9 @@ def _held(group: list[tuple[Pair, Record]]) -> Finding:
     return Finding(
         "good",
         Text(
-            f"{len(group)} exported model(s) show no difference in accuracy from the SavedModel (smallest McNemar p = {p:.2g}): "
+            f"No difference in accuracy from the SavedModel is shown for {len(group)} of the exported models (smallest McNemar p = {p:.2g}): "
             f"the 95 % intervals of the differences lie between {low:+.2f} and {high:+.2f} points, so a loss of {100 * LIMIT:.0f} point is "
-            f"ruled out, smaller ones are not. ({', '.join(pair.name.en for pair, _ in group)})",
+            f"ruled out at that level, smaller ones are not ({', '.join(pair.name.en for pair, _ in group)}).",
             f"{len(group)}個の変換後モデルで、SavedModelとの正解率の差は示されなかった(McNemar検定のpの最小値は{p:.2g})。"
             f"差の95%信頼区間は{low:+.2f}~{high:+.2f}ポイントにおさまる。{100 * LIMIT:.0f}ポイントの低下は否定できるが、"
             f"それより小さい差は否定できない({'、'.join(pair.name.ja for pair, _ in group)})。",
@@ -194,4 +194,3 @@ def unsound(done: Study) -> list[Finding]:
         en, ja = ", ".join(name.en for name in shaky), "、".join(name.ja for name in shaky)
         made.append(Finding("note", Text(f"Latency did not become stable: {en}.", f"レイテンシが安定しなかった: {ja}。")))
     return made
-

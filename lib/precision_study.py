@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import measure, pairs, predictions, progress, stats, sweep
+from lib import measure, pairs, predictions, progress, show, stats, sweep
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
 from lib.records import Record
@@ -192,15 +192,42 @@ def cost_rows(done: Study) -> list[dict[str, Any]]:
         load = done.get(pair, "load_time")
         row |= {"size": done.value(pair, "file_size") / 1e6}
         row |= {"load": 1e3 * load.value, "load_min": 1e3 * load.stats["min"], "load_max": 1e3 * load.stats["max"]}
-        for metric in ("latency", "throughput", "throughput_ratio"):
+        for key, metric in (("latency", "latency"), ("throughput", "throughput"), ("ratio", "throughput_ratio")):
             if (record := done.get(pair, metric)) is not None:
-                row[metric] = record.value if record.reason is None else record.reason
-                row |= {f"{metric}_{end}": record.stats.get(end) for end in ("ci_low", "ci_high")}
+                row[key] = record.value if record.reason is None else record.reason
+                row |= {f"{key}_{end}": record.stats.get(end) for end in ("ci_low", "ci_high")}
         rows.append(row)
     return rows + pairs.missing_rows(done.pairs, "size")
 
 
-def batch_text(session: Session) -> Text:
-    """The batch size in words, for captions."""
+def accuracy_table() -> tuple[list[show.Column], Text]:
+    """Columns and caption of `accuracy_rows`."""
+    columns = [
+        show.Column("runner", Text("Runner", "実行系")),
+        show.Column("precision", Text("Precision", "数値精度")),
+        show.Column("accuracy", Text("Accuracy", "正解率"), "%", 2, interval=("ci_low", "ci_high")),
+        show.Column("correct", Text("Correct", "正解数"), digits=0),
+        show.Column("difference", Text("Difference, points", "差、ポイント"), digits=2, interval=("difference_low", "difference_high")),
+        show.Column("p", Text("McNemar p", "McNemar p値"), digits=3),
+        show.Column("only_reference", Text("Only SavedModel right", "SavedModelだけ正解"), digits=0),
+        show.Column("only_this", Text("Only this right", "こちらだけ正解"), digits=0),
+    ]
+    caption = "Accuracy with its 95 % interval and the paired comparison with the SavedModel."
+    return columns, Text(caption, "正解率と95%信頼区間、およびSavedModelとの対応のある比較。")
+
+
+def cost_table(session: Session) -> tuple[list[show.Column], Text]:
+    """Columns and caption of `cost_rows`."""
     size = session.profile.precision.batch_size
-    return Text(f"batch size {size}", f"バッチサイズ {size}")
+    columns = [
+        show.Column("runner", Text("Runner", "実行系")),
+        show.Column("precision", Text("Precision", "数値精度")),
+        show.Column("size", Text("Model file", "モデルファイル"), "MB", 2, best="min"),
+        show.Column("load", Text("Load time", "ロード時間"), "ms", 1, best="min", interval=("load_min", "load_max")),
+        show.Column("latency", Text("Latency, median", "レイテンシ、中央値"), "ms", 2, best="min"),
+        show.Column("throughput", Text("Throughput", "スループット"), "images/s", 0, "max", ("throughput_ci_low", "throughput_ci_high")),
+        show.Column("ratio", Text("To its FP32", "FP32比"), "×", 2, interval=("ratio_ci_low", "ratio_ci_high")),
+    ]
+    en = f"Latency and throughput at batch size {size}, end to end, with 95 % intervals; load time with its smallest and largest value."
+    ja = f"バッチサイズ{size}、エンドツーエンドのレイテンシとスループット、95%信頼区間。ロード時間には最小値と最大値を添える。"
+    return columns, Text(en, ja)

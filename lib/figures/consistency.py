@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lib import show
 from lib.figures import base
 from lib.precision import PRECISIONS
 from lib.text import Language, Text
@@ -63,6 +64,14 @@ def matrix(done: Study, view: str) -> Callable[[Language], Figure]:
     return draw
 
 
+def words(view: str) -> tuple[Text, Text]:
+    """Alt text and caption of a heat map."""
+    label = VIEWS[view].label
+    alt = Text(f"Heat map of the {label.en} between every two runners", f"実行系の総当たりのヒートマップ: {label.ja}")
+    scale = Text("logarithmic colours", "色は対数目盛") if VIEWS[view].log else Text("linear colours", "色は線形目盛")
+    return alt, Text(f"Every runner against every other: {label.en}; {scale.en}.", f"総当たりの比較: {label.ja}({scale.ja})。")
+
+
 def _heat(axes: Axes, values: np.ndarray, shown: View) -> None:
     from matplotlib.colors import LogNorm, Normalize
 
@@ -78,6 +87,23 @@ def _heat(axes: Axes, values: np.ndarray, shown: View) -> None:
 
 def _short(pair: Pair, language: Language) -> str:
     return f"{pair.label.in_(language)}\n{PRECISIONS[pair.precision].label.in_(language)}"
+
+
+def show_worst(session: Session, done: Study, found: list[Disagreement]) -> None:
+    """Display the images of `found`, or the sentence that no runner disagrees with the reference on any image."""
+    images = len(session.images.x_test)
+    if not found:
+        en = f"There are none: on all {images:,} test images every runner that ran here chooses the class that the SavedModel chooses."
+        ja = f"該当する画像はない。テスト画像{images:,}枚のすべてで、実行できたどの実行系もSavedModelと同じクラスを選んだ。"
+        show.html(lambda language: f"<p>{Text(en, ja).in_(language)}</p>")
+        return
+    total = len(set().union(*(difference.disagree.tolist() for _, difference in done.compared)))
+    alt = Text("Test images that a runner classifies differently from the SavedModel", "SavedModelと異なるクラスになったテスト画像")
+    caption = Text(
+        f"The {len(found)} worst of {total:,} images (of {images:,}) that some runner classifies differently from the SavedModel.",
+        f"いずれかの実行系でSavedModelと異なるクラスになった画像は{images:,}枚中{total:,}枚。そのうち差が大きい{len(found)}枚。",
+    )
+    show.figure(worst(session, found), alt, caption)
 
 
 def worst(session: Session, found: list[Disagreement]) -> Callable[[Language], Figure]:

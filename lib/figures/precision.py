@@ -24,6 +24,27 @@ THROUGHPUT = Text("throughput (images/s)", "スループット(枚/秒)")
 THROUGHPUT_LOG = Text("throughput (images/s, logarithmic)", "スループット(枚/秒、対数目盛)")
 
 
+WORDS = {
+    "accuracy": (
+        Text("Dot plot of accuracy with its interval by runner and precision", "実行系と数値精度ごとの正解率と信頼区間の点グラフ"),
+        Text("Accuracy with its 95 % interval; dotted: the SavedModel.", "正解率と95%信頼区間。点線はSavedModel。"),
+    ),
+    "cost": (
+        Text("Bars of model size and throughput by runner and precision", "実行系と数値精度ごとのモデルサイズとスループットの棒グラフ"),
+        Text("Size of the model file and throughput, coloured by precision.", "モデルファイルの大きさとスループット。色は数値精度を表す。"),
+    ),
+    "trade": (
+        Text("Scatter plot of accuracy against throughput", "正解率とスループットの散布図"),
+        Text("Accuracy against throughput; up and to the right is better.", "正解率とスループット。右上ほどよい。"),
+    ),
+}
+
+
+def words(figure: str) -> tuple[Text, Text]:
+    """Alt text and caption of a figure of this module, by the name of its function."""
+    return WORDS[figure]
+
+
 def accuracy(done: Study) -> Callable[[Language], Figure]:
     """Dot plot: accuracy of every pair with its Wilson interval; the line is the reference."""
 
@@ -35,9 +56,10 @@ def accuracy(done: Study) -> Callable[[Language], Figure]:
                 value, low, high = _accuracy(done, pair)
                 colour = PRECISIONS[pair.precision].colour
                 axes.errorbar(value, y, xerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=3)
-                axes.annotate(f"{value:.2f}", (value, y), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8)
+                axes.annotate(f"{value:.2f}", (high, y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
             axes.axvline(_accuracy(done, rows[0])[0], color="grey", linewidth=1, linestyle=":")
             _names(axes, rows, language)
+            axes.margins(x=0.12)
             axes.set_xlabel(ACCURACY.in_(language))
         return figure
 
@@ -63,21 +85,21 @@ def cost(done: Study) -> Callable[[Language], Figure]:
 
 
 def trade(done: Study) -> Callable[[Language], Figure]:
-    """Accuracy (with its interval) against throughput; up and to the right is better. Names stand beside the axes."""
+    """Accuracy (with its interval) against throughput; up and to the right is better. Names stand above, slowest first."""
 
     def draw(language: Language) -> Figure:
         rows = [pair for pair in done.measured if done.value(pair, "throughput")]
-        rows.sort(key=lambda pair: (_accuracy(done, pair)[0], done.value(pair, "throughput")))
+        rows.sort(key=lambda pair: done.value(pair, "throughput"))
         with base.style(language):
-            figure, axes = base.subplots(height_in=4.0)
-            axes.set_xscale("log")
-            for place, pair in zip(np.linspace(0.04, 0.96, len(rows)), rows, strict=True):
+            figure, axes = base.subplots(height_in=4.8)
+            _throughput_axis(axes)
+            for place, pair in zip(np.linspace(0.02, 0.9, len(rows)), rows, strict=True):
                 x, (value, low, high) = done.value(pair, "throughput"), _accuracy(done, pair)
                 colour = PRECISIONS[pair.precision].colour
                 axes.errorbar(x, value, yerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=2, elinewidth=0.8)
-                arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.6}
-                text = {"textcoords": "axes fraction", "va": "center", "fontsize": 8, "color": colour, "arrowprops": arrow}
-                axes.annotate(pair.name.in_(language), (x, value), (1.04, place), **text)
+                arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0)}
+                text = {"textcoords": "axes fraction", "rotation": 35, "fontsize": 8, "color": colour, "arrowprops": arrow}
+                axes.annotate(pair.name.in_(language), (x, high), (place, 1.08), **text)
             axes.set_xlabel(THROUGHPUT_LOG.in_(language))
             axes.set_ylabel(ACCURACY.in_(language))
         return figure
@@ -92,9 +114,24 @@ def _accuracy(done: Study, pair: Pair) -> tuple[float, float, float]:
 
 
 def _bars(axes: Axes, rows: list[Pair], values: list[float], label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     drawn = axes.barh(range(len(rows)), values, color=[PRECISIONS[pair.precision].colour for pair in rows])
     axes.bar_label(drawn, [label.format(value) if value else "–" for value in values], padding=3, fontsize=8)
     axes.margins(x=0.22)
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def _throughput_axis(axes: Axes) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5 of every decade."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def _names(axes: Axes, rows: list[Pair], language: Language, shown: bool = True) -> None:
