@@ -9,7 +9,6 @@ import numpy as np
 from lib.artifacts import Artifact
 from lib.errors import NotMeasured
 from lib.precision import PRECISIONS
-from lib.runners import host
 from lib.runners.base import Runner
 from lib.text import Text
 
@@ -26,7 +25,9 @@ class TensorRT(Runner):
     @classmethod
     def unavailable(cls, precision: str) -> Text | None:
         """Why engines cannot be run on this system."""
-        return host.no_gpu() or NO_RUNNER
+        from lib import trt
+
+        return trt.unavailable() or NO_RUNNER
 
     @cached_property
     def artifact(self) -> Artifact:
