@@ -131,6 +131,12 @@ def test_set_up_that_was_cut_off_begins_anew(venv: ModuleType) -> None:
     assert not half.exists()
     assert venv.STAMP.exists()
 
+    venv.LOCKS["run"].write_text(venv.LOCKS["run"].read_text() + "# newer\n")
+    venv.call = killed
+    with pytest.raises(KeyboardInterrupt):
+        venv.main("run")
+    assert not venv.STAMP.exists()  # packages may be half replaced
+
 
 def test_set_up_falls_back_to_pip_and_says_what_to_do_if_that_fails_too(venv: ModuleType) -> None:
     working = venv.call
