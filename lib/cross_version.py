@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import records as record_files
+from lib import show
 from lib.errors import ReportError
 from lib.precision import PRECISIONS
 from lib.records import Record
@@ -19,6 +20,7 @@ from lib.text import Finding, Text
 OWN_STAGE = "08_cross_version"
 ACCURACY_POINT = 0.01  # systems that differ by more than one percentage point do not run the same model as well
 MISSING = Text("this system has no such record", "このシステムには該当する記録がない")
+NOTHING = Text("Ratios start with the second system.", "比を示せるのは、二つ目のシステムの記録が加わってからである。")
 NOT_COMPARED = Text("not measured on both systems", "両方のシステムでは測定されていない")
 
 
@@ -59,6 +61,9 @@ NAME_COLUMNS = [
 ]
 RESULT_COLUMNS = [*NAME_COLUMNS, *(Column(m.key, m.label, m.unit, digits=m.digits) for m in METRICS.values())]
 RATIO_COLUMNS = [*NAME_COLUMNS, *(Column(m.key, m.label, "×", digits=3) for m in METRICS.values())]
+
+SYSTEM_CAPTION = Text("Systems with records in this profile", "このプロファイルに記録があるシステム")
+RESULT_CAPTION = Text("TensorRT engines of every system", "各システムのTensorRTエンジン")
 
 
 @dataclass(frozen=True)
@@ -178,13 +183,15 @@ def ratio_rows(systems: list[System], compared: Iterable[Record]) -> list[dict[s
     return list(rows.values())
 
 
-def ratio_caption(systems: list[System]) -> Text:
-    """Names the baseline of the ratio table, or says that there is nothing to compare."""
+def show_ratios(systems: list[System], compared: Iterable[Record]) -> None:
+    """Display the ratio table, its caption naming the baseline; with fewer than two systems one sentence instead."""
     if len(systems) < 2:
-        return Text("Ratios: nothing to compare with one system", "比:システムが一つのため比較対象がない")
+        show.html(lambda language: f"<p>{NOTHING.in_(language)}</p>")
+        return
     base = baseline(systems)
     name = f"{base.tensorrt or '–'} ({base.id})"
-    return Text(f"Each value divided by that of the baseline, {name}", f"基準とする{name}の値に対する比")
+    caption = Text(f"Each value divided by that of the baseline, {name}", f"基準とする{name}の値に対する比")
+    show.table(ratio_rows(systems, compared), RATIO_COLUMNS, caption)
 
 
 def findings(systems: list[System], problems: Iterable[str], compared: Iterable[Record]) -> list[Finding]:
@@ -220,7 +227,7 @@ def _records(folder: Path, stage: str) -> list[Record]:
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: cannot be read ({error}); run the notebook {stage} again on that system") from None
     for record in found:
-        if record.value is not None and not isinstance(record.value, (int, float)):
+        if record.value is not None and (isinstance(record.value, bool) or not isinstance(record.value, (int, float))):
             raise ReportError(f"{path}: {record.metric} is {record.value!r}, not a number; run the notebook {stage} again on that system")
     return found
 

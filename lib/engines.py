@@ -43,6 +43,13 @@ RUN_COLUMNS = [
     Column("latency", Text("Latency", "レイテンシ"), "ms", digits=3),
 ]
 
+ENGINE_CAPTION = Text(
+    "Engines by precision; build time is the median, with the fastest and the slowest build",
+    "数値精度別のエンジン。構築時間は中央値と[最短, 最長]",
+)
+SIZE_CAPTION = Text("Size of each plan", "各プランのサイズ")
+RUN_CAPTION = Text("Running the engines", "エンジンの実行")
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -133,10 +140,9 @@ def findings(engines: Iterable[Engine]) -> list[Finding]:
     built = [e for e in engines if e.artifact]
     found = [Finding("bad", Text(f"{e.label.en}: {e.reason.en}", f"{e.label.ja}:{e.reason.ja}")) for e in engines if e.failed and e.reason]
     if built:
-        name, counts = f"{trt.name()} {trt.version()}", f"{len(built)}/{len(engines)}"
-        found.append(
-            Finding("good", Text(f"{name} built engines in {counts} precisions.", f"{name}は{counts}種の数値精度でエンジンを構築した。"))
-        )
+        name = f"{trt.name()} {trt.version()}"
+        en = f"{name} built engines in {len(built)} of {len(engines)} precisions."
+        found.append(Finding("good", Text(en, f"{name}は{len(engines)}種の数値精度のうち{len(built)}種でエンジンを構築した。")))
     found += _size_findings(built, _reference(engines)) + _twins(built)
     found += [
         Finding("note", Text(f"{e.label.en}: {e.reason.en}.", f"{e.label.ja}:{e.reason.ja}。"))
@@ -194,16 +200,18 @@ def _records(engine: Engine, batch: int) -> list[Record]:
 
 
 def _size_findings(built: list[Engine], reference: int | None) -> list[Finding]:
-    found = []
+    """Plans of lower precision: smaller is good; weights that do not shrink mean that the precision did not take."""
+    found, full = [], next((_weights_mb(e) for e in built if e.precision == "fp32"), None)
     for e in built:
         if PRECISIONS[e.precision].onnx == "fp32" or not reference or not e.size_bytes:
             continue  # the same weights in the same type
-        ratio = e.size_bytes / reference
-        en, ja = (
-            f"The {e.label.en} plan has {ratio:.2f} times the size of the FP32 plan.",
-            f"{e.label.ja}のプランのサイズはFP32の{ratio:.2f}倍である。",
-        )
-        found.append(Finding("good" if ratio < 1 else "bad", Text(en, ja)))
+        ratio, weights = e.size_bytes / reference, _weights_mb(e)
+        en = f"The {e.label.en} plan has {ratio:.2f} times the size of the FP32 plan."
+        ja = f"{e.label.ja}のプランのサイズはFP32の{ratio:.2f}倍である。"
+        found.append(Finding("good" if ratio < 1 else "note", Text(en, ja)))
+        if full and weights and weights >= full:
+            en, ja = f"The weights of the {e.label.en} plan did not shrink.", f"{e.label.ja}のプランの重みが小さくなっていない。"
+            found.append(Finding("bad", Text(en, ja)))
     return found
 
 

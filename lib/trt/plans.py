@@ -35,8 +35,8 @@ def engine(session: Session, precision: str) -> Artifact:
     """The engine of one precision of this session's model, built now unless it is stored.
 
     Payload: `model.plan`, `build.log`, `layers.json` (name, kind, type, shape of every layer of the parsed network).
-    info: build_s (seconds of each build), product_types, weights_bytes (or None), onnx (variant), system_id. Raises NotMeasured with the reason
-    where this TensorRT cannot build it, EngineError for what TensorRT refuses.
+    info: build_s (seconds of each build), product_types, weights_bytes (or None), onnx (variant), system_id.
+    Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what TensorRT refuses.
     """
     if reason := versions.not_buildable(precision):
         raise NotMeasured(f"tensorrt {precision}: {reason.en}")
