@@ -39,13 +39,13 @@ lint: ## ruff over sources and notebooks; notebooks are stored without outputs
 	$(dev)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(PY) -m nbstripout --verify notebooks/*.ipynb
+	@$(PY) -m nbstripout --keep-id --verify notebooks/*.ipynb
 
 format: ## put sources and notebooks into the form that lint wants
 	$(dev)
 	@$(PY) -m ruff check --fix --quiet . || true
 	@$(PY) -m ruff format .
-	@$(PY) -m nbstripout notebooks/*.ipynb
+	@$(PY) -m nbstripout --keep-id notebooks/*.ipynb
 
 lock: ## the lock files again from requirements*.in (add UPGRADE=--upgrade for newer versions)
 	$(dev)
