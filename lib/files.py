@@ -22,6 +22,7 @@ UNWRITABLE = {
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.EFBIG: "a file would be larger than this system allows; raise the limit (ulimit -f)",
 }
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what a disk alone can be the cause of
 
 
 def sha256(path: Path) -> str:
@@ -57,11 +58,23 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 @contextmanager
 def writable(folder: Path) -> Iterator[None]:
-    """Turn an OSError met while writing below `folder` into one line that says what to do."""
+    """Turn what stops a write below `folder`, an OSError or a library's own error for it, into one line that says what to do."""
     try:
         yield
-    except OSError as error:
-        reason = UNWRITABLE.get(error.errno or 0)
+    except Exception as error:
+        reason = _unwritable(error)
         if reason is None:
             raise
         raise ReportError(f"{folder}: {reason}, or choose another folder with --outputs") from None
+
+
+def _unwritable(error: Exception) -> str | None:
+    """What to do about an error that comes from the disk, or None for any other.
+
+    TensorFlow raises ResourceExhaustedError and HDF5 an OSError without errno: only the system's words tell.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return UNWRITABLE.get(error.errno)
+    if isinstance(error, ReportError):
+        return None
+    return next((UNWRITABLE[code] for code in DISK if os.strerror(code) in str(error)), None)

@@ -131,9 +131,14 @@ def _checkpoint(network: keras.Model, history: list[dict[str, float]], work: Pat
     with files.writable(work):
         work.mkdir(parents=True, exist_ok=True)
         files.write_text(work / HISTORY, json.dumps(history))
+        for stale in work.glob("saving-*.keras"):  # of a training that was killed
+            stale.unlink()
         temporary = work / f"saving-{os.getpid()}.keras"
-        network.save(temporary)
-        temporary.rename(work / f"{len(history):04d}-{CHECKPOINT}")
+        try:
+            network.save(temporary)
+            temporary.rename(work / f"{len(history):04d}-{CHECKPOINT}")
+        finally:
+            temporary.unlink(missing_ok=True)
         for old in sorted(work.glob(f"*-{CHECKPOINT}"))[:-1]:
             old.unlink()
 

@@ -47,6 +47,19 @@ def test_every_reason_is_one_line_that_names_the_folder(tmp_path, code):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_a_librarys_own_words_for_a_full_disk(tmp_path, error):
+    with pytest.raises(ReportError, match="no space left on the disk"), files.writable(tmp_path):
+        raise error("Can't write data (errno = 28, error message = 'No space left on device')")
+    with pytest.raises(error, match="weights differ"), files.writable(tmp_path):
+        raise error("weights differ")
+
+
+def test_a_line_for_people_passes_through(tmp_path):
+    with pytest.raises(ReportError, match=r"^elsewhere: No space left on device$"), files.writable(tmp_path):
+        raise ReportError("elsewhere: No space left on device")
+
+
 def test_other_errors_pass_through(tmp_path):
     with pytest.raises(OSError, match="EIO"), files.writable(tmp_path):
         raise OSError(errno.EIO, "EIO")
@@ -104,7 +117,8 @@ def test_file_size_limit(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_full_disk(small_disk):
+def test_full_disk(disk):
+    small_disk = disk(4096)
     (small_disk / "x").write_text("old")
     with pytest.raises(ReportError, match=f"^{small_disk}: no space left on the disk; free some, or choose another folder with --outputs"):
         files.write_bytes(small_disk / "x", b"1" * (8 << 20))

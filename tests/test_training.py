@@ -1,0 +1,203 @@
+"""Training: what an epoch sees, and that one which was killed or ran out of disk goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib import config, evaluation, model, session, training
+from lib.config import Train
+from lib.datasets import Images
+from lib.errors import ReportError
+
+
+def settings(quick, **changes):
+    return Train(**(quick.profile.train.model_dump() | changes))
+
+
+def numbered(count):
+    """Images whose every pixel says where it comes from: red is its row, green its column, blue the image's number."""
+    grid = np.indices((32, 32), dtype=np.uint8) * 8
+    images = np.zeros((count, 32, 32, 3), np.uint8)
+    images[..., 0], images[..., 1] = grid
+    images[..., 2] = np.arange(count)[:, None, None]
+    return images
+
+
+def epoch(settings, count=64, number=0, classes=10):
+    batches = list(training.epoch_of(settings, numbered(count), np.arange(count) % classes, number, classes))
+    x, y = (np.concatenate([np.asarray(pair[k]) for pair in batches]) for k in (0, 1))
+    return np.rint(x * 255).astype(int), y
+
+
+def test_validation_images_are_never_trained_on(quick):
+    images = Images("n", ("a",) * 10, numbered(200), np.arange(200) % 10, numbered(1), np.zeros(1, int))
+    x_train, y_train, x_val, y_val = training.split(settings(quick, validation_images=30), images)
+    assert (len(x_train), len(y_train), len(x_val), len(y_val)) == (170, 170, 30, 30)
+    assert not set(x_train[:, 0, 0, 2]) & set(x_val[:, 0, 0, 2])
+    assert set(x_train[:, 0, 0, 2]) | set(x_val[:, 0, 0, 2]) == set(range(200))
+    assert np.array_equal(y_val, images.y_train[-30:])
+
+
+def test_validation_never_takes_more_than_a_fifth(quick):
+    images = Images("n", ("a",) * 10, numbered(100), np.arange(100) % 10, numbered(1), np.zeros(1, int))
+    assert len(training.split(settings(quick, validation_images=97), images)[2]) == 20
+
+
+def test_an_epoch_shows_every_image_once_with_its_label(quick):
+    x, y = epoch(settings(quick, batch_size=16))
+    numbers = x[:, 0, 0, 2]
+    assert sorted(numbers) == list(range(64))
+    assert numbers.tolist() != list(range(64))
+    assert np.array_equal(y.argmax(1), numbers % 10)
+    assert y.dtype == np.float32
+    assert (y.sum(1) == 1).all()
+
+
+def test_an_incomplete_batch_is_left_out(quick):
+    assert len(epoch(settings(quick, batch_size=24))[0]) == 48
+
+
+def test_augmentation_depends_on_seed_and_epoch_only(quick):
+    own = settings(quick, crop_padding=4, horizontal_flip=True)
+    first = epoch(own, number=3)
+    assert all(np.array_equal(a, b) for a, b in zip(first, epoch(own, number=3), strict=True))
+    for other in (epoch(own, number=4), epoch(settings(quick, crop_padding=4, horizontal_flip=True, seed=2), number=3)):
+        a, b = (x[np.argsort(x[:, 0, 0, 2])] for x in (first[0], other[0]))  # blue: the image's number
+        assert (a != b).any(axis=(1, 2, 3)).mean() > 0.8  # the same image is cropped or mirrored in another way
+
+
+def test_crops_move_the_image_by_at_most_the_padding(quick):
+    x, _ = epoch(settings(quick, crop_padding=2, horizontal_flip=False), count=224)
+    middle = x[:, 16, 16, :2] // 8 - 16  # how far row and column of the middle have moved
+    assert set(middle[:, 0]) == set(middle[:, 1]) == {-2, -1, 0, 1, 2}
+    assert (x[:, 5, 5, 1] < x[:, 5, 20, 1]).all()  # never mirrored
+
+
+def test_flips_mirror_about_half_of_the_images(quick):
+    x, _ = epoch(settings(quick, crop_padding=0, horizontal_flip=True), count=224)
+    mirrored = x[:, 0, 0, 1] > x[:, 0, 31, 1]
+    assert 0.3 < mirrored.mean() < 0.7
+    assert np.array_equal(x[mirrored][0][:, ::-1, :2], x[~mirrored][0][:, :, :2])
+    assert (x[:, 0, 0, 0] < x[:, 31, 0, 0]).all()  # never upside down
+
+
+def test_without_augmentation_images_stay_as_they_are(quick):
+    x, _ = epoch(settings(quick, crop_padding=0, horizontal_flip=False))
+    assert np.array_equal(x[..., :2], np.broadcast_to(numbered(1)[..., :2], x[..., :2].shape))
+
+
+def test_learning_rate_warms_up_and_falls_to_zero(quick):
+    own = settings(quick, epochs=10, warmup_fraction=0.2, peak_learning_rate=0.1)
+    schedule = training.compiled(own, 10, 10).optimizer._learning_rate
+    rates = [float(schedule(step)) for step in range(101)]
+    assert np.argmax(rates) == 20
+    assert rates[20] == pytest.approx(0.1)
+    assert rates[0] == pytest.approx(0.1 / 25)
+    assert rates[100] == pytest.approx(0, abs=1e-6)
+    assert (np.diff(rates[:21]) > 0).all()
+    assert (np.diff(rates[20:]) < 0).all()
+
+
+def test_only_kernels_decay(quick):
+    network = training.compiled(settings(quick, weight_decay=0.01), 10, 10)
+    decays = {variable.path for variable in network.trainable_variables if network.optimizer._use_weight_decay(variable)}
+    assert decays
+    assert all(path.endswith("kernel") for path in decays)
+
+
+def test_it_learns(quick):
+    history = evaluation.history(model.trained(quick))
+    assert len(history) == quick.profile.train.epochs
+    assert history[-1]["val_accuracy"] > 0.8
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1]["learning_rate"] == pytest.approx(0, abs=1e-6)
+    assert set(history[0]) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"}
+
+
+TRAIN_HERE = """
+    import os, signal, sys
+    from lib import model, session, training
+    s = session.start(sys.argv[1], "test")
+    checkpoint, kill_after = training._checkpoint, int(sys.argv[2])
+    def killed(network, history, work):
+        if len(history) == kill_after + 1:
+            os.kill(os.getpid(), signal.SIGKILL)  # in the middle: an epoch is done but not kept
+        checkpoint(network, history, work)
+    training._checkpoint = killed if kill_after else checkpoint
+    model.trained(s)
+"""
+
+
+def train_in_a_process(profile, kill_after=0):
+    environment = os.environ | {"PYTHONPATH": str(config.ROOT), "REPORT_PROGRESS": "lines", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", textwrap.dedent(TRAIN_HERE), str(profile), str(kill_after)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile, tmp_path, monkeypatch):
+    monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
+    assert train_in_a_process(tiny_profile, kill_after=1).returncode == -signal.SIGKILL
+    work = next((tmp_path / "tiny/work").iterdir())
+    assert sorted(path.name for path in work.iterdir()) == ["0001-checkpoint.keras", "history.json"]
+    assert not list((tmp_path / "tiny/artifacts").rglob("manifest.json"))
+    (work / "saving-1.keras").write_bytes(b"half")  # what one that is killed while it saves leaves
+
+    done = train_in_a_process(tiny_profile)
+    assert done.returncode == 0, done.stderr
+    assert "going on after epoch 1 of 3" in done.stderr
+    assert "epoch 1/3" not in done.stderr
+    assert "epoch 2/3: 37/37" in done.stderr
+    again = model.trained(session.start(str(tiny_profile), "test"))
+    assert not again.fresh
+    assert not work.exists()
+
+    through, resumed = (evaluation.history(artifact) for artifact in (model.trained(quick), again))
+    assert [entry["learning_rate"] for entry in resumed] == pytest.approx([entry["learning_rate"] for entry in through])
+    assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in through], rel=0.02)
+
+
+def test_checkpoint_without_its_history_is_not_possible(quick, tmp_path, monkeypatch):
+    """The history is written first: killed between the two, the epoch is done again and its entry replaced."""
+    own = settings(quick, epochs=3)
+    network = training.compiled(own, 10, 4)
+    entry = {"loss": 1.0}
+    training._checkpoint(network, [entry], tmp_path)
+    (tmp_path / training.HISTORY).write_text(json.dumps([entry, entry]))  # the second epoch's checkpoint never came
+    assert len(training._resume(own, 10, 4, tmp_path)[1]) == 1
+
+
+def test_one_checkpoint_is_kept(quick, tmp_path):
+    network = training.compiled(settings(quick), 10, 4)
+    for epochs in (1, 2):
+        training._checkpoint(network, [{"loss": 1.0}] * epochs, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0002-checkpoint.keras", "history.json"]
+
+
+@pytest.mark.parametrize("kib", [64, 430, 700], ids=["checkpoint", "variables", "graph"])
+def test_full_disk_is_one_line_and_nothing_half_written(quick, disk, kib, monkeypatch):
+    """TensorFlow, Keras and HDF5 each say in their own way that a disk is full."""
+    monkeypatch.setenv(session.OUTPUTS, str(disk(kib)))
+    opened = replace(quick)
+    monkeypatch.setattr(training, "_one_epoch", lambda network, *rest: {"loss": 1.0, "seconds": 1.0})
+    with pytest.raises(ReportError, match="no space left on the disk; free some") as caught:
+        model.trained(opened)
+    assert "\n" not in str(caught.value)
+    assert not list(opened.folder.rglob("payload"))
+    assert not list(opened.folder.rglob("saving-*"))
+    assert not list(opened.folder.rglob(".*"))
+
+
+def test_training_is_not_repeated(quick):
+    started = time.perf_counter()
+    assert not model.trained(replace(quick)).fresh
+    assert time.perf_counter() - started < 5
