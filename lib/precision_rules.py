@@ -104,7 +104,7 @@ def _held(group: list[tuple[Pair, Record]]) -> Finding:
     return Finding(
         "good",
         Text(
-            f"No difference in accuracy from the SavedModel is shown for {len(group)} of the exported models (smallest McNemar p = {p:.2g}): "
+            f"No difference in accuracy from the SavedModel is shown for {len(group)} exported models (smallest McNemar p = {p:.2g}): "
             f"the 95 % intervals of the differences lie between {low:+.2f} and {high:+.2f} points, so a loss of {100 * LIMIT:.0f} point is "
             f"ruled out at that level, smaller ones are not ({', '.join(pair.name.en for pair, _ in group)}).",
             f"{len(group)}個の変換後モデルで、SavedModelとの正解率の差は示されなかった(McNemar検定のpの最小値は{p:.2g})。"
