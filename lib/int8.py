@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import datasets, export, predictions, progress, stats
+from lib import datasets, export, predictions, progress, show, stats
 from lib.records import Record
 from lib.text import Finding, Text
 
@@ -25,6 +25,8 @@ METHOD_NAMES = {
     "minmax": Text("min-max", "最小最大"),
     "percentile": Text("percentile", "パーセンタイル"),
 }
+
+TABLE = Text("Every method and number of images, on all test images.", "全テスト画像での、方法と画像数の各組み合わせの結果。")
 
 
 def study(session: Session) -> list[Record]:
@@ -77,6 +79,17 @@ def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
             }
         )
     return sorted(found, key=lambda row: (row["method"].en, row["images"]))
+
+
+def columns() -> list[show.Column]:
+    """The columns of `rows`."""
+    return [
+        show.Column("method", Text("Method", "方法")),
+        show.Column("images", Text("Calibration images", "キャリブレーション画像数"), digits=0),
+        show.Column("accuracy", Text("Accuracy", "正解率"), "%", 2, best="max", interval=("ci_low", "ci_high")),
+        show.Column("loss", Text("Below FP32", "FP32からの低下"), "pp", 2),
+        show.Column("disagreement", Text("Other answer than FP32", "FP32と異なる回答"), "%", 2, best="min"),
+    ]
 
 
 def findings(session: Session, records: Sequence[Record]) -> list[Finding]:
