@@ -54,7 +54,6 @@ def time_call(call: Callable[[], Any], settings: Measuring, clock: Clock = time.
     Source: the stability rule of Triton's Performance Analyzer (--measurement-interval, --stability-percentage).
     """
     collecting = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         return _until_stable(call, settings, clock)

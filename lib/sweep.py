@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -48,6 +49,7 @@ def run(session: Session, configurations: Iterable[Configuration]) -> list[Recor
     records: dict[Configuration, list[Record]] = {}
     with ExitStack() as stack:
         opened = {pair: _open(session, *pair, stack) for pair in dict.fromkeys(c[:2] for c in configurations)}
+        gc.collect()  # once: among all that TensorFlow holds it takes longer than many a measurement
         with progress.bar(len(order), "measuring") as bar:
             for configuration in order:
                 records[configuration] = _measured(session, configuration, opened[configuration[:2]])
