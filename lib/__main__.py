@@ -12,6 +12,7 @@ from lib import config
 from lib.errors import ReportError
 
 DESCRIPTION = "Measures a model's way to TensorRT and writes the report, in English and Japanese."
+DEBUG = "REPORT_DEBUG"  # environment variable: errors that nobody foresaw are shown with their traceback
 INTERRUPTED = 130  # the exit status shells give a program that Ctrl-C ended
 
 
@@ -29,6 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReportError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.exit_code
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        sys.stderr.write(f"error: unexpected {said}; with {DEBUG}=1 it is shown in full\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("error: stopped; the same command goes on from what is finished\n")
         return INTERRUPTED

@@ -70,17 +70,18 @@ def table(rows: Iterable[dict[str, Any]], columns: list[Column], caption: Text) 
 
 
 def table_html(rows: list[dict[str, Any]], columns: list[Column], caption: Text, language: Language) -> str:
-    """The table as HTML: units in the header, numbers right-aligned, best value marked, reasons in grey.
+    """The table as HTML: units in the header, numbers right-aligned, best value marked, reasons in grey below it.
 
     It scrolls inside its own box, which the keyboard reaches. Cells of a row that share one reason become one cell.
     """
     best = {c.key: _best(rows, c) for c in columns}
+    reasons = list(dict.fromkeys(reason for row in rows for c in columns if (reason := _reason(row, c))))
     head = "".join(_head(c, language) for c in columns)
-    body = "".join(f"<tr>{_row(row, columns, best, language)}</tr>" for row in rows)
+    body = "".join(f"<tr>{_row(row, columns, best, reasons, language)}</tr>" for row in rows)
     title = escape(caption.in_(language), quote=True)
     return (
         f'<div class="table" role="region" tabindex="0" aria-label="{title}"><table><caption>{title}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{_reasons(reasons, language)}"
     )
 
 
@@ -123,26 +124,29 @@ def _best(rows: list[dict[str, Any]], column: Column) -> float | None:
     return max(values) if column.best == "max" else min(values)
 
 
-def _row(row: dict[str, Any], columns: list[Column], best: dict[str, float | None], language: Language) -> str:
-    """The cells of a row; neighbours that were not measured for the same reason say it once."""
+def _row(row: dict[str, Any], columns: list[Column], best: dict[str, float | None], reasons: list[Text], language: Language) -> str:
+    """The cells of a row; neighbours that were not measured for the same reason are one cell."""
     cells = []
     for (reason, _), group in groupby(columns, key=lambda c: (_reason(row, c), None if _reason(row, c) else c.key)):
         same = list(group)
         if reason is None:
             cells += [_cell(row, c, best[c.key], language) for c in same]
         else:
-            cells.append(_missing(reason, sum(_width(c) for c in same), len(same) > 1, language))
+            mark = f"{NOT_MEASURED.in_(language)}<sup>{reasons.index(reason) + 1}</sup>"
+            cells.append(f'<td class="number missing"{_span(sum(_width(c) for c in same))}>{mark}</td>')
     return "".join(cells)
+
+
+def _reasons(reasons: list[Text], language: Language) -> str:
+    """The notes below a table: why a number is not there."""
+    notes = "".join(f"<li>{escape(reason.in_(language))}</li>" for reason in reasons)
+    label = NOT_MEASURED.in_(language)
+    return f'<div class="reasons"><p>{label[0].upper()}{label[1:]}:</p><ol>{notes}</ol></div>' if notes else ""
 
 
 def _reason(row: dict[str, Any], column: Column) -> Text | None:
     value = row.get(column.key)
     return value if column.digits is not None and isinstance(value, Text) else None
-
-
-def _missing(reason: Text, width: int, several: bool, language: Language) -> str:
-    style = "missing span" if several else "number missing"
-    return f'<td class="{style}"{_span(width)}>{NOT_MEASURED.in_(language)} <small>{escape(reason.in_(language))}</small></td>'
 
 
 def _cell(row: dict[str, Any], column: Column, best: float | None, language: Language) -> str:

@@ -33,12 +33,12 @@ def style(language: Language) -> Iterator[None]:
     """
     import matplotlib
 
-    family = {}
-    if language == "ja":
-        import matplotlib_fontja  # noqa: F401  registers the font
+    family = "IPAexGothic" if language == "ja" else "DejaVu Sans"
+    with matplotlib.rc_context(STYLE):
+        if language == "ja":
+            import matplotlib_fontja  # noqa: F401  registers the font; it also makes it everybody's default, hence inside
 
-        family = {"font.family": "IPAexGothic"}
-    with matplotlib.rc_context({**STYLE, **family}):
+        matplotlib.rcParams["font.family"] = family
         yield
 
 

@@ -83,6 +83,7 @@ def execute(notebook: Notebook, parameters: dict[str, Any], executed: Path, work
                 running,
                 parameters,
                 kernel_name="python3",
+                language="python",
                 cwd=cwd,
                 progress_bar=False,
                 stderr_file=Lines(),

@@ -91,7 +91,7 @@ def _first(cells: list[dict[str, Any]], tag: str, stage: str) -> tuple[str, str]
 
 def unnumbered(title: str) -> str:
     """A title without the notebook's number, which pages show beside it: `01 Training` -> `Training`."""
-    return re.sub(r"^\d\d[\s.::·—–-]+", "", title)
+    return re.sub(r"^\d\d[\s.:\uff1a-]+", "", title)
 
 
 def _plain(markdown: str) -> str:

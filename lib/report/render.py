@@ -82,9 +82,9 @@ def page(report: Report, number: int, language: Language) -> str:
     """The page of one executed notebook, HTML that asks nothing of any other file but its neighbours."""
     stage = report.stages[number]
     found = cells.parts(stage.executed, language)
-    problems = [{"text": text} for text in found.problems]
+    problems = [{"page": "", "text": text} for text in found.problems]
     if failed := stage.note.get("failed"):
-        problems.insert(0, {"text": WORDS["failed"].in_(language).format(**failed)})
+        problems.insert(0, {"page": "", "text": WORDS["failed"].in_(language).format(**failed)})
     there = [other for other in report.stages if other.executed is not None]
     at = there.index(stage)
     values = common(report, language, stage.notebook.page, found.sections) | {

@@ -1,0 +1,214 @@
+"""A run: real kernels, real processes, real kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+import small_report
+
+from lib import config
+from lib.errors import ConfigError, ReportError
+from lib.report import lock, run
+from lib.report.execute import Lines
+from lib.report.notebooks import find
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Folders of a report of its own: `notebooks`, `outputs` (of all profiles) and `profile` (outputs/quickstart)."""
+    outputs = tmp_path / "outputs"
+    monkeypatch.setenv("REPORT_OUTPUTS", str(outputs))
+    return SimpleNamespace(notebooks=tmp_path / "notebooks", outputs=outputs, profile=outputs / "quickstart")
+
+
+def start(place: SimpleNamespace, *more: str) -> subprocess.Popen[str]:
+    """The run as a person starts it, in a process of its own."""
+    command = [sys.executable, "-m", "lib", "run", "--outputs", str(place.outputs), "--notebooks", str(place.notebooks), *more]
+    return subprocess.Popen(command, cwd=config.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(there: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleNamespace, capfd: pytest.CaptureFixture[str]) -> None:
+    say = "from lib import progress\nprogress.say('half way')\nimport os; os.write(2, b'I0000 00:00 chatter\\n')"
+    small_report.write(place.notebooks, "01_one", small_report.code(say))
+    small_report.write(place.notebooks, "02_two", small_report.code("import os; print(os.getcwd(), profile, s.run_id)"))
+    index = run.run("quickstart", place.notebooks)
+    said = capfd.readouterr().err
+    assert index == place.profile / "html" / "index.html"
+    assert index.is_file()
+    assert "[1/2] 01_one: running\n" in said
+    assert "\n      half way\n" in said
+    assert "chatter" not in said
+    assert "[1/2] 01_one: done in " in said
+    assert "; 1 left, " in said
+    assert "; none left, " in said
+    one, two = (nbformat.read(place.profile / "executed" / f"{name}.ipynb", 4) for name in ("01_one", "02_two"))
+    assert one.metadata.report["run_id"] == two.metadata.report["run_id"]
+    assert two.cells[-1].outputs[0].text.split() == [str(config.ROOT), "quickstart", two.metadata.report["run_id"]]
+    assert ["dataset.name", "digits"] in one.metadata.report["parameters"]
+
+
+def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: SimpleNamespace) -> None:
+    small_report.full(place.notebooks, "01_fine")
+    fails = small_report.code("# explain\nvalue = int('x')  # here\n")
+    small_report.write(place.notebooks, "02_fails", fails, small_report.code("raise SystemExit('never reached')"))
+    small_report.write(place.notebooks, "03_later")
+    process = start(place)
+    out, err = process.communicate(timeout=300)
+    last = err.splitlines()[-1]
+    assert process.returncode == 1
+    assert out == ""
+    assert last.startswith("error: 02_fails: cell 6 `value = int('x')  # here`: ValueError: invalid literal for int()")
+    assert str(place.profile / "executed" / "02_fails.ipynb") in last
+    assert "Traceback" not in err
+    assert "[2/3] 02_fails: failed after" in err
+    executed = nbformat.read(place.profile / "executed" / "02_fails.ipynb", 4)
+    assert any(output.output_type == "error" for cell in executed.cells for output in cell.get("outputs", []))
+    pages = place.profile / "html" / "en"
+    assert (pages / "01_fine.html").is_file()
+    assert not (pages / "03_later.html").exists()
+    assert "failed in cell 6" in (pages / "02_fails.html").read_text()
+    assert "ValueError" in (pages / "index.html").read_text()
+
+
+def test_a_dead_kernel_is_a_failure_that_names_its_cell(place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_report.write(place.notebooks, "01_dies", small_report.code("import os; os._exit(1)"))
+    with pytest.raises(ReportError, match=r"01_dies: cell 6 `import os; os._exit\(1\)`: the kernel died"):
+        run.run("quickstart", place.notebooks)
+
+
+def test_a_killed_run_leaves_nothing_half_done_no_kernel_and_goes_on(place: SimpleNamespace) -> None:
+    flag = place.outputs.parent / "kernel.pid"
+    small_report.write(place.notebooks, "01_first")
+    slow = f"import os, pathlib, time\nflag = pathlib.Path({str(flag)!r})\nflag.write_text(str(os.getpid()))\n"
+    slow += "time.sleep(0 if flag.with_suffix('.go').exists() else 300)"
+    small_report.write(place.notebooks, "02_slow", small_report.code(slow))
+    process = start(place)
+    wait_for(lambda: flag.exists() and bool(flag.read_text()))
+    second = start(place)
+    _, refused = second.communicate(timeout=120)
+    assert second.returncode == 1
+    assert f"process {process.pid} on " in refused
+    assert "wait for it, or stop it first" in refused
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=120)
+    wait_for(lambda: not alive(int(flag.read_text())), 20)
+    assert [path.name for path in (place.profile / "executed").iterdir()] == ["01_first.ipynb"]
+    nbformat.read(place.profile / "executed" / "01_first.ipynb", 4)
+    flag.with_suffix(".go").touch()
+    again = start(place)
+    out, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert out.strip() == str(place.profile / "html" / "index.html")
+    assert sorted(path.name for path in (place.profile / "executed").iterdir()) == ["01_first.ipynb", "02_slow.ipynb"]
+    assert not list((place.profile / "work" / "executing").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_takes_its_kernel_along(place: SimpleNamespace, number: signal.Signals) -> None:
+    flag = place.outputs.parent / "kernel.pid"
+    sleep = f"import os, pathlib, time\npathlib.Path({str(flag)!r}).write_text(str(os.getpid()))\ntime.sleep(300)"
+    small_report.write(place.notebooks, "01_slow", small_report.code(sleep))
+    process = start(place)
+    wait_for(lambda: flag.exists() and bool(flag.read_text()))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "error: stopped; the same command goes on from what is finished"
+    assert "Traceback" not in err
+    wait_for(lambda: not alive(int(flag.read_text())), 20)
+    assert not (place.profile / lock.HOLDER).exists()
+
+
+def test_the_lock_is_free_again_and_names_a_holder_that_said_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        with lock.held(tmp_path / "p"):
+            assert json.loads((tmp_path / "p" / lock.HOLDER).read_text())["pid"] == os.getpid()
+            (tmp_path / "p" / lock.HOLDER).unlink()
+            with pytest.raises(ReportError, match="another process is running this profile"), lock.held(tmp_path / "p"):
+                pass
+
+
+def test_outputs_that_cannot_be_written_are_found_before_any_notebook_runs(place: SimpleNamespace) -> None:
+    small_report.write(place.notebooks, "01_one", small_report.code("raise SystemExit('must not run')"))
+    place.outputs.write_text("a file where the folder should be")
+    with pytest.raises(ReportError, match="is not a folder"):
+        run.run("quickstart", place.notebooks)
+
+
+def test_a_profile_that_cannot_be_used_is_found_first(place: SimpleNamespace, write_profile: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match=r"key 'train\.epochs'"):
+        run.run(str(write_profile(**{"train.epochs": -1})), place.notebooks)
+    assert not place.outputs.exists()
+
+
+def test_notebooks_can_be_begun_later(place: SimpleNamespace) -> None:
+    for stage in ("01_a", "02_b", "03_c"):
+        small_report.write(place.notebooks, stage)
+    found = find(place.notebooks)
+    assert [n.stage for n in run.choose(found, "")] == ["01_a", "02_b", "03_c"]
+    for first in ("2", "02", "02_b"):
+        assert [n.stage for n in run.choose(found, first)] == ["02_b", "03_c"]
+    for wrong in ("9", "02_c", "x"):
+        with pytest.raises(ReportError, match="no such notebook; there are 01, 02, 03"):
+            run.choose(found, wrong)
+
+
+def test_a_folder_without_notebooks_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="no notebooks"):
+        find(tmp_path)
+    (tmp_path / "01_x.ipynb").write_text("{")
+    with pytest.raises(ReportError, match=r"01_x.ipynb: not a notebook"):
+        find(tmp_path)
+
+
+def test_title_and_question_come_from_the_first_pair(tmp_path: Path) -> None:
+    small_report.write(tmp_path, "01_one")
+    (found,) = find(tmp_path)
+    assert found.title == ("Title of 01_one", "01_one の題")
+    assert found.question == ("Is it good?", "よいか。")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (185, "3 min 05 s"), (3720, "1 h 02 min")])
+def test_durations_are_said_in_words(seconds: float, said: str) -> None:
+    assert run.duration(seconds) == said
+
+
+def test_progress_lines_wait_until_they_are_complete(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.write("ep")
+    lines.write("och 1\nepoch")
+    lines.flush()
+    assert capsys.readouterr().err == "      epoch 1\n"
+
+
+def test_clean_removes_a_profile_but_not_under_a_run(place: SimpleNamespace) -> None:
+    place.profile.mkdir(parents=True)
+    with lock.held(place.profile), pytest.raises(ReportError, match="is running this profile"):
+        run.clean("quickstart")
+    assert run.clean("quickstart") == place.profile
+    assert not place.profile.exists()
+    run.clean("quickstart")
