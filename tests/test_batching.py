@@ -1,0 +1,240 @@
+"""The sweep on runners that the test makes, and what notebook 06 says of records whose answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib import batching, batching_tables, state, sweep, system
+from lib.errors import NotMeasured
+from lib.figures import batching as figures
+from lib.records import Record
+from lib.runners import RUNNERS, null
+from lib.session import Session
+from lib.sweep import Configuration
+from lib.text import LANGUAGES, Text
+
+SIZES = (1, 8, 32)
+REASON = Text("no NVIDIA GPU on this system", "このシステムにNVIDIA GPUがない")
+
+
+def pair(runner: str, precision: str, size: int, rate: float, spread: float = 0.05, stable: bool = True, load: float = 1.0) -> list[Record]:
+    """Latency and throughput of one configuration with a known throughput."""
+    latency_ms = 1e3 * size / rate
+    stats = {"stable": stable, "threads": 2, "n": 500, "after": {"load": load}, "before": {"load": load}}
+    percentiles = {"p50": latency_ms, "p90": latency_ms * 1.2, "p95": latency_ms * 1.3, "p99": None}
+    common = {"runner": runner, "precision": precision, "batch_size": size, "scope": sweep.SCOPE}
+    return [
+        Record("latency", "ms", latency_ms, **common, stats=stats | percentiles),
+        Record("throughput", "images/s", rate, **common, stats=stats | {"ci_low": rate * (1 - spread), "ci_high": rate * (1 + spread)}),
+    ]
+
+
+def empty(runner: str, precision: str, size: int, reason: Text = REASON, **stats: bool) -> list[Record]:
+    common = {"runner": runner, "precision": precision, "batch_size": size, "scope": sweep.SCOPE, "reason": reason, "stats": stats}
+    return [Record("latency", "ms", None, **common), Record("throughput", "images/s", None, **common)]
+
+
+@pytest.fixture
+def recorded() -> list[Record]:
+    rates = {
+        ("savedmodel", "fp32"): (500, 2000, 2100),
+        ("onnxrt", "fp32"): (1000, 3000, 4000),
+        ("onnxrt", "int8_qdq"): (900, 2000, 2500),
+        ("null", "fp32"): (1e6, 8e6, 3e7),
+    }
+    records = [r for key, values in rates.items() for size, rate in zip(SIZES, values, strict=True) for r in pair(*key, size, rate)]
+    return records + [r for size in SIZES for r in empty("tensorrt", "fp16", size)]
+
+
+def said(records: list[Record], *words: str) -> list[str]:
+    """Levels of the findings that hold all words."""
+    return [f.level for f in batching.findings(records) if all(word in f.text.en for word in words)]
+
+
+def test_findings_name_the_best_batch_and_the_gain(recorded: list[Record]) -> None:
+    assert said(recorded, "ONNX Runtime (CPU) FP32", "at batch 32", "4,000 images/s [3,800, 4,200]", "interval is 32")
+    assert said(recorded, "SavedModel FP32", "at batch 32", "interval is 8")  # 2,000 lies in 2,100 ± 5 %
+    assert said(
+        recorded, "Batch 32 against 1", "most with TensorFlow SavedModel FP32, 4.20×", "least with ONNX Runtime (CPU) INT8 (Q/DQ), 2.78×"
+    )
+    assert said(recorded, "ONNX Runtime (CPU) INT8 (Q/DQ) is slower than FP32", "0.62×") == ["note"]
+    assert said(recorded, "All 12 measurements were stable") == ["good"]
+    assert said(recorded, "Not measured: TensorRT (no NVIDIA GPU on this system)") == ["note"]
+    assert said(recorded, "at most 0.1% of a latency") == ["good"]
+    assert not said(recorded, "Other programs")
+    assert "bad" not in {f.level for f in batching.findings(recorded)}
+
+
+def test_findings_doubt_what_is_doubtful(recorded: list[Record]) -> None:
+    shaky = recorded + pair("tflite", "fp32", 8, 100, stable=False, load=5.5)
+    assert said(shaky, "1 of 13 measurements were not stable") == ["note"]
+    assert said(shaky, "load average up to 5.5 on 2 cores") == ["note"]
+    slow_harness = [r for r in recorded if r.runner != "null"] + pair("null", "fp32", 1, 10_000)
+    assert said(slow_harness, "Measuring itself takes at most 10.0%") == ["bad"]
+    wrong = recorded + empty("tflite", "fp16", 1, Text("broken", "不正"), wrong_output=True)
+    assert said(wrong, "TensorFlow Lite (CPU) FP16, batch 1: broken") == ["bad"]
+    assert not said(wrong, "Not measured: TensorFlow Lite")
+
+
+def test_no_measurement_at_all_is_still_a_report() -> None:
+    records = empty("tensorrt", "fp16", 1)
+    assert [f.level for f in batching.findings(records)] == ["note"]
+    assert [row["throughput"] for row in batching_tables.summary(records)] == [REASON]
+    assert figures.throughput(records, "en") is not None
+
+
+def test_a_difference_within_the_intervals_is_no_finding(recorded: list[Record]) -> None:
+    close = [r for r in recorded if r.precision != "int8_qdq"] + pair("onnxrt", "fp16", 32, 3900)
+    assert not said(close, "slower than FP32")
+
+
+def test_tables_leave_nothing_out(recorded: list[Record]) -> None:
+    rows = batching_tables.detail(recorded)
+    assert len(rows) == 12 + 1  # what cannot run is one row for all batch sizes
+    assert rows[-1]["throughput"] == REASON
+    assert rows[-1]["batch_size"] == batching_tables.ALL
+    assert rows[0]["p99"] is None
+    summary = {(row["runner"].en, row["precision"].en): row for row in batching_tables.summary(recorded)}
+    assert len(summary) == 4
+    best = summary["TensorFlow SavedModel", "FP32"]
+    assert (best["batch_size"], best["enough"], best["throughput"]) == (32, 8, 2100)
+    assert best["gain"] == pytest.approx(4.2)
+    assert best["gain_low"] < 4.2 < best["gain_high"]
+    assert "batch 32 over batch 1" in batching_tables.summary_caption(recorded).en
+
+
+def test_method_and_folded_table_in_both_languages(recorded: list[Record], quick: Session) -> None:
+    values = {row["what"].en: row["value"] for row in batching_tables.method(quick)}
+    assert values["calls that a percentile needs"] == "p90: 100, p95: 200, p99: 1,000"
+    assert values["seed of the random order"] == quick.run_id
+    for language in LANGUAGES:
+        html = batching_tables.folded(recorded, language)
+        assert html.count("<tr>") == 1 + 13
+        assert REASON.in_(language) in html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("draw", [figures.throughput, figures.latency])
+def test_figures_have_a_panel_a_runner_and_log_axes(draw, language, recorded: list[Record]) -> None:
+    shaky = recorded + [r for size in SIZES for name in ("tflite", "onnxrt_cuda") for r in pair(name, "fp16", size, 100, stable=False)]
+    figure = draw(shaky, language)
+    figure.canvas.draw()
+    titles = [panel.get_title() for panel in figure.axes if panel.get_title()]
+    assert titles == [RUNNERS[name].label.in_(language) for name in ("savedmodel", "onnxrt", "onnxrt_cuda", "tflite")]
+    assert {panel.get_xscale() for panel in figure.axes[:4]} == {"log"}
+    assert ("対数" if language == "ja" else "log") in figure.axes[0].get_ylabel()
+    labels = figure.axes[1].texts
+    assert [text.get_color() for text in labels] == [batching.PRECISIONS[p].colour for p in ("fp32", "int8_qdq")][
+        :: 1 if draw == figures.latency else -1
+    ]
+
+
+def test_labels_keep_apart_and_inside() -> None:
+    moved = figures._apart({"a": 0.99, "b": 0.98, "c": 0.1})
+    assert max(moved.values()) <= 1
+    assert moved["c"] == 0.1
+    assert abs(moved["a"] - moved["b"]) >= figures.LABEL_GAP - 1e-9
+
+
+class Broken(null.Null):
+    """Fast, because it computes nothing right."""
+
+    name, label, precisions = "broken", Text("broken", "故障"), ("fp32",)
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        return np.full((len(batch), 10), np.nan, np.float32)
+
+
+class Small(null.Null):
+    """Takes no more than eight images."""
+
+    name, label, max_batch = "small", Text("small", "小"), 8
+
+
+class Unstartable(null.Null):
+    """Looks as if it could run."""
+
+    name, label = "unstartable", Text("unstartable", "起動不可")
+
+    def __enter__(self) -> Unstartable:
+        raise NotMeasured("no driver")
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> None:
+    for runner in (Broken, Small, Unstartable):
+        monkeypatch.setitem(RUNNERS, runner.name, runner)
+
+
+@pytest.mark.usefixtures("made")
+def test_sweep_gives_two_records_of_every_configuration_in_the_order_asked_for(quick: Session) -> None:
+    asked = [Configuration(name, "fp32", size) for name in ("null", "broken", "small", "unstartable", "tensorrt") for size in (32, 1)]
+    records = sweep.run(quick, asked)
+    assert [(r.runner, r.precision, r.batch_size) for r in records[::2]] == [tuple(c) for c in asked]
+    assert [(r.metric, r.unit, r.scope) for r in records[:2]] == [("latency", "ms", "end_to_end"), ("throughput", "images/s", "end_to_end")]
+    by = {(r.runner, r.batch_size): r for r in records if r.metric == "latency"}
+    assert by["null", 32].value == by["null", 32].stats["p50"] == pytest.approx(np.median(by["null", 32].samples))
+    assert len(by["null", 32].samples) == by["null", 32].stats["n"]
+    assert {"before", "after", "threads", "stable", "window_means_ms"} <= by["null", 32].stats.keys()
+    assert by["broken", 1].stats == {"wrong_output": True}
+    assert by["broken", 1].reason is not None
+    assert by["small", 1].value is not None
+    assert by["small", 32].reason == Text("the largest batch of this engine is 8", "このエンジンの最大バッチサイズは8である")
+    assert "no driver" in by["unstartable", 1].reason.en
+    assert by["tensorrt", 1].reason == RUNNERS["tensorrt"].unavailable("fp32")
+
+
+def test_order_is_drawn_from_run_and_stage(quick: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [Configuration("null", "fp32", size) for size in range(1, 21)]
+
+    def order(opened: Session) -> list[int]:
+        measured: list[int] = []
+
+        def note(session: Session, configuration: Configuration, runner: object) -> list[Record]:
+            measured.append(configuration.batch_size)
+            return []
+
+        monkeypatch.setattr(sweep, "_measured", note)
+        sweep.run(opened, asked)
+        return measured
+
+    first = order(replace(quick, run_id="a"))
+    assert sorted(first) == [c.batch_size for c in asked] != first
+    assert order(replace(quick, run_id="a")) == first
+    assert order(replace(quick, run_id="b")) != first
+    assert order(replace(quick, run_id="a", stage="other")) != first
+
+
+def test_inputs_repeat_images_where_there_are_too_few() -> None:
+    x = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1) * np.ones((3, 32, 32, 3), np.uint8)
+    batch = sweep.inputs(x, 5)
+    assert batch.shape == (5, 32, 32, 3)
+    assert batch.dtype == np.float32
+    assert np.allclose(batch[:, 0, 0, 0] * 255, [0, 1, 2, 0, 1])
+
+
+def test_everything_is_every_runner_precision_and_batch_size() -> None:
+    configurations = sweep.everything([1, 2])
+    assert len(configurations) == len(set(configurations)) == 2 * sum(len(r.precisions) for r in RUNNERS.values())
+
+
+def test_state_reads_gpus_only_where_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "gpus", list)
+    assert "gpus" not in state.now()
+    assert state.now()["load"] >= 0
+    monkeypatch.setattr(system, "gpus", lambda: [{"name": "a GPU"}])
+
+    class Done:
+        stdout = "1980, 2619, 120.50, 41, 0x0000000000000000\n"
+
+    monkeypatch.setattr(state.subprocess, "run", lambda *args, **options: Done)
+    assert state.now()["gpus"] == [dict(zip(state.GPU_STATE, ("1980", "2619", "120.50", "41", "0x0000000000000000"), strict=True))]
+
+    def missing(*args: object, **options: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(state.subprocess, "run", missing)
+    assert state.now()["gpus"] == []
