@@ -50,6 +50,7 @@ def html(make: Callable[[Language], str]) -> None:
 
 def findings(items: Iterable[Finding]) -> None:
     """The findings box of a page: bad ones first, as a red banner."""
+    items = list(items)
     html(lambda language: findings_html(items, language))
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -124,46 +123,43 @@ def test_it_learns(quick):
     assert set(history[0]) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"}
 
 
-TRAIN_HERE = """
+KILLED = """
     import os, signal, sys
     from lib import model, session, training
-    s = session.start(sys.argv[1], "test")
-    checkpoint, kill_after = training._checkpoint, int(sys.argv[2])
+    checkpoint = training._checkpoint
     def killed(network, history, work):
-        if len(history) == kill_after + 1:
-            os.kill(os.getpid(), signal.SIGKILL)  # in the middle: an epoch is done but not kept
+        if len(history) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)  # the second epoch is done but not kept
         checkpoint(network, history, work)
-    training._checkpoint = killed if kill_after else checkpoint
-    model.trained(s)
+    training._checkpoint = killed
+    model.trained(session.start(sys.argv[1], "test"))
 """
 
 
-def train_in_a_process(profile, kill_after=0):
-    environment = os.environ | {"PYTHONPATH": str(config.ROOT), "REPORT_PROGRESS": "lines", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", textwrap.dedent(TRAIN_HERE), str(profile), str(kill_after)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
-
-def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile, tmp_path, monkeypatch):
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
-    assert train_in_a_process(tiny_profile, kill_after=1).returncode == -signal.SIGKILL
+    monkeypatch.setenv("REPORT_PROGRESS", "lines")
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tiny_profile)]
+    environment = os.environ | {"PYTHONPATH": str(config.ROOT)}
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == -signal.SIGKILL
     work = next((tmp_path / "tiny/work").iterdir())
     assert sorted(path.name for path in work.iterdir()) == ["0001-checkpoint.keras", "history.json"]
     assert not list((tmp_path / "tiny/artifacts").rglob("manifest.json"))
     (work / "saving-1.keras").write_bytes(b"half")  # what one that is killed while it saves leaves
 
-    done = train_in_a_process(tiny_profile)
-    assert done.returncode == 0, done.stderr
-    assert "going on after epoch 1 of 3" in done.stderr
-    assert "epoch 1/3" not in done.stderr
-    assert "epoch 2/3: 37/37" in done.stderr
     again = model.trained(session.start(str(tiny_profile), "test"))
-    assert not again.fresh
+    said = capsys.readouterr().err
+    assert "going on after epoch 1 of 3" in said
+    assert "epoch 1/3" not in said
+    assert "epoch 2/3: 37/37" in said
     assert not work.exists()
+    assert not list((tmp_path / "tiny/artifacts/model").glob(".*"))  # what the killed one had begun
 
     through, resumed = (evaluation.history(artifact) for artifact in (model.trained(quick), again))
     assert [entry["learning_rate"] for entry in resumed] == pytest.approx([entry["learning_rate"] for entry in through])
-    assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in through], rel=0.02)
+    assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in through], rel=0.05)
 
 
 def test_checkpoint_without_its_history_is_not_possible(quick, tmp_path, monkeypatch):
@@ -197,7 +193,6 @@ def test_full_disk_is_one_line_and_nothing_half_written(quick, disk, kib, monkey
     assert not list(opened.folder.rglob(".*"))
 
 
-def test_training_is_not_repeated(quick):
-    started = time.perf_counter()
+def test_training_is_not_repeated(quick, monkeypatch):
+    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained again"))
     assert not model.trained(replace(quick)).fresh
-    assert time.perf_counter() - started < 5

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 WIDTH_IN, HEIGHT_IN = 7.2, 3.6
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")  # Okabe & Ito (2008)
 STYLE = {
+    "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -33,12 +34,11 @@ def style(language: Language) -> Iterator[None]:
     """
     import matplotlib
 
-    family = "IPAexGothic" if language == "ja" else "DejaVu Sans"
     with matplotlib.rc_context(STYLE):
         if language == "ja":
-            import matplotlib_fontja  # noqa: F401  registers the font; it also makes it everybody's default, hence inside
+            import matplotlib_fontja  # noqa: F401  registers the font, and sets it for every figure: undone with the context
 
-        matplotlib.rcParams["font.family"] = family
+            matplotlib.rcParams["font.family"] = "IPAexGothic"
         yield
 
 
