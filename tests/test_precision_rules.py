@@ -131,6 +131,12 @@ def test_a_precision_slower_than_fp32_of_its_runner_is_named():
     assert not any("slower" in t.en for t in found(DONE, "note"))
 
 
+def test_without_an_interval_nothing_is_called_slower():
+    done = study_of(correct(950), correct(950), (1000, 2000, 1000))
+    bare = [replace(r, stats={}) if r.metric == "throughput_ratio" else r for r in done.records]
+    assert not any("slower" in t.en for t in found(replace(done, records=bare), "note"))
+
+
 def test_the_fastest_is_named():
     assert any("INT8" in t.en and "3,000 images/s" in t.en for t in found(DONE, "note"))
 
