@@ -87,7 +87,8 @@ def _clean(options: argparse.Namespace, profile: config.Profile) -> str:
 def _lab(options: argparse.Namespace, profile: config.Profile) -> str:
     """Open the notebooks in JupyterLab."""
     path = os.pathsep.join([str(config.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "jupyterlab", str(_notebooks(options))]
+    as_root = ["--allow-root"] if os.geteuid() == 0 else []  # in a container; JupyterLab refuses otherwise
+    command = [sys.executable, "-m", "jupyterlab", *as_root, str(_notebooks(options))]
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path})
 
 
