@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lib.artifacts import Artifact
     from lib.session import Session
 
-VERSION = 1  # of the exporters; a change makes old artifacts stale
+VERSION = 2  # of the exporters; a change makes old artifacts stale
 ONNX_FILE, TFLITE_FILE = "model.onnx", "model.tflite"
 ONNX_VARIANTS = ("fp32", "fp16", "int8_qdq")
 TFLITE_VARIANTS = ("fp32", "fp16", "int8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +84,7 @@ def stable_names(converted: onnx.ModelProto) -> onnx.ModelProto:
     SavedModel then give the same bytes, so that what is built from them (engines, caches) can be reused.
     """
     graph = converted.graph
-    tensors, nodes = _Names({INPUT, OUTPUT}), _Names(set())
+    tensors, nodes = _Names({INPUT, OUTPUT}, {tensor.name for tensor in graph.initializer}), _Names()
     for node in graph.node:
         node.name = nodes[node.name]
         for names in (node.input, node.output):
@@ -103,11 +103,14 @@ def stable_names(converted: onnx.ModelProto) -> onnx.ModelProto:
 class _Names(dict[str, str]):
     """Old name -> new name, made up when first asked for; no two old names share a new one."""
 
-    def __init__(self, kept: set[str]) -> None:
+    def __init__(self, kept: Iterable[str] = (), constants: Iterable[str] = ()) -> None:
         super().__init__({name: name for name in kept})
+        self.constants = set(constants)
 
     def __missing__(self, old: str) -> str:
         base = COUNTER.sub("", SCOPE.sub("", old)) or "tensor"
+        if old in self.constants and "/" not in base:
+            base = "constant"  # tf2onnx merges equal constants of its own and keeps the name of any one
         new, count, taken = base, 1, set(self.values())
         while new in taken:
             new, count = f"{base}_{count}", count + 1
