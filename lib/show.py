@@ -120,8 +120,8 @@ def _span(width: int) -> str:
 
 def _best(rows: list[dict[str, Any]], column: Column) -> float | None:
     values = [row[column.key] for row in rows if isinstance(row.get(column.key), (int, float))]
-    if column.best is None or len(values) < 2:
-        return None
+    if column.best is None or len(set(values)) < 2:
+        return None  # where all are equal none is the best
     return max(values) if column.best == "max" else min(values)
 
 
@@ -134,7 +134,8 @@ def _row(row: dict[str, Any], columns: list[Column], best: dict[str, float | Non
             cells += [_cell(row, c, best[c.key], language) for c in same]
         else:
             mark = f"{NOT_MEASURED.in_(language)}<sup>{reasons.index(reason) + 1}</sup>"
-            cells.append(f'<td class="number missing"{_span(sum(_width(c) for c in same))}>{mark}</td>')
+            place = "missing" if len(same) > 1 else "number missing"
+            cells.append(f'<td class="{place}"{_span(sum(_width(c) for c in same))}>{mark}</td>')
     return "".join(cells)
 
 

@@ -26,7 +26,7 @@ def accuracy(rows: Rows, language: Language) -> tuple[Figure, str]:
             axes.plot(row["accuracy"], at, "o", color=row["colour"], markersize=7)
             axes.annotate(f"{row['accuracy']:.2f}", (row["accuracy"], at), (0, 5), textcoords="offset points", ha="center", fontsize=8.5)
         axes.set_xlabel(Text("Accuracy on the test set (%), 95 % interval", "テスト画像の正解率（%）と95%信頼区間").in_(language))
-    return figure, _alt(rows, "accuracy", "{:.2f} %", Text("Accuracy by runner and precision", "ランナーと数値精度ごとの正解率"), language)
+    return figure, _alt(rows, "accuracy", "{:.2f} %", Text("Accuracy by runner and precision", "実行系と数値精度ごとの正解率"), language)
 
 
 def throughput(rows: Rows, language: Language) -> tuple[Figure, str]:
@@ -40,7 +40,7 @@ def throughput(rows: Rows, language: Language) -> tuple[Figure, str]:
             )
         axes.set_xlim(0, 1.16 * max(row["throughput"] for row in rows))
         axes.set_xlabel(Text("Throughput, end to end (images/s)", "スループット、入力から結果まで（画像/秒）").in_(language))
-    title = Text("Throughput by runner and precision", "ランナーと数値精度ごとのスループット")
+    title = Text("Throughput by runner and precision", "実行系と数値精度ごとのスループット")
     return figure, _alt(rows, "throughput", "{:,.0f} images/s", title, language)
 
 

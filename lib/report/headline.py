@@ -33,7 +33,7 @@ FIGURES = (
     Figure(Column("latency", Text("Latency, median", "レイテンシ中央値"), "ms", 2, "min"), ("latency",), 1, batched=True),
     Figure(Column("throughput", Text("Throughput", "スループット"), "images/s", 0, "max"), ("throughput",), 1, batched=True),
 )
-COLUMNS = [Column("runner", Text("Runner", "ランナー")), Column("precision", Text("Precision", "数値精度")), *(f.column for f in FIGURES)]
+COLUMNS = [Column("runner", Text("Runner", "実行系")), Column("precision", Text("Precision", "数値精度")), *(f.column for f in FIGURES)]
 
 
 def rows(found: Iterable[Record], batch_size: int) -> list[dict[str, Any]]:

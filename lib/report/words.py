@@ -58,7 +58,7 @@ WORDS: dict[str, Text] = {
     "nothing": Text("There is no record of accuracy, size or speed yet.", "正解率、サイズ、速度の記録はまだない。"),
     "headline_caption": Text(
         "Runners and precisions over the whole test set; throughput and latency at batch size {batch}, end to end",
-        "各ランナーと数値精度。正解率は全テスト画像による。スループットとレイテンシはバッチサイズ {batch}、入力から結果まで",
+        "各実行系と数値精度。正解率は全テスト画像による。スループットとレイテンシはバッチサイズ {batch}、入力から結果まで",
     ),
     "cpu": Text("Processor", "プロセッサ"),
     "cores": Text("Cores this run may use", "使用できるコア数"),
