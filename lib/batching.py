@@ -74,7 +74,7 @@ def _fastest(records: list[Record]) -> Iterator[Finding]:
         top, enough = best(rates[pair]), as_good(rates[pair])
         rate, title = interval(top), name(*pair)
         yield Finding(
-            "good",
+            "good" if top.stats["stable"] else "note",
             Text(
                 f"{title.en}: highest throughput at batch {top.batch_size}, {rate.value:,.0f} images/s "
                 f"[{rate.low:,.0f}, {rate.high:,.0f}]; the smallest batch that reaches this interval is {enough}.",
@@ -108,8 +108,9 @@ def _slower(records: list[Record]) -> Iterator[Finding]:
     for (runner, precision), curve in rates.items():
         if precision == "fp32" or (runner, "fp32") not in rates:
             continue
-        share = measure.ratio(interval(best(curve)), interval(best(rates[runner, "fp32"])))
-        if share.high < 1:
+        own, full = best(curve), best(rates[runner, "fp32"])
+        share = measure.ratio(interval(own), interval(full))
+        if share.high < 1 and own.stats["stable"] and full.stats["stable"]:
             title, text = name(runner, precision), f"{share.value:.2f}× [{share.low:.2f}, {share.high:.2f}]"
             yield Finding(
                 "note",

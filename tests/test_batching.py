@@ -72,6 +72,9 @@ def test_findings_doubt_what_is_doubtful(recorded: list[Record]) -> None:
     shaky = recorded + pair("tflite", "fp32", 8, 100, stable=False, load=5.5)
     assert said(shaky, "1 of 13 measurements were not stable") == ["note"]
     assert said(shaky, "load average up to 5.5 on 2 cores") == ["note"]
+    assert said(shaky, "TensorFlow Lite (CPU) FP32: highest") == ["note"]
+    shaky_int8 = [r for r in recorded if r.precision != "int8_qdq"] + pair("onnxrt", "int8_qdq", 32, 100, stable=False)
+    assert not said(shaky_int8, "slower than FP32")
     slow_harness = [r for r in recorded if r.runner != "null"] + pair("null", "fp32", 1, 10_000)
     assert said(slow_harness, "Measuring itself takes at most 10.0%") == ["bad"]
     wrong = recorded + empty("tflite", "fp16", 1, Text("broken", "不正"), wrong_output=True)
