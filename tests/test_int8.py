@@ -47,7 +47,7 @@ def test_ranges_are_those_of_the_activations(quick, prepared):
         assert low == pytest.approx(value.min(), abs=1e-5)
         assert high == pytest.approx(value.max(), abs=1e-5)
         width = 2 * np.abs(value).max() / calibration.BINS
-        assert found["percentile"][name][1] == pytest.approx(np.quantile(value, 0.995), abs=3 * width)
+        assert found["percentile"][name][1] == pytest.approx(float(np.quantile(value, 0.995)), abs=float(3 * width))
         assert low <= found["entropy"][name][0] <= 0 < found["entropy"][name][1] <= high + width
     assert any(found["entropy"][name][1] < 0.95 * found["minmax"][name][1] for name in values)  # it does choose
 

@@ -94,6 +94,7 @@ def stable_names(converted: onnx.ModelProto) -> onnx.ModelProto:
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     del graph.value_info[:]  # only hints, with counted dimension names; whoever needs shapes infers them
+    graph.doc_string = ""  # names a traced function by a counter
     ordered = sorted(graph.initializer, key=lambda tensor: tensor.name)
     del graph.initializer[:]
     graph.initializer.extend(ordered)
