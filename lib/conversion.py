@@ -40,6 +40,8 @@ class Export:
     def label(self) -> Text:
         """Format and precision, such as "ONNX FP16"."""
         form, precision = FORMATS[self.runner], PRECISIONS[self.precision].label
+        if self.runner == "tflite" and self.precision == "int8_qdq":  # quantized explicitly as well, but TFLite has no Q/DQ pairs
+            precision = Text("INT8", "INT8")
         return Text(f"{form.en} {precision.en}", f"{form.ja} {precision.ja}")
 
 
@@ -190,10 +192,11 @@ def _tolerance(one: Export, own: dict[str, Record]) -> Finding:
 
 
 def _loss(one: Export, loss: float) -> Finding:
-    over, points = loss > TOLERATED_LOSS, 100 * loss
+    over, points = loss > TOLERATED_LOSS, abs(100 * loss)
+    change = ("below", "低い") if loss >= 0 else ("above", "高い")
     verdict = ("more than one point", "1ポイントを超える") if over else ("within one point", "1ポイント以内である")
-    en = f"{one.label.en}: accuracy {points:+.2f} points below FP32, {verdict[0]}."
-    ja = f"{one.label.ja}:正解率の低下はFP32に対し{points:+.2f}ポイントで、{verdict[1]}。"
+    en = f"{one.label.en}: accuracy {points:.2f} points {change[0]} FP32, {verdict[0]}."
+    ja = f"{one.label.ja}:正解率はFP32より{points:.2f}ポイント{change[1]}。差は{verdict[1]}。"
     return Finding("bad" if over else "good", Text(en, ja))
 
 
