@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ UNWRITABLE = {
     errno.EFBIG: "a file would be larger than this system allows; raise the limit (ulimit -f)",
 }
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what a disk alone can be the cause of
+SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")  # numpy.ndarray.tofile, which numpy.save calls
 
 
 def sha256(path: Path) -> str:
@@ -72,9 +74,12 @@ def _unwritable(error: Exception) -> str | None:
     """What to do about an error that comes from the disk, or None for any other.
 
     TensorFlow raises ResourceExhaustedError and HDF5 an OSError without errno: only the system's words tell.
+    NumPy says no more than that a write fell short, which is what a full disk does to it.
     """
     if isinstance(error, OSError) and error.errno:
         return UNWRITABLE.get(error.errno)
     if isinstance(error, ReportError):
         return None
+    if isinstance(error, OSError) and SHORT_WRITE.search(str(error)):
+        return UNWRITABLE[errno.ENOSPC]
     return next((UNWRITABLE[code] for code in DISK if os.strerror(code) in str(error)), None)

@@ -11,6 +11,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,12 @@ def test_a_librarys_own_words_for_a_full_disk(tmp_path, error):
         raise error("Can't write data (errno = 28, error message = 'No space left on device')")
     with pytest.raises(error, match="weights differ"), files.writable(tmp_path):
         raise error("weights differ")
+
+
+def test_numpy_cannot_write_an_array_on_a_full_disk(disk):
+    place = disk(64)
+    with pytest.raises(ReportError, match="no space left on the disk"), files.writable(place):
+        np.save(place / "array.npy", np.zeros(1 << 20))
 
 
 def test_a_line_for_people_passes_through(tmp_path):
