@@ -161,10 +161,13 @@ def _loss(method: str, loss: float, images: int) -> Finding:
     name, points = METHOD_NAMES[method], 100 * loss
     over = loss > TOLERATED_LOSS
     level = ("bad" if method == export.CALIBRATION else "note") if over else "good"
-    change = ("loses", "低い") if points >= 0 else ("gains", "高い")
     verdict = ("more than one point", "1ポイントを超える") if over else ("within one point", "1ポイント以内である")
-    en = f"INT8, {name.en}, {images:,} images: {change[0]} {abs(points):.2f} points of accuracy against FP32, {verdict[0]}."
-    ja = f"INT8({name.ja}法、{images:,}枚)の正解率はFP32に比べ{abs(points):.2f}ポイント{change[1]}。差は{verdict[1]}。"
+    side = ("below", "低い") if points >= 0 else ("above", "高い")
+    en = f"INT8, {name.en}, {images:,} images: {abs(points):.2f} points {side[0]} FP32 in accuracy, {verdict[0]}."
+    ja = f"INT8({name.ja}法、{images:,}枚)の正解率はFP32に比べ{abs(points):.2f}ポイント{side[1]}。差は{verdict[1]}。"
+    if not loss:
+        en = f"INT8, {name.en}, {images:,} images: the same accuracy as FP32."
+        ja = f"INT8({name.ja}法、{images:,}枚)の正解率はFP32と同じである。"
     return Finding(level, Text(en, ja))
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000
-SEED = 0
 
 
 class McNemar(NamedTuple):
@@ -78,44 +75,8 @@ def paired_difference(correct_a: np.ndarray, correct_b: np.ndarray, confidence: 
     return Interval((only_b - only_a) / total, float(max(-1, b - a - half)), float(min(1, b - a + half)))
 
 
-def bootstrap_median(samples: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
-    """Median of samples (n,), n >= 2, with its percentile bootstrap interval (scipy.stats.bootstrap, seeded).
-
-    The samples are taken as independent; times measured one after the other are less than that.
-    """
-    return _bootstrap((_samples(samples),), lambda a, axis: np.median(a, axis=axis), confidence)
-
-
-def bootstrap_ratio(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
-    """median(a) / median(b) of two independent sets of positive samples (n,), (m,) with its bootstrap interval.
-
-    Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; scipy.stats.bootstrap, seeded.
-    """
-    a, b = _samples(a), _samples(b)
-    if a.min() <= 0 or b.min() <= 0:
-        raise ValueError("a ratio of medians needs positive samples")
-    return _bootstrap((a, b), lambda x, y, axis: np.median(x, axis=axis) / np.median(y, axis=axis), confidence)
-
-
 def _discordant(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int]:
     a, b = np.asarray(correct_a), np.asarray(correct_b)
     if a.dtype != bool or b.dtype != bool or a.ndim != 1 or a.shape != b.shape or not len(a):
         raise ValueError(f"two bool arrays of one length >= 1 are needed, got {a.dtype} {a.shape} and {b.dtype} {b.shape}")
     return int((a & ~b).sum()), int((b & ~a).sum())
-
-
-def _samples(samples: Sequence[float] | np.ndarray) -> np.ndarray:
-    values = np.asarray(samples, dtype=np.float64)
-    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
-        raise ValueError("a bootstrap needs at least two finite samples in one row")
-    return values
-
-
-def _bootstrap(data: tuple[np.ndarray, ...], statistic: object, confidence: float) -> Interval:
-    from scipy.stats import bootstrap
-
-    result = bootstrap(
-        data, statistic, confidence_level=confidence, n_resamples=RESAMPLES, batch=100, method="percentile", vectorized=True, rng=SEED
-    )
-    low, high = result.confidence_interval
-    return Interval(float(statistic(*data, axis=0)), float(low), float(high))

@@ -93,36 +93,3 @@ def test_paired_difference_covers_the_truth():
         draw = rng.random(300)
         covered += (lambda i: i.low <= -0.03 <= i.high)(stats.paired_difference(draw >= 0.01, draw >= 0.04))
     assert covered / 400 > 0.92
-
-
-def test_bootstrap_median_agrees_with_order_statistics():
-    samples = np.random.default_rng(0).lognormal(size=400)
-    got = stats.bootstrap_median(samples)
-    ordered = np.sort(samples)  # binomial interval of a median: ranks n/2 -+ 0.98 sqrt(n)
-    assert got.value == np.median(samples)
-    assert got.low == pytest.approx(ordered[180], rel=0.05)
-    assert got.high == pytest.approx(ordered[219], rel=0.05)
-
-
-def test_bootstrap_ratio_holds_the_truth_and_is_repeatable():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(20, 1, 200), rng.normal(10, 1, 150)
-    got = stats.bootstrap_ratio(a, b)
-    assert got == stats.bootstrap_ratio(a, b)
-    assert got.low < 2 < got.high < got.low + 0.2
-    assert got.value == np.median(a) / np.median(b)
-
-
-def test_bootstrap_of_equal_samples_is_a_point():
-    assert stats.bootstrap_ratio([2.0, 2.0], [1.0, 1.0]) == (2, 2, 2)
-
-
-@pytest.mark.parametrize("samples", [[], [1.0], [1.0, float("nan")], [[1.0, 2.0]]])
-def test_bootstrap_refuses_what_carries_no_interval(samples):
-    with pytest.raises(ValueError, match="two finite"):
-        stats.bootstrap_median(samples)
-
-
-def test_ratio_refuses_zero():
-    with pytest.raises(ValueError, match="positive"):
-        stats.bootstrap_ratio([1.0, 2.0], [0.0, 1.0])

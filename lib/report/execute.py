@@ -14,7 +14,9 @@ from lib.progress import say
 from lib.report import notebooks
 from lib.report.notebooks import Notebook
 
-NOISE = re.compile(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|.*Warning: |\s|To enable the following")
+NOISE = re.compile(
+    r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|.*Warning: |\s|To enable the following|fully_quantize: "
+)
 INDENT = " " * 6
 
 

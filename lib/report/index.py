@@ -11,6 +11,8 @@ from lib.report.render import Report, Stage
 from lib.report.words import WORDS, words
 from lib.text import Finding, Language, Text
 
+FINDINGS = 3  # that the index shows of a page, unless more are bad
+
 
 def page(report: Report, language: Language) -> str:
     """The index page of a report in one language, HTML."""
@@ -23,7 +25,7 @@ def page(report: Report, language: Language) -> str:
         "facts": render.facts(report, report.newest, language),
         "problems": [problem for stage in report.stages for problem in _problems(stage, found[stage.notebook.stage], language)],
         "counted": any(found.values()),
-        "notes": _notes(report, language),
+        "notes": _unmeasured(rows, language) + _notes(report, language),
         "headline": render.safe(_headline(report, rows, language)),
         "charts": render.safe(_charts(rows, language)),
         "pages": [_card(report, stage, found[stage.notebook.stage], language) for stage in report.stages],
@@ -76,6 +78,12 @@ def _problems(stage: Stage, found: list[Finding], language: Language) -> list[di
     return [{"page": stage.notebook.page, "where": stage.notebook.stage, "text": text} for text in texts if stage.executed is not None]
 
 
+def _unmeasured(rows: list[dict[str, Any]], language: Language) -> list[str]:
+    """How many rows of the headline table carry a reason instead of a number."""
+    count = sum(not headline.measured(row, "accuracy") for row in rows)
+    return [WORDS["not_all"].in_(language).format(count=count, total=len(rows))] if count else []
+
+
 def _notes(report: Report, language: Language) -> list[str]:
     """What is not there yet."""
     missing = [stage.notebook.stage for stage in report.stages if stage.executed is None]
@@ -90,6 +98,9 @@ def _card(report: Report, stage: Stage, found: list[Finding], language: Language
     notebook, note = stage.notebook, stage.note
     state = "missing" if stage.executed is None else "failed" if note.get("failed") else "done"
     order = ("bad", "good", "note")
+    found = sorted(found if stage.executed is not None else [], key=lambda f: order.index(f.level))
+    said = found[: max(FINDINGS, sum(f.level == "bad" for f in found))]
+    left = len(found) - len(said)
     return {
         "page": notebook.page,
         "number": notebook.number,
@@ -98,11 +109,8 @@ def _card(report: Report, stage: Stage, found: list[Finding], language: Language
         "question": notebook.question.in_(language),
         "state": state,
         "status": _status(report, note, state, language),
-        "findings": [
-            {"level": f.level, "label": show.LEVELS[f.level].in_(language), "text": f.text.in_(language)}
-            for f in sorted(found, key=lambda f: order.index(f.level))
-            if stage.executed is not None
-        ],
+        "findings": [{"level": f.level, "label": show.LEVELS[f.level].in_(language), "text": f.text.in_(language)} for f in said],
+        "more": WORDS["more"].in_(language).format(count=left) if left else "",
     }
 
 

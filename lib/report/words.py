@@ -25,7 +25,12 @@ WORDS: dict[str, Text] = {
     "date": Text("Measured", "測定日時"),
     "findings": Text("Findings", "わかったこと"),
     "problems": Text("Problems", "問題"),
-    "no_problem": Text("No problem was found.", "問題は見つからなかった。"),
+    "no_problem": Text("No problem was found in what was measured.", "測定した範囲では問題は見つからなかった。"),
+    "not_all": Text(
+        "No verdict yet for {count} of the {total} rows below: they were not measured on this system.",
+        "ただし、下の表の {total} 行のうち {count} 行はこのシステムでは測定しておらず、判定できない。",
+    ),
+    "more": Text("and {count} more on the page", "ほか {count} 件はページに示す"),
     "show_code": Text("Show the code", "コードを表示"),
     "parameters": Text("Parameters", "パラメータ"),
     "show_parameters": Text("Every parameter of this profile", "このプロファイルの全パラメータ"),
