@@ -35,6 +35,10 @@ s.save(records, findings)
 show.findings(findings)"""
 
 
+LONG_EN = "A line of a paragraph that goes on and on must still be short enough for the eye to find the next one. " * 4
+LONG_JA = "段落がどれだけ長く続いても、次の行の頭が目で見つかる長さで折り返さなければならない。" * 6
+
+
 def code(source: str, *tags: str) -> Any:
     """A code cell."""
     return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)})
@@ -65,7 +69,7 @@ def full(folder: Path, stage: str, level: str = "note") -> Path:
     return write(
         folder,
         stage,
-        *pair("## Method\n\nSome words.", "## 方法\n\n説明である。"),
+        *pair(f"## Method\n\nSome words. {LONG_EN}", f"## 方法\n\n説明である。{LONG_JA}"),
         code("from lib import progress\nprogress.say('half way')\nsecret_code = 1"),
         code(TABLE),
         *pair("## Result\n\nMore words.", "## 結果\n\nさらに説明する。"),
