@@ -81,7 +81,7 @@ def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: S
     last = err.splitlines()[-1]
     assert process.returncode == 1
     assert out == ""
-    assert last.startswith("error: 02_fails: cell 6 `value = int('x')  # here`: ValueError: invalid literal for int()")
+    assert last.startswith("error: 02_fails: cell 6 `value = int('x') # here`: ValueError: invalid literal for int()")
     assert str(place.profile / "executed" / "02_fails.ipynb") in last
     assert "Traceback" not in err
     assert "[2/3] 02_fails: failed after" in err
