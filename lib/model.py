@@ -1,4 +1,4 @@
-"""The VGG-style classifier: its layers and the artifact that holds a trained one."""
+"""The VGG-style classifier: its layers and how a trained one is stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import keras
 
     from lib import config
-    from lib.session import Session
 
 VERSION = 1  # of the layers and the training; a change makes old artifacts stale
 INPUT, OUTPUT = "images", "probabilities"
@@ -41,24 +40,6 @@ def build(settings: config.Train, classes: int) -> keras.Model:
     x = layers.ReLU(name="relu_dense1")(x)
     x = layers.Dense(classes, name="logits")(x)
     return keras.Model(inputs, layers.Softmax(name=OUTPUT)(x), name="vgg")
-
-
-def trained(session: Session) -> Artifact:
-    """The trained classifier of this profile, trained now unless it is stored.
-
-    Payload: `saved_model/` (signature `serving_default`: images -> probabilities), `model.keras`,
-    `history.json` (one entry an epoch: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds).
-    """
-    from lib import training
-
-    settings, images = session.profile.train, session.images
-    inputs = {
-        "version": VERSION,
-        "train": settings.model_dump(exclude={"minimum_accuracy"}),
-        "dataset": images.sha256,
-    }
-    work = session.store.work("model", inputs)
-    return session.store.get_or_build("model", inputs, lambda folder: training.train(settings, images, folder, work))
 
 
 def save(model: keras.Model, folder: Path) -> None:

@@ -17,9 +17,27 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from lib import config, datasets
+    from lib.artifacts import Artifact
+    from lib.session import Session
 
 CHECKPOINT = "checkpoint.keras"
 HISTORY = "history.json"
+
+
+def trained(session: Session) -> Artifact:
+    """The trained classifier of this profile, trained now unless it is stored.
+
+    Payload: `saved_model/` (signature `serving_default`: images -> probabilities), `model.keras`,
+    `history.json` (one entry an epoch: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds).
+    """
+    settings, images = session.profile.train, session.images
+    inputs = {
+        "version": model.VERSION,
+        "train": settings.model_dump(exclude={"minimum_accuracy"}),
+        "dataset": images.sha256,
+    }
+    work = session.store.work("model", inputs)
+    return session.store.get_or_build("model", inputs, lambda folder: train(settings, images, folder, work))
 
 
 def train(settings: config.Train, images: datasets.Images, folder: Path, work: Path) -> dict[str, Any]:

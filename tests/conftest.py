@@ -61,10 +61,10 @@ def tiny_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def quick(tiny_profile: Path, outputs: Path) -> Session:
     """A session on the tiny profile with its classifier trained. Stage "test"; do not change what it stores."""
-    from lib import model
+    from lib import training
 
     opened = session.start(str(tiny_profile), "test")
-    model.trained(opened)
+    training.trained(opened)
     return opened
 
 

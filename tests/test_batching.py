@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import batching, batching_tables, state, sweep, system
+from lib import state, sweep, system
 from lib.errors import NotMeasured
 from lib.figures import batching as figures
 from lib.records import Record
 from lib.runners import RUNNERS, null
 from lib.session import Session
+from lib.studies import batching, batching_tables
 from lib.sweep import Configuration
 from lib.text import LANGUAGES, Text
 

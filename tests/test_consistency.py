@@ -1,14 +1,15 @@
-"""lib/consistency.py, lib/pairs.py and the plots of notebook 05, on answers that are made to differ."""
+"""lib/studies/consistency.py, lib/pairs.py and the plots of notebook 05, on answers that are made to differ."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lib import compare, consistency, pairs
+from lib import compare, pairs
 from lib.figures import consistency as figures
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
+from lib.studies import consistency
 from lib.text import LANGUAGES, Text
 
 NO_CHIP = Text("no chip", "チップがない")

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import cross_version, records, show
+from lib import records, show
 from lib.errors import ReportError
 from lib.figures import cross_version as figures
 from lib.records import Record
+from lib.studies import cross_version
 from lib.text import LANGUAGES, Text
 
 METRICS = cross_version.METRICS

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import evaluation, model, stats, training
+from lib import stats, training
 from lib.errors import ArtifactError
+from lib.studies import evaluation
 
 LABELS = np.arange(1000) % 10
 
@@ -129,7 +130,7 @@ def test_unreadable_history_says_what_to_do(trained):
 
 
 def test_tables_of_a_trained_model(quick):
-    artifact = model.trained(quick)
+    artifact = training.trained(quick)
     rows = evaluation.layer_rows(artifact)
     assert sum(row["parameters"] for row in rows) == artifact.info["parameters"]
     assert rows[0]["shape"] == "32 × 32 × 8"

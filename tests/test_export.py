@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import config, conversion, datasets, export, model, session
+from lib import config, datasets, export, model, session, training
 from lib.errors import ReportError
 from lib.export import half, lite, sample_files, structure, tf_onnx
 from lib.figures import export as figures
+from lib.studies import conversion
 from lib.text import LANGUAGES
 
 
@@ -29,7 +30,7 @@ def images(quick):
 def reference(quick, images):
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(model.trained(quick).file("saved_model")))
+    loaded = tf.saved_model.load(str(training.trained(quick).file("saved_model")))
     return loaded.signatures["serving_default"](**{model.INPUT: tf.constant(images)})[model.OUTPUT].numpy()
 
 
@@ -132,7 +133,7 @@ def test_unknown_variant_names_the_known_ones(quick):
 
 
 def test_two_conversions_give_the_same_bytes(quick):
-    saved = model.trained(quick).file("saved_model")
+    saved = training.trained(quick).file("saved_model")
     first, second = (tf_onnx.convert(saved, 17).SerializeToString(deterministic=True) for _ in range(2))
     assert first == second
     assert b"StatefulPartitionedCall" not in first
@@ -155,7 +156,7 @@ def test_an_error_that_tf2onnx_only_logs_fails_the_export(quick, tmp_path, monke
 
     monkeypatch.setattr(tf2onnx.convert, "from_function", logging_one)
     with pytest.raises(ReportError, match="rewriter failed: boom"):
-        tf_onnx.build(model.trained(quick).file("saved_model"), 17, tmp_path / "m.onnx")
+        tf_onnx.build(training.trained(quick).file("saved_model"), 17, tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
 
 

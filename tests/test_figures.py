@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 import pytest
 
-from lib import datasets, evaluation
+from lib import datasets
 from lib.figures import base, training
+from lib.studies import evaluation
 from lib.text import LANGUAGES
 
 RNG = np.random.default_rng(0)

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from lib import evaluation, export, model, predictions, session
+from lib import export, predictions, session, training
 from lib.errors import ReportError
 from lib.records import Record
+from lib.studies import evaluation
 
 STAGES = {
     "ONNX": lambda opened: export.onnx(opened, "fp32"),
@@ -24,7 +25,7 @@ STAGES = {
 def crowded(quick, disk, monkeypatch):
     """A session whose outputs lie on a disk with the trained model and 8 KiB of room, and the file that fills it up."""
     place = disk(4096)
-    shutil.copytree(model.trained(quick).path.parents[2], place / "tiny" / "artifacts")
+    shutil.copytree(training.trained(quick).path.parents[2], place / "tiny" / "artifacts")
     for other in (place / "tiny" / "artifacts").iterdir():
         if other.name != "model":
             shutil.rmtree(other)
@@ -66,4 +67,4 @@ def test_read_only_file_system(crowded):
         opened.save([])
     with pytest.raises(ReportError, match=r"read-only file system\); remount it"):
         export.samples(opened)
-    assert evaluation.history(model.trained(opened))  # what is there can be read
+    assert evaluation.history(training.trained(opened))  # what is there can be read

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import datasets, export, int8, session, stats
+from lib import datasets, export, session, stats
 from lib.export import calibration, quantize
 from lib.figures import int8 as figures
 from lib.records import Record
+from lib.studies import int8
 from lib.text import LANGUAGES
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib import config, datasets, model
+from lib import config, datasets, model, training
 from lib.errors import ArtifactError
 from lib.session import Session
 
 
 @pytest.fixture(scope="module")
 def trained(quick):
-    return model.trained(quick)
+    return training.trained(quick)
 
 
 def test_layers_follow_the_profile(quick):
@@ -64,7 +64,7 @@ def test_what_changes_the_weights_changes_the_key(quick, monkeypatch):
         train = quick.profile.train.model_copy(update=changes)
         opened = Session(quick.profile.model_copy(update={"train": train}), "test")
         opened.images = quick.images
-        model.trained(opened)
+        training.trained(opened)
 
     ask()
     for changes in ({"seed": 2}, {"epochs": 4}, {"conv_filters": [[8], [8]]}, {"peak_learning_rate": 0.2}, {"validation_images": 96}):

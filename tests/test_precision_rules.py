@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import precision_rules as rules
-from lib import precision_study as ps
 from lib.figures import precision as figures
 from lib.pairs import Pair
 from lib.records import Record
 from lib.show import table_html
+from lib.studies import precision_rules as rules
+from lib.studies import precision_study as ps
 from lib.text import LANGUAGES, Text
 
 SM = Pair("savedmodel", "fp32", Text("SM", "SM"), None)

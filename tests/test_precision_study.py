@@ -1,4 +1,4 @@
-"""lib/precision_study.py on real runners, at the tiny profile."""
+"""lib/studies/precision_study.py on real runners, at the tiny profile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib import pairs, predictions, stats
-from lib import precision_study as ps
+from lib.studies import precision_study as ps
 
 
 @pytest.fixture(scope="module")

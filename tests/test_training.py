@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import config, evaluation, model, session, training
+from lib import config, session, training
 from lib.config import Train
 from lib.datasets import Images
 from lib.errors import ReportError
+from lib.studies import evaluation
 
 
 def settings(quick, **changes):
@@ -115,7 +116,7 @@ def test_only_kernels_decay(quick):
 
 
 def test_it_learns(quick):
-    history = evaluation.history(model.trained(quick))
+    history = evaluation.history(training.trained(quick))
     assert len(history) == quick.profile.train.epochs
     assert history[-1]["val_accuracy"] > 0.8
     assert history[-1]["loss"] < history[0]["loss"]
@@ -132,7 +133,7 @@ KILLED = """
             os.kill(os.getpid(), signal.SIGKILL)  # the second epoch is done but not kept
         checkpoint(network, history, work)
     training._checkpoint = killed
-    model.trained(session.start(sys.argv[1], "test"))
+    training.trained(session.start(sys.argv[1], "test"))
 """
 
 
@@ -149,7 +150,7 @@ def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile
     assert not list((tmp_path / "tiny/artifacts").rglob("manifest.json"))
     (work / "saving-1.keras").write_bytes(b"half")  # what one that is killed while it saves leaves
 
-    again = model.trained(session.start(str(tiny_profile), "test"))
+    again = training.trained(session.start(str(tiny_profile), "test"))
     said = capsys.readouterr().err
     assert "going on after epoch 1 of 3" in said
     assert "epoch 1/3" not in said
@@ -157,7 +158,7 @@ def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile
     assert not work.exists()
     assert not list((tmp_path / "tiny/artifacts/model").glob(".*"))  # what the killed one had begun
 
-    through, resumed = (evaluation.history(artifact) for artifact in (model.trained(quick), again))
+    through, resumed = (evaluation.history(artifact) for artifact in (training.trained(quick), again))
     assert [entry["learning_rate"] for entry in resumed] == pytest.approx([entry["learning_rate"] for entry in through])
     assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in through], rel=0.05)
 
@@ -186,7 +187,7 @@ def test_full_disk_is_one_line_and_nothing_half_written(quick, disk, kib, monkey
     opened = replace(quick)
     monkeypatch.setattr(training, "_one_epoch", lambda network, *rest: {"loss": 1.0, "seconds": 1.0})
     with pytest.raises(ReportError, match="no space left on the disk; free some") as caught:
-        model.trained(opened)
+        training.trained(opened)
     assert "\n" not in str(caught.value)
     assert not list(opened.folder.rglob("payload"))
     assert not list(opened.folder.rglob("saving-*"))
@@ -195,4 +196,4 @@ def test_full_disk_is_one_line_and_nothing_half_written(quick, disk, kib, monkey
 
 def test_training_is_not_repeated(quick, monkeypatch):
     monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained again"))
-    assert not model.trained(replace(quick)).fresh
+    assert not training.trained(replace(quick)).fresh

@@ -10,10 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lib import artifacts, config, engines, system, trt
+from lib import artifacts, config, system, trt
 from lib.errors import ArtifactError, NotMeasured
 from lib.figures import engines as figures
 from lib.precision import PRECISIONS
+from lib.studies import engines
 from lib.text import LANGUAGES, Text
 from lib.trt import build, inspect, plans, versions
 

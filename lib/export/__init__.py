@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lib import datasets, model
+from lib import datasets, training
 from lib.errors import ReportError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def tflite(session: Session, variant: str) -> Artifact:
     from lib.export import lite
 
     _known(variant, TFLITE_VARIANTS)
-    source, inputs, images = model.trained(session), {"version": VERSION, "variant": variant}, None
+    source, inputs, images = training.trained(session), {"version": VERSION, "variant": variant}, None
     inputs["model"] = source.sha256
     if variant == "int8":
         inputs |= _calibration_inputs(session)
@@ -73,7 +73,7 @@ def calibration_images(session: Session) -> np.ndarray:
 def _onnx_fp32(session: Session) -> Artifact:
     from lib.export import tf_onnx
 
-    source, opset = model.trained(session), session.profile.export.opset
+    source, opset = training.trained(session), session.profile.export.opset
     inputs = {"version": VERSION, "variant": "fp32", "opset": opset, "model": source.sha256}
     return session.store.get_or_build("onnx", inputs, lambda folder: tf_onnx.build(source.file("saved_model"), opset, folder / ONNX_FILE))
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib import batching
 from lib.figures import base
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.runners import RUNNERS
+from lib.studies import batching
 from lib.text import Language, Text
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lib.compare import Difference
-    from lib.consistency import Disagreement, Study
     from lib.pairs import Pair
     from lib.session import Session
+    from lib.studies.consistency import Disagreement, Study
 
 COLUMNS = 4
 FLOOR = 1e-9  # the colour of zero on a logarithmic scale

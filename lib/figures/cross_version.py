@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lib.cross_version import Metric, System
 from lib.figures import base
 from lib.precision import PRECISIONS
+from lib.studies.cross_version import Metric, System
 from lib.text import Language, Text
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from lib.text import Language, Text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lib.engines import Engine
+    from lib.studies.engines import Engine
 
 SIZE = Text("Plan size (MB)", "プランのサイズ(MB)")
 

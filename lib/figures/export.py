@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lib.conversion import Export
 from lib.figures import base
 from lib.precision import PRECISIONS
+from lib.studies.conversion import Export
 from lib.text import Language, Text
 
 if TYPE_CHECKING:

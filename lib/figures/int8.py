@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lib.figures import base
-from lib.int8 import METHOD_NAMES
 from lib.precision import PRECISIONS
+from lib.studies.int8 import METHOD_NAMES
 from lib.text import Language, Text
 
 if TYPE_CHECKING:

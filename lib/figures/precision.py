@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lib.pairs import Pair
-    from lib.precision_study import Study
+    from lib.studies.precision_study import Study
 
 ACCURACY = Text("accuracy on the test images (%), 95 % interval", "テスト画像での正解率(%)、95%信頼区間")
 SIZE = Text("model file (MB)", "モデルファイル(MB)")

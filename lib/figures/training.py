@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lib.datasets import Images
-    from lib.evaluation import Examples
+    from lib.studies.evaluation import Examples
 
 TRAIN_COLOUR, VALIDATION_COLOUR, RATE_COLOUR, WRONG_COLOUR = base.COLOURS[0], base.COLOURS[3], base.COLOURS[2], base.COLOURS[3]
 TRAIN, VALIDATION = Text("training", "訓練"), Text("validation", "検証")

@@ -6,8 +6,8 @@ from typing import Any
 
 from lib import records, show
 from lib.figures import index as figures
-from lib.report import headline, render
-from lib.report.render import Report, Stage
+from lib.report import headline, shell
+from lib.report.shell import Report, Stage
 from lib.report.words import WORDS, words
 from lib.text import Finding, Language, Text
 
@@ -20,20 +20,20 @@ def page(report: Report, language: Language) -> str:
     found = {stage.notebook.stage: records.read_findings(report.results, stage.notebook.stage) for stage in report.stages}
     rows = headline.rows(records.read(report.results), report.profile.precision.batch_size)
     sections = [{"id": key, "title": said[key]} for key in ("headline", "pages", "environment", "parameters")]
-    values = render.common(report, language, "index.html", sections) | {
+    values = shell.common(report, language, "index.html", sections) | {
         "title": said["report"],
-        "facts": render.facts(report, report.newest, language),
+        "facts": shell.facts(report, report.newest, language),
         "problems": [problem for stage in report.stages for problem in _problems(stage, found[stage.notebook.stage], language)],
         "counted": any(found.values()),
         "notes": _unmeasured(rows, language) + _notes(report, language),
-        "headline": render.safe(_headline(report, rows, language)),
-        "charts": render.safe(_charts(rows, language)),
+        "headline": shell.safe(_headline(report, rows, language)),
+        "charts": shell.safe(_charts(rows, language)),
         "pages": [_card(report, stage, found[stage.notebook.stage], language) for stage in report.stages],
-        "environment": environment(render.described(report), report.newest["system_id"], language),
+        "environment": environment(shell.described(report), report.newest["system_id"], language),
         "parameters": report.newest["parameters"],
         "records": None,
     }
-    return render.fill("index.html.j2", values)
+    return shell.fill("index.html.j2", values)
 
 
 def environment(system: dict[str, Any], system_id: str, language: Language) -> list[tuple[str, str]]:
@@ -120,4 +120,4 @@ def _status(report: Report, note: dict[str, Any], state: str, language: Language
     if state == "failed":
         return WORDS["failed"].in_(language).format(**note["failed"])
     key = "status" if note["run_id"] == report.newest["run_id"] else "earlier"
-    return WORDS[key].in_(language).format(date=render.when(note), seconds=f"{note['seconds']:.0f}")
+    return WORDS[key].in_(language).format(date=shell.when(note), seconds=f"{note['seconds']:.0f}")

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from lib import config, files, records, session
-from lib.errors import ReportError
-from lib.report import cells, notebooks
-from lib.report.notebooks import Notebook
-from lib.report.words import LANGUAGE_NAMES, WORDS, words
+from lib import config, files
+from lib.report import cells, index, notebooks, shell
+from lib.report.shell import Report, Stage
+from lib.report.words import LANGUAGE_NAMES, WORDS
 from lib.text import LANGUAGES, Language
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A notebook and what a run left of it: its executed copy and that copy's note (run.py), or None and {}."""
-
-    notebook: Notebook
-    executed: Any
-    note: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything the pages of one profile are rendered from. newest: the note of the run that began last."""
-
-    profile: config.Profile
-    folder: Path
-    stages: list[Stage]
-    newest: dict[str, Any]
-
-    @property
-    def results(self) -> Path:
-        """results/SYSTEM of the newest run."""
-        return self.folder / "results" / self.newest["system_id"]
-
-    @property
-    def dataset(self) -> str:
-        """What the records call the dataset; the profile's name for it while there are none."""
-        return next((record.dataset for record in records.read(self.results) if record.dataset), self.profile.dataset.name)
 
 
 def render(profile: config.Profile, folder: Path = notebooks.FOLDER) -> Path:
@@ -50,9 +16,7 @@ def render(profile: config.Profile, folder: Path = notebooks.FOLDER) -> Path:
 
     Raises ReportError, one line, where nothing has been executed yet, records cannot be read or the pages not be written.
     """
-    from lib.report import index
-
-    report = gather(profile, folder)
+    report = shell.gather(profile, folder)
     html = report.folder / "html"
     for language in LANGUAGES:
         for number, stage in enumerate(report.stages):
@@ -60,22 +24,8 @@ def render(profile: config.Profile, folder: Path = notebooks.FOLDER) -> Path:
                 files.write_text(html / language / stage.notebook.page, page(report, number, language))
         files.write_text(html / language / "index.html", index.page(report, language))
     choices = [{"code": code, "name": LANGUAGE_NAMES[code], "title": WORDS["report"].in_(code)} for code in LANGUAGES]
-    files.write_text(html / "index.html", fill("choose.html.j2", {"title": WORDS["report"].en, "choices": choices}))
+    files.write_text(html / "index.html", shell.fill("choose.html.j2", {"title": WORDS["report"].en, "choices": choices}))
     return html / "index.html"
-
-
-def gather(profile: config.Profile, folder: Path) -> Report:
-    """Read what runs of a profile have left. Raises ReportError if that is nothing."""
-    outputs = session.outputs(profile.name)
-    stages = []
-    for notebook in notebooks.find(folder):
-        path = outputs / "executed" / notebook.path.name
-        executed = notebooks.read(path) if path.exists() else None
-        stages.append(Stage(notebook, executed, notebooks.meta(executed) if executed is not None else {}))
-    notes = [stage.note for stage in stages if stage.note]
-    if not notes:
-        raise ReportError(f"{outputs}: nothing executed yet; run it first: python -m lib run --profile {profile.name}")
-    return Report(profile, outputs, stages, max(notes, key=lambda note: note["started_at"]))
 
 
 def page(report: Report, number: int, language: Language) -> str:
@@ -87,76 +37,21 @@ def page(report: Report, number: int, language: Language) -> str:
         problems.insert(0, {"page": "", "text": WORDS["failed"].in_(language).format(**failed)})
     there = [other for other in report.stages if other.executed is not None]
     at = there.index(stage)
-    values = common(report, language, stage.notebook.page, found.sections) | {
+    values = shell.common(report, language, stage.notebook.page, found.sections) | {
         "title": found.title or stage.notebook.title.in_(language),
         "number": stage.notebook.number,
         "count": report.stages[-1].notebook.number,
-        "facts": facts(report, stage.note or report.newest, language),
-        "lede": safe(found.lede),
+        "facts": shell.facts(report, stage.note or report.newest, language),
+        "lede": shell.safe(found.lede),
         "problems": problems,
-        "findings": safe(found.findings),
-        "content": safe(found.content),
+        "findings": shell.safe(found.findings),
+        "content": shell.safe(found.content),
         "parameters": stage.note.get("parameters", []),
         "previous": _turn(there[at - 1], language) if at else {"page": "index.html", "title": WORDS["overview"].in_(language)},
         "next": _turn(there[at + 1], language) if at + 1 < len(there) else None,
         "records": _records(report, stage),
     }
-    return fill("page.html.j2", values)
-
-
-def common(report: Report, language: Language, name: str, sections: list[dict[str, str]]) -> dict[str, Any]:
-    """What the shell of every page needs."""
-    pages = [
-        {"page": s.notebook.page, "number": s.notebook.number, "title": s.notebook.title.in_(language), "there": s.executed is not None}
-        for s in report.stages
-    ]
-    return {
-        "language": language,
-        "languages": LANGUAGE_NAMES.items(),
-        "words": words(language),
-        "page": name,
-        "pages": pages,
-        "sections": sections,
-        "command": f"make report PROFILE={report.profile.name}",
-        "script": safe((cells.TEMPLATES / "script.js").read_text(encoding="utf-8")),
-    }
-
-
-def facts(report: Report, note: dict[str, Any], language: Language) -> list[tuple[str, str, str]]:
-    """(name, value, hint) of profile, dataset, system and date for a page's head."""
-    said = words(language)
-    system = note["system"]
-    cores = said["n_cores"].format(cores=system["cores"])
-    device = system["gpus"][0]["name"] if system["gpus"] else said["no_gpu_short"]
-    return [
-        (said["profile"], note["profile"], ""),
-        (said["dataset"], report.dataset, ""),
-        (said["system"], f"{system['cpu']}, {cores}, {device}", note["system_id"]),
-        (said["date"], when(note), note["run_id"]),
-    ]
-
-
-def when(note: dict[str, Any]) -> str:
-    """When a notebook began, e.g. `2026-11-20 13:40 UTC`."""
-    return datetime.fromisoformat(note["started_at"]).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def fill(template: str, values: dict[str, Any]) -> str:
-    """Fill a template of this folder; every value is escaped but for what `safe` made."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(cells.TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
-    )
-    css = safe((cells.TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template(template).render(css=css, **values)
-
-
-def safe(html: str) -> Any:
-    """Mark HTML that lib made, so that `fill` does not escape it."""
-    from markupsafe import Markup
-
-    return Markup(html)
+    return shell.fill("page.html.j2", values)
 
 
 def _turn(stage: Stage, language: Language) -> dict[str, str]:
@@ -169,9 +64,3 @@ def _records(report: Report, stage: Stage) -> dict[str, str] | None:
     if not path.is_file():
         return None
     return {"name": path.relative_to(report.folder).as_posix(), "sha256": files.sha256(path)}
-
-
-def described(report: Report) -> dict[str, Any]:
-    """The system that the newest run was measured on: system.json beside its records, else the run's own note."""
-    path = report.results / "system.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else report.newest["system"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lib import model
+from lib import model, training
 from lib.artifacts import Artifact
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
@@ -32,7 +32,7 @@ class SavedModel(Runner):
     @cached_property
     def artifact(self) -> Artifact:
         """The trained model, trained now unless it is stored."""
-        return model.trained(self.session)
+        return training.trained(self.session)
 
     @property
     def artifact_sha256(self) -> str:

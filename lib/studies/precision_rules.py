@@ -11,7 +11,7 @@ from lib.text import Finding, Text
 
 if TYPE_CHECKING:
     from lib.pairs import Pair
-    from lib.precision_study import Study
+    from lib.studies.precision_study import Study
 
 LIMIT = 0.01  # accuracy lost against the SavedModel that is a problem: one percentage point
 ALPHA = 0.05  # significance of the McNemar test

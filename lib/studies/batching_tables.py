@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lib import batching, measure, show
+from lib import measure, show
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.runners import RUNNERS, host
 from lib.show import Column
+from lib.studies import batching
 from lib.text import Language, Text
 
 if TYPE_CHECKING:

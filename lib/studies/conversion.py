@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib import compare, datasets, predictions, show, stats
-from lib.int8 import TOLERATED_LOSS
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.runners import RUNNERS
+from lib.studies.int8 import TOLERATED_LOSS
 from lib.text import Finding, Text
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What each notebook measures and concludes: its records, its tables' rows and its findings by rule."""
