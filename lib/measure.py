@@ -122,11 +122,11 @@ def wrong_output(output: Any, batch_size: int, classes: int) -> Text | None:
     if shape != (batch_size, classes) or output.dtype != np.float32:
         got = f"{getattr(output, 'dtype', type(output).__name__)} {shape}"
         wanted = f"float32 ({batch_size}, {classes})"
-        return Text(f"the output is wrong: {got}, not {wanted}", f"出力が誤っている: {wanted}でなく{got}である")
+        return Text(f"the output is wrong: {got}, not {wanted}", f"出力が誤っている：{wanted}でなく{got}である")
     if not np.isfinite(output).all():
-        return Text("the output is wrong: not all values are finite", "出力が誤っている: 有限でない値がある")
+        return Text("the output is wrong: not all values are finite", "出力が誤っている：有限でない値がある")
     if not np.allclose(output.sum(axis=1, dtype=np.float64), 1, atol=SUM_TOLERANCE):
-        return Text("the output is wrong: probabilities do not add up to 1", "出力が誤っている: 確率の和が1でない")
+        return Text("the output is wrong: probabilities do not add up to 1", "出力が誤っている：確率の和が1でない")
     return None
 
 

@@ -64,6 +64,6 @@ def missing_findings(pairs: list[Pair]) -> list[Finding]:
     """A note for every runner and reason why it could not run here."""
     absent = dict.fromkeys((pair.label, pair.reason) for pair in pairs if pair.reason)
     return [
-        Finding("note", Text(f"Not measured: {label.en} ({reason.en}).", f"{label.ja}は未測定である({reason.ja})。"))
+        Finding("note", Text(f"Not measured: {label.en} ({reason.en}).", f"{label.ja}は未測定である（{reason.ja}）。"))
         for label, reason in absent
     ]

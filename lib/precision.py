@@ -29,7 +29,7 @@ class Precision:
     colour: str
 
 
-CALIBRATED = Text("INT8 (calibrated)", "INT8(キャリブレーション)")
+CALIBRATED = Text("INT8 (calibrated)", "INT8（キャリブレーション）")
 
 PRECISIONS: dict[str, Precision] = {
     p.key: p

@@ -64,7 +64,7 @@ def _open(session: Session, name: str, precision: str, stack: ExitStack) -> Runn
     try:
         return stack.enter_context(RUNNERS[name](session, precision))
     except NotMeasured as error:
-        return Text(str(error), f"起動できなかった: {error}")
+        return Text(str(error), f"起動できなかった：{error}")
 
 
 def _measured(session: Session, configuration: Configuration, runner: Runner | Text) -> list[Record]:

@@ -114,6 +114,11 @@ def test_from_which_factor_on_two_notebooks_contradict_each_other(rate, level):
     assert [f.level for f in got] == [level]
 
 
+def test_an_unstable_measurement_contradicts_nothing():
+    shaky = replace(throughput(ORT, 500), stats={"stable": False})
+    assert [f.level for f in rules.repeated(DONE, [shaky])] == ["note"]
+
+
 @pytest.mark.parametrize("other", [{"batch_size": 1}, {"artifact_sha256": "x"}, {"precision": "fp16"}, {"scope": "gpu_compute"}])
 def test_only_the_same_configuration_is_held_against_it(other):
     got = rules.repeated(DONE, [replace(throughput(ORT, 1), **other)])

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 PANELS_A_ROW = 3
 PANEL_HEIGHT_IN = 3.2
 LABEL_GAP = 0.075  # of the height of a panel, between two labels
-AXIS_BATCH = Text("batch size (log)", "バッチサイズ(対数)")
-AXIS_RATE = Text("throughput, images/s (log)", "スループット、images/s(対数)")
-AXIS_LATENCY = Text("latency, ms a batch (log)", "レイテンシ、ms/バッチ(対数)")
+AXIS_BATCH = Text("batch size (log)", "バッチサイズ（対数）")
+AXIS_RATE = Text("throughput, images/s (log)", "スループット、images/s（対数）")
+AXIS_LATENCY = Text("latency, ms a batch (log)", "レイテンシ、ms/バッチ（対数）")
 THROUGHPUT_ALT = Text(
     "Throughput in images per second over the batch size, one panel a runner, one line a precision, both axes logarithmic. "
     "The table below has the numbers.",
-    "バッチサイズに対するスループット(images/s)。ランナーごとのパネルに数値精度ごとの線を示す。両軸とも対数。値は下の表にある。",
+    "バッチサイズに対するスループット（images/s）。実行系ごとのパネルに数値精度ごとの線を示す。両軸とも対数。値は下の表にある。",
 )
 THROUGHPUT_CAPTION = Text(
     "Throughput with its 95 % interval. Hollow: not stable.", "スループットと95%信頼区間。白抜きは安定しなかった計測である。"
@@ -36,7 +36,7 @@ THROUGHPUT_CAPTION = Text(
 LATENCY_ALT = Text(
     "Latency in milliseconds a batch over the batch size, one panel a runner, one line a precision, both axes logarithmic. "
     "The table below has the numbers.",
-    "バッチサイズに対するレイテンシ(ms/バッチ)。ランナーごとのパネルに数値精度ごとの線を示す。両軸とも対数。値は下の表にある。",
+    "バッチサイズに対するレイテンシ（ms/バッチ）。実行系ごとのパネルに数値精度ごとの線を示す。両軸とも対数。値は下の表にある。",
 )
 LATENCY_CAPTION = Text(
     "Median latency, and up to the highest percentile that the calls carry. Hollow: not stable.",

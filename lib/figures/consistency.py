@@ -37,8 +37,8 @@ class View(NamedTuple):
 VIEWS = {
     "max_abs": View(Text("largest absolute difference", "絶対差の最大値"), lambda d: d.max_abs, ".1e", True),
     "mean_abs": View(Text("mean absolute difference", "絶対差の平均値"), lambda d: d.mean_abs, ".1e", True),
-    "cosine": View(Text("1 − cosine similarity (mean)", "1 − コサイン類似度(平均)"), lambda d: max(0.0, 1 - d.cosine_mean), ".1e", True),
-    "agreement": View(Text("different top-1 class (%)", "top-1クラスの不一致(%)"), lambda d: 100 * (1 - d.agreement), ".2f", False),
+    "cosine": View(Text("1 − cosine similarity (mean)", "1 − コサイン類似度（平均）"), lambda d: max(0.0, 1 - d.cosine_mean), ".1e", True),
+    "agreement": View(Text("different top-1 class (%)", "top-1クラスの不一致（%）"), lambda d: 100 * (1 - d.agreement), ".2f", False),
 }
 
 
@@ -67,9 +67,9 @@ def matrix(done: Study, view: str) -> Callable[[Language], Figure]:
 def words(view: str) -> tuple[Text, Text]:
     """Alt text and caption of a heat map."""
     label = VIEWS[view].label
-    alt = Text(f"Heat map of the {label.en} between every two runners", f"実行系の総当たりのヒートマップ: {label.ja}")
+    alt = Text(f"Heat map of the {label.en} between every two runners", f"実行系の総当たりのヒートマップ：{label.ja}")
     scale = Text("logarithmic colours", "色は対数目盛") if VIEWS[view].log else Text("linear colours", "色は線形目盛")
-    return alt, Text(f"Every runner against every other: {label.en}; {scale.en}.", f"総当たりの比較: {label.ja}({scale.ja})。")
+    return alt, Text(f"Every runner against every other: {label.en}; {scale.en}.", f"総当たりの比較：{label.ja}（{scale.ja}）。")
 
 
 def _heat(axes: Axes, values: np.ndarray, shown: View) -> None:

@@ -45,4 +45,4 @@ def compare_alt(systems: list[System], metric: Metric) -> Text:
     drawn = bars(systems, metric)
     en = ", ".join(f"{label.en} on {system} {value:,.{metric.digits}f}" for system, label, value, _ in drawn)
     ja = "、".join(f"{system}の{label.ja} {value:,.{metric.digits}f}" for system, label, value, _ in drawn)
-    return Text(f"{metric.label.en} ({metric.unit}): {en or 'nothing measured'}", f"{metric.label.ja}({metric.unit}):{ja or '未測定'}")
+    return Text(f"{metric.label.en} ({metric.unit}): {en or 'nothing measured'}", f"{metric.label.ja}（{metric.unit}）：{ja or '未測定'}")

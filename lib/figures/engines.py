@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lib.studies.engines import Engine
 
-SIZE = Text("Plan size (MB)", "プランのサイズ(MB)")
+SIZE = Text("Plan size (MB)", "プランのサイズ（MB）")
 
 
 def sizes(engines: list[Engine], language: Language) -> Figure:
@@ -36,4 +36,4 @@ def sizes_alt(engines: list[Engine]) -> Text:
     built = [(e.label, (e.size_bytes or 0) / 1e6) for e in engines if e.size_bytes]
     en = ", ".join(f"{label.en} {size:.2f} MB" for label, size in built)
     ja = "、".join(f"{label.ja} {size:.2f} MB" for label, size in built)
-    return Text(f"Bars of plan sizes: {en or 'no engine was built'}", f"プランのサイズの棒グラフ:{ja or 'エンジンは構築されていない'}")
+    return Text(f"Bars of plan sizes: {en or 'no engine was built'}", f"プランのサイズの棒グラフ：{ja or 'エンジンは構築されていない'}")

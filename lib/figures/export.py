@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from lib.records import Record
 
-SIZE = Text("file (MB)", "ファイル(MB)")
-DIFFERENCE = Text("largest difference from the SavedModel (log axis)", "SavedModelとの最大絶対差(対数軸)")
+SIZE = Text("file (MB)", "ファイル（MB）")
+DIFFERENCE = Text("largest difference from the SavedModel (log axis)", "SavedModelとの最大絶対差（対数軸）")
 SIZES_CAPTION = Text("Size of each exported file.", "エクスポートした各ファイルの大きさ。")
 DIFFERENCES_CAPTION = Text(
     "Largest absolute difference of a probability over all test images; the line is what the precision is expected to stay under.",

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 COLOURS = dict(zip(METHOD_NAMES, base.COLOURS[1:4], strict=True))
 MARKERS = dict(zip(METHOD_NAMES, "os^", strict=True))
 SHIFT = 1.06  # methods stand side by side at each count, so that their intervals do not hide each other
-IMAGES = Text("calibration images (log axis)", "キャリブレーション画像数(対数軸)")
+IMAGES = Text("calibration images (log axis)", "キャリブレーション画像数（対数軸）")
 LABELS = {
-    "accuracy": Text("accuracy (%)", "正解率 (%)"),
-    "disagreement": Text("other top-1 class than FP32 (%)", "FP32とtop-1クラスが異なる割合 (%)"),
+    "accuracy": Text("accuracy (%)", "正解率（%）"),
+    "disagreement": Text("other top-1 class than FP32 (%)", "FP32とtop-1クラスが異なる割合（%）"),
 }
 CAPTIONS = {
     "accuracy": Text(

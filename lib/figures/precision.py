@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from lib.pairs import Pair
     from lib.studies.precision_study import Study
 
-ACCURACY = Text("accuracy on the test images (%), 95 % interval", "テスト画像での正解率(%)、95%信頼区間")
-SIZE = Text("model file (MB)", "モデルファイル(MB)")
-THROUGHPUT = Text("throughput (images/s)", "スループット(枚/秒)")
-THROUGHPUT_LOG = Text("throughput (images/s, logarithmic)", "スループット(枚/秒、対数目盛)")
+ACCURACY = Text("accuracy on the test images (%), 95 % interval", "テスト画像での正解率（%）、95%信頼区間")
+SIZE = Text("model file (MB)", "モデルファイル（MB）")
+THROUGHPUT = Text("throughput (images/s)", "スループット（枚/秒）")
+THROUGHPUT_LOG = Text("throughput (images/s, logarithmic)", "スループット（枚/秒、対数目盛）")
 
 
 WORDS = {

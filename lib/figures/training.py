@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 TRAIN_COLOUR, VALIDATION_COLOUR, RATE_COLOUR, WRONG_COLOUR = base.COLOURS[0], base.COLOURS[3], base.COLOURS[2], base.COLOURS[3]
 TRAIN, VALIDATION = Text("training", "訓練"), Text("validation", "検証")
-EPOCH, LOSS, ACCURACY = Text("epoch", "エポック"), Text("loss", "損失"), Text("accuracy (%)", "正解率 (%)")
-RATE = Text("learning rate at the end of the epoch", "学習率(エポック終了時)")
+EPOCH, LOSS, ACCURACY = Text("epoch", "エポック"), Text("loss", "損失"), Text("accuracy (%)", "正解率（%）")
+RATE = Text("learning rate at the end of the epoch", "学習率（エポック終了時）")
 TRUTH, PREDICTED = Text("true class", "正解クラス"), Text("predicted class", "予測クラス")
 RIGHT, WRONG = Text("right", "正答"), Text("wrong", "誤答")
 
-SAMPLES_CAPTION = Text("The first training images of each class.", "各クラスの訓練画像(先頭から)。")
+SAMPLES_CAPTION = Text("The first training images of each class.", "各クラスの訓練画像（先頭から）。")
 CURVES_CAPTION = Text("Training values include augmentation.", "訓練側の値はデータ拡張を施した画像によるものである。")
 CONFUSION_CAPTION = Text(
     "Number of test images; the shade is the share of the true class.", "テスト画像の枚数。濃さは正解クラスに占める割合を表す。"

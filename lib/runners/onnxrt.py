@@ -18,7 +18,7 @@ from lib.text import Text
 QUIET = 3  # onnxruntime's log severity: errors only
 NO_CUDA = Text(
     "the installed ONNX Runtime has no CUDA provider (install onnxruntime-gpu)",
-    "ONNX RuntimeがCUDAに対応していない(onnxruntime-gpuが必要)",
+    "ONNX RuntimeがCUDAに対応していない（onnxruntime-gpuが必要）",
 )
 
 

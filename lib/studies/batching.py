@@ -78,7 +78,7 @@ def _fastest(records: list[Record]) -> Iterator[Finding]:
             Text(
                 f"{title.en}: highest throughput at batch {top.batch_size}, {rate.value:,.0f} images/s "
                 f"[{rate.low:,.0f}, {rate.high:,.0f}]; the smallest batch that reaches this interval is {enough}.",
-                f"{title.ja}: スループットはバッチサイズ{top.batch_size}で最大となり、{rate.value:,.0f} images/s "
+                f"{title.ja}：スループットはバッチサイズ{top.batch_size}で最大となり、{rate.value:,.0f} images/s "
                 f"[{rate.low:,.0f}, {rate.high:,.0f}]である。この信頼区間に達する最小のバッチサイズは{enough}である。",
             ),
         )
@@ -116,7 +116,7 @@ def _slower(records: list[Record]) -> Iterator[Finding]:
                 "note",
                 Text(
                     f"{title.en} is slower than FP32 in the same runner: {text} of its highest throughput.",
-                    f"{title.ja}は同じランナーのFP32より遅く、最大スループットの比は{text}である。",
+                    f"{title.ja}は同じ実行系のFP32より遅く、最大スループットの比は{text}である。",
                 ),
             )
 
@@ -137,7 +137,7 @@ def _harness(records: list[Record]) -> Iterator[Finding]:
         "good" if share <= HARNESS_SHARE else "bad",
         Text(
             f"Measuring itself takes at most {share:.1%} of a latency ({title.en}, batch {size}); up to {HARNESS_SHARE:.0%} is accepted.",
-            f"計測自体のコストは最大でもレイテンシの{share:.1%}である({title.ja}、バッチサイズ{size})。許容値は{HARNESS_SHARE:.0%}とする。",
+            f"計測自体のコストは最大でもレイテンシの{share:.1%}である（{title.ja}、バッチサイズ{size}）。許容値は{HARNESS_SHARE:.0%}とする。",
         ),
     )
 
@@ -169,7 +169,7 @@ def _load(records: list[Record]) -> Iterator[Finding]:
             "note",
             Text(
                 f"Other programs used the machine meanwhile: load average up to {load:.1f} on {threads} cores. An idle machine is faster.",
-                f"計測中に他のプログラムも動いていた。ロードアベレージは最大{load:.1f}(コア数{threads})であり、負荷のないマシンではより高速になる。",
+                f"計測中に他のプログラムも動いていた。ロードアベレージは最大{load:.1f}（コア数{threads}）であり、負荷のないマシンではより高速になる。",
             ),
         )
 
@@ -183,7 +183,7 @@ def _empty(records: list[Record]) -> Iterator[Finding]:
     for reason, runners in missing.items():
         labels = [RUNNERS[runner].label for runner in runners]
         en, ja = ", ".join(label.en for label in labels), "、".join(label.ja for label in labels)
-        yield Finding("note", Text(f"Not measured: {en} ({reason.en}).", f"未測定: {ja}({reason.ja})。"))
+        yield Finding("note", Text(f"Not measured: {en} ({reason.en}).", f"未測定：{ja}（{reason.ja}）。"))
 
 
 def _wrong(records: list[Record]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 YES, NO = Text("yes", "はい"), Text("no", "いいえ")
 ALL = Text("all", "すべて")
-RUNNER, PRECISION = Column("runner", Text("Runner", "ランナー")), Column("precision", Text("Precision", "数値精度"))
+RUNNER, PRECISION = Column("runner", Text("Runner", "実行系")), Column("precision", Text("Precision", "数値精度"))
 THROUGHPUT = Text("Throughput [95 % interval]", "スループット[95%信頼区間]")
 
 METHOD_COLUMNS = [Column("what", Text("Setting", "設定")), Column("value", Text("Value", "値"))]
@@ -45,7 +45,7 @@ DETAIL_COLUMNS = [
 ]
 DETAIL_CAPTION = Text(
     "Every configuration. A percentile is left out (–) where too few calls lie beyond it.",
-    "すべての構成。パーセンタイルは、それを超える呼び出しが少なすぎる場合は示さない(–)。",
+    "すべての構成。パーセンタイルは、それを超える呼び出しが少なすぎる場合は示さない（–）。",
 )
 
 
@@ -54,11 +54,11 @@ def summary_caption(records: list[Record]) -> Text:
     curves = batching.measured(records, "throughput").values()
     compared = next((batching.compared(curve) for curve in curves), None)
     if compared is None:
-        return Text("One row a runner and precision.", "ランナーと数値精度ごとの結果。")
+        return Text("One row a runner and precision.", "実行系と数値精度ごとの結果。")
     small, large = compared
     return Text(
         f"One row a runner and precision. Gain: throughput at batch {large} over batch {small}.",
-        f"ランナーと数値精度ごとの結果。バッチ処理の効果は、バッチサイズ{small}に対する{large}のスループット比である。",
+        f"実行系と数値精度ごとの結果。バッチ処理の効果は、バッチサイズ{small}に対する{large}のスループット比である。",
     )
 
 
@@ -74,7 +74,7 @@ def method(session: Session) -> list[dict[str, Any]]:
         (Text("largest difference of their means", "計測窓の平均の許容差"), f"{m.tolerance:.0%}"),
         (Text("given up after", "打ち切りまでの時間"), f"{m.limit_s:g} s"),
         (Text("calls that a percentile needs", "パーセンタイルに必要な呼び出し回数"), needs),
-        (Text("threads of every runner", "各ランナーのスレッド数"), str(host.threads())),
+        (Text("threads of every runner", "各実行系のスレッド数"), str(host.threads())),
         (Text("seed of the random order", "計測順序の乱数シード"), session.run_id),
     ]
     return [{"what": what, "value": value} for what, value in rows]

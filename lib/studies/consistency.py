@@ -178,8 +178,8 @@ def _over(pair: Pair, found: Difference) -> Finding:
             f"{pair.name.en} is over its tolerance against the SavedModel: largest difference of a probability {found.max_abs:.2g} "
             f"(tolerance {row.max_abs_difference:.2g}), same class on {share:.2f} % of {found.images:,} images "
             f"(tolerance {100 * row.min_agreement:.2f} %).",
-            f"{pair.name.ja}はSavedModelに対する許容値を超えた。確率の最大差は{found.max_abs:.2g}(許容{row.max_abs_difference:.2g})、"
-            f"同じクラスになったのは{found.images:,}枚中{share:.2f}%(許容{100 * row.min_agreement:.2f}%)である。",
+            f"{pair.name.ja}はSavedModelに対する許容値を超えた。確率の最大差は{found.max_abs:.2g}（許容{row.max_abs_difference:.2g}）、"
+            f"同じクラスになったのは{found.images:,}枚中{share:.2f}%（許容{100 * row.min_agreement:.2f}%）である。",
         ),
     )
 

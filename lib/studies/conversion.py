@@ -187,7 +187,7 @@ def _tolerance(one: Export, own: dict[str, Record]) -> Finding:
     limits = f"{expected.max_abs_difference:.0e}, {expected.min_agreement:.1%}"
     en = f"{one.label.en}: largest difference from the SavedModel {apart:.1e}, top-1 agreement {agreement:.2%} on {tested:,} images"
     ja = f"{one.label.ja}:SavedModelとの最大絶対差は{apart:.1e}、テスト画像{tested:,}枚でのtop-1一致率は{agreement:.2%}"
-    text = Text(f"{en}; {verdict[0]} what is tolerated ({limits}).", f"{ja}。許容{verdict[1]}({limits})。")
+    text = Text(f"{en}; {verdict[0]} what is tolerated ({limits}).", f"{ja}。許容{verdict[1]}（{limits}）。")
     return Finding("good" if good else "bad", text)
 
 
@@ -196,7 +196,7 @@ def _loss(one: Export, loss: float) -> Finding:
     change = ("below", "低い") if loss >= 0 else ("above", "高い")
     verdict = ("more than one point", "1ポイントを超える") if over else ("within one point", "1ポイント以内である")
     en = f"{one.label.en}: accuracy {points:.2f} points {change[0]} FP32, {verdict[0]}."
-    ja = f"{one.label.ja}:正解率はFP32より{points:.2f}ポイント{change[1]}。差は{verdict[1]}。"
+    ja = f"{one.label.ja}：正解率はFP32より{points:.2f}ポイント{change[1]}。差は{verdict[1]}。"
     return Finding("bad" if over else "good", Text(en, ja))
 
 

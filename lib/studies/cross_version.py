@@ -196,7 +196,7 @@ def show_ratios(systems: list[System], compared: Iterable[Record]) -> None:
 
 def findings(systems: list[System], problems: Iterable[str], compared: Iterable[Record]) -> list[Finding]:
     """What the comparison says: unreadable files, one system only, other hardware, accuracy that moved, speed that moved."""
-    found = [Finding("bad", Text(f"A file could not be read: {p}", f"読めないファイルがある:{p}")) for p in problems]
+    found = [Finding("bad", Text(f"A file could not be read: {p}", f"読めないファイルがある：{p}")) for p in problems]
     if len(systems) < 2:
         return [*found, _alone(systems)]
     base, compared = baseline(systems), list(compared)
@@ -256,7 +256,7 @@ def _alone(systems: list[System]) -> Finding:
         return Finding("note", Text("No system has left records yet.", "記録を残したシステムはまだない。"))
     name = systems[0].id
     en = f"One system has records so far ({name}): there is nothing to compare yet."
-    return Finding("note", Text(en, f"記録があるシステムは一つ({name})だけで、比較対象はまだない。"))
+    return Finding("note", Text(en, f"記録があるシステムは一つ（{name}）だけで、比較対象はまだない。"))
 
 
 def _against(base: System, other: System, compared: list[Record]) -> list[Finding]:
@@ -265,7 +265,7 @@ def _against(base: System, other: System, compared: list[Record]) -> list[Findin
     if other.gpu.get("name") != base.gpu.get("name"):
         pair = f"{other.gpu.get('name', '–')} / {base.gpu.get('name', '–')}"
         en = f"{name} and {reference} ran on other hardware ({pair}): ratios of times compare machines as well as versions."
-        found.append(Finding("note", Text(en, f"{name}と{reference}ではGPUが異なる({pair})。時間の比にはハードウェアの差も含まれる。")))
+        found.append(Finding("note", Text(en, f"{name}と{reference}ではGPUが異なる（{pair}）。時間の比にはハードウェアの差も含まれる。")))
     for record in compared:
         if record.value is not None and record.metric in SAYS:
             found.append(SAYS[record.metric](record, base, name, reference))

@@ -96,7 +96,7 @@ def feature_caption() -> Text:
     if trt.flavour() is None:
         return trt.NOT_INSTALLED
     name = f"{trt.name()} {trt.version()}"
-    return Text(f"What {name} can do, found by looking for each call", f"{name}が備える機能(各APIの有無で判定)")
+    return Text(f"What {name} can do, found by looking for each call", f"{name}が備える機能（各APIの有無で判定）")
 
 
 def rows(engines: Iterable[Engine]) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def findings(engines: Iterable[Engine]) -> list[Finding]:
     ]
     if reason := trt.unavailable():
         found.append(
-            Finding("note", Text(f"Running the engines: not measured: {reason.en}.", f"エンジンの実行:未測定(理由:{reason.ja})。"))
+            Finding("note", Text(f"Running the engines: not measured: {reason.en}.", f"エンジンの実行：未測定（理由：{reason.ja}）。"))
         )
     return found
 
@@ -163,7 +163,7 @@ def _engine(session: Session, precision: str) -> Engine:
     try:
         return Engine(precision, trt.engine(session, precision))
     except trt.EngineError as error:
-        return Engine(precision, reason=Text(f"the build failed: {error}", f"構築に失敗した:{error}"), failed=True)
+        return Engine(precision, reason=Text(f"the build failed: {error}", f"構築に失敗した：{error}"), failed=True)
 
 
 def _reference(engines: list[Engine]) -> int | None:

@@ -148,10 +148,10 @@ def findings(session: Session, measured: Record, trained: Artifact, matrix: np.n
 def _accuracy_finding(measured: Record, minimum: float) -> Finding:
     s, value = measured.stats, measured.value or 0.0
     en = f"Accuracy on all {s['images']:,} test images: {value:.2%} (95% interval {s['ci_low']:.2%} to {s['ci_high']:.2%})"
-    ja = f"テスト画像 {s['images']:,} 枚すべてでの正解率は {value:.2%}(95% 信頼区間 {s['ci_low']:.2%}~{s['ci_high']:.2%})"
+    ja = f"テスト画像 {s['images']:,} 枚すべてでの正解率は {value:.2%}（95% 信頼区間 {s['ci_low']:.2%}～{s['ci_high']:.2%}）"
     if s["ci_low"] <= s["chance"]:
         chance = s["chance"]
-        return Finding("bad", Text(f"{en}: no better than guessing ({chance:.1%}).", f"{ja}であり、当て推量({chance:.1%})と変わらない。"))
+        return Finding("bad", Text(f"{en}: no better than guessing ({chance:.1%}).", f"{ja}であり、当て推量（{chance:.1%}）と変わらない。"))
     if value < minimum:
         return Finding(
             "bad", Text(f"{en}: below the profile's minimum of {minimum:.0%}.", f"{ja}であり、プロファイルの下限 {minimum:.0%} を下回る。")

@@ -164,10 +164,10 @@ def _loss(method: str, loss: float, images: int) -> Finding:
     verdict = ("more than one point", "1ポイントを超える") if over else ("within one point", "1ポイント以内である")
     side = ("below", "低い") if points >= 0 else ("above", "高い")
     en = f"INT8, {name.en}, {images:,} images: {abs(points):.2f} points {side[0]} FP32 in accuracy, {verdict[0]}."
-    ja = f"INT8({name.ja}法、{images:,}枚)の正解率はFP32に比べ{abs(points):.2f}ポイント{side[1]}。差は{verdict[1]}。"
+    ja = f"INT8（{name.ja}法、{images:,}枚）の正解率はFP32に比べ{abs(points):.2f}ポイント{side[1]}。差は{verdict[1]}。"
     if not loss:
         en = f"INT8, {name.en}, {images:,} images: the same accuracy as FP32."
-        ja = f"INT8({name.ja}法、{images:,}枚)の正解率はFP32と同じである。"
+        ja = f"INT8（{name.ja}法、{images:,}枚）の正解率はFP32と同じである。"
     return Finding(level, Text(en, ja))
 
 
@@ -176,7 +176,7 @@ def _steadiest(disagreement: dict[str, float], images: int) -> Finding:
     least = min(disagreement.values())
     best = [METHOD_NAMES[method] for method, value in disagreement.items() if value == least]
     en = f"With {images:,} images the fewest answers change ({least:.2%}) by: {', '.join(name.en for name in best)}."
-    ja = f"{images:,}枚のとき、FP32と異なる回答が最も少ない({least:.2%})方法:{'、'.join(name.ja for name in best)}。"
+    ja = f"{images:,}枚のとき、FP32と異なる回答が最も少ない（{least:.2%}）方法：{'、'.join(name.ja for name in best)}。"
     return Finding("note", Text(en, ja))
 
 
@@ -190,7 +190,7 @@ def _settling(method: str, pairs: Sequence[tuple[Record, Record]]) -> Finding:
         enough = count
     name, points = METHOD_NAMES[method], 100 * SETTLED
     en = f"{name.en.capitalize()}: from {enough:,} images on, the disagreement with FP32 moves by no more than {points:.1f} points."
-    ja = f"{name.ja}法:{enough:,}枚以上では、FP32との不一致率の変動は{points:.1f}ポイント以下にとどまる。"
+    ja = f"{name.ja}法：{enough:,}枚以上では、FP32との不一致率の変動は{points:.1f}ポイント以下にとどまる。"
     return Finding("note", Text(en, ja))
 
 

@@ -39,7 +39,7 @@ def at_chance(done: Study) -> list[Finding]:
 
 def _chance(pair: Pair, one: Record, classes: int) -> Text:
     en = f"{one.value:.2%} (95 % interval {one.stats['ci_low']:.2%} to {one.stats['ci_high']:.2%})"
-    ja = f"{one.value:.2%}(95%信頼区間 {one.stats['ci_low']:.2%}~{one.stats['ci_high']:.2%})"
+    ja = f"{one.value:.2%}（95%信頼区間 {one.stats['ci_low']:.2%}～{one.stats['ci_high']:.2%}）"
     return Text(
         f"{pair.name.en} is at chance level: accuracy {en}, guessing among {classes} classes gives {1 / classes:.2%}. "
         "Such a model has no accuracy to lose, so no comparison of precisions holds.",
@@ -84,9 +84,9 @@ def _changed(pair: Pair, test: Record) -> Text:
     points, low, high = (100 * s[key] for key in ("difference", "difference_low", "difference_high"))
     shown = test.value < ALPHA
     over = -s["difference"] > LIMIT
-    interval, p = Text(f"95 % interval {low:+.2f} to {high:+.2f}", f"95%信頼区間 {low:+.2f}~{high:+.2f}"), f"p = {test.value:.2g}"
+    interval, p = Text(f"95 % interval {low:+.2f} to {high:+.2f}", f"95%信頼区間 {low:+.2f}～{high:+.2f}"), f"p = {test.value:.2g}"
     en = f"{pair.name.en}: accuracy {points:+.2f} points against the SavedModel ({interval.en}), McNemar {p}"
-    ja = f"{pair.name.ja}: SavedModelに対する正解率の差は{points:+.2f}ポイント({interval.ja})、McNemar検定 {p}"
+    ja = f"{pair.name.ja}: SavedModelに対する正解率の差は{points:+.2f}ポイント（{interval.ja}）、McNemar検定 {p}"
     if over:
         return Text(f"{en}: a loss of more than {100 * LIMIT:.0f} point.", f"{ja}。{100 * LIMIT:.0f}ポイントを超える低下である。")
     if shown:
@@ -107,9 +107,9 @@ def _held(group: list[tuple[Pair, Record]]) -> Finding:
             f"No difference in accuracy from the SavedModel is shown for {len(group)} exported models (smallest McNemar p = {p:.2g}): "
             f"the 95 % intervals of the differences lie between {low:+.2f} and {high:+.2f} points, so a loss of {100 * LIMIT:.0f} point is "
             f"ruled out at that level, smaller ones are not ({', '.join(pair.name.en for pair, _ in group)}).",
-            f"{len(group)}個の変換後モデルで、SavedModelとの正解率の差は示されなかった(McNemar検定のpの最小値は{p:.2g})。"
-            f"差の95%信頼区間は{low:+.2f}~{high:+.2f}ポイントにおさまる。{100 * LIMIT:.0f}ポイントの低下は否定できるが、"
-            f"それより小さい差は否定できない({'、'.join(pair.name.ja for pair, _ in group)})。",
+            f"{len(group)}個の変換後モデルで、SavedModelとの正解率の差は示されなかった（McNemar検定のpの最小値は{p:.2g}）。"
+            f"差の95%信頼区間は{low:+.2f}～{high:+.2f}ポイントにおさまる。{100 * LIMIT:.0f}ポイントの低下は否定できるが、"
+            f"それより小さい差は否定できない（{'、'.join(pair.name.ja for pair, _ in group)}）。",
         ),
     )
 
@@ -130,7 +130,7 @@ def speed(done: Study) -> list[Finding]:
             low, high = ratio.stats["ci_low"], ratio.stats["ci_high"]
             en = f"{pair.name.en} is slower than FP32 of the same runner: {ratio.value:.2f} times its throughput"
             ja = f"{pair.name.ja}は同じ実行系のFP32より遅い。スループットは{ratio.value:.2f}倍"
-            text = Text(f"{en} (95 % interval {low:.2f} to {high:.2f}).", f"{ja}(95%信頼区間 {low:.2f}~{high:.2f})である。")
+            text = Text(f"{en} (95 % interval {low:.2f} to {high:.2f}).", f"{ja}（95%信頼区間 {low:.2f}～{high:.2f}）である。")
             made.append(Finding("note", text))
     return made
 
@@ -164,20 +164,22 @@ def _same(factor: float, count: int) -> Finding:
         "good",
         Text(
             f"Throughput agrees with notebook 06 in all {count} configurations that both measured: within a factor of {factor:.2f}.",
-            f"スループットは、ノートブック06でも測定した{count}個の構成すべてで一致する(比は最大{factor:.2f})。",
+            f"スループットは、ノートブック06でも測定した{count}個の構成すべてで一致する（比は最大{factor:.2f}）。",
         ),
     )
 
 
 def _twice(factor: float, pair: Pair, now: Record, then: Record) -> Finding:
+    """Two stable measurements contradict each other; one that was not stable has already said that it cannot be relied on."""
+    unstable = any(record.stats.get("stable") is False for record in (now, then))
     here, there, size = f"{now.value:,.0f}", f"{then.value:,.0f}", now.batch_size
     return Finding(
-        "bad" if factor >= CONTRADICTING else "note",
+        "bad" if factor >= CONTRADICTING and not unstable else "note",
         Text(
             f"{pair.name.en} at batch size {size}: {here} images/s here, {there} in notebook 06, a factor of {factor:.1f} "
             f"(over {REPEATED}). The machine was busy or one of the two is wrong; measure again.",
-            f"{pair.name.ja}、バッチサイズ{size}: ここでは{here}枚/秒、ノートブック06では{there}枚/秒であり、{factor:.1f}倍の開きがある"
-            f"(許容{REPEATED}倍)。他の処理が動いていたか、どちらかが誤りである。測定し直すこと。",
+            f"{pair.name.ja}、バッチサイズ{size}：ここでは{here}枚/秒、ノートブック06では{there}枚/秒であり、{factor:.1f}倍の開きがある"
+            f"（許容{REPEATED}倍）。他の処理が動いていたか、どちらかが誤りである。測定し直すこと。",
         ),
     )
 
@@ -192,5 +194,5 @@ def unsound(done: Study) -> list[Finding]:
     shaky = [pair.name for pair in done.measured if (r := done.get(pair, "throughput")) and r.stats.get("stable") is False]
     if shaky:
         en, ja = ", ".join(name.en for name in shaky), "、".join(name.ja for name in shaky)
-        made.append(Finding("note", Text(f"Latency did not become stable: {en}.", f"レイテンシが安定しなかった: {ja}。")))
+        made.append(Finding("note", Text(f"Latency did not become stable: {en}.", f"レイテンシが安定しなかった：{ja}。")))
     return made

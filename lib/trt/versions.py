@@ -21,11 +21,11 @@ NAMES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 NOT_INSTALLED = Text("TensorRT is not installed", "TensorRTがインストールされていない")
 NO_CALIBRATOR = Text(
     "not buildable here: this TensorRT has no INT8 calibrators; INT8 comes from the Q/DQ ONNX instead",
-    "ここでは構築できない:このTensorRTにはINT8キャリブレーターがない。INT8にはQ/DQ付きONNXを使う",
+    "ここでは構築できない：このTensorRTにはINT8キャリブレーターがない。INT8にはQ/DQ付きONNXを使う",
 )
 NO_CALIBRATION = Text(
     "not buildable here: calibration by TensorRT is not implemented yet",
-    "ここでは構築できない:TensorRTによるキャリブレーションは未実装である",
+    "ここでは構築できない：TensorRTによるキャリブレーションは未実装である",
 )
 
 
@@ -64,8 +64,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("serialized", Text("building straight to a plan", "プランの直接構築"), "Builder.build_serialized_network", ALL),
     Feature("pools", Text("memory pool limits", "メモリプールの上限"), "IBuilderConfig.set_memory_pool_limit", ALL),
     Feature("tf32_flag", Text("TF32 flag", "TF32フラグ"), "BuilderFlag.TF32", ALL),
-    Feature("fp16_flag", Text("FP16 flag (weak typing)", "FP16フラグ(弱い型付け)"), "BuilderFlag.FP16", WEAK),
-    Feature("int8_flag", Text("INT8 flag (weak typing)", "INT8フラグ(弱い型付け)"), "BuilderFlag.INT8", WEAK),
+    Feature("fp16_flag", Text("FP16 flag (weak typing)", "FP16フラグ（弱い型付け）"), "BuilderFlag.FP16", WEAK),
+    Feature("int8_flag", Text("INT8 flag (weak typing)", "INT8フラグ（弱い型付け）"), "BuilderFlag.INT8", WEAK),
     Feature("calibrator", Text("INT8 calibrators", "INT8キャリブレーター"), "IInt8EntropyCalibrator2", WEAK),
     Feature("strongly_typed", Text("strongly typed networks", "強い型付け"), "NetworkDefinitionCreationFlag.STRONGLY_TYPED", TYPED),
     Feature("timing_cache", Text("timing cache", "タイミングキャッシュ"), "ITimingCache", ALL),
@@ -143,7 +143,7 @@ def not_buildable(precision: str, trt: ModuleType | None = None) -> Text | None:
     if not missing:
         return None
     en = f"not buildable here: this TensorRT has no {missing[0]} flag"
-    return Text(en, f"ここでは構築できない:このTensorRTには{missing[0]}フラグがない")
+    return Text(en, f"ここでは構築できない：このTensorRTには{missing[0]}フラグがない")
 
 
 def _import(name: str) -> ModuleType | None:
