@@ -168,7 +168,7 @@ def _one_epoch(network: keras.Model, batches: Any, validation: Any, epoch: int, 
     started = time.perf_counter()
     with progress.bar(total=steps, what=f"epoch {epoch + 1}/{epochs}") as bar:
         step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.update(1, **logs))
-        log = network.fit(batches, epochs=1, verbose=0, callbacks=[step], validation_data=validation).history
+        log = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[step], validation_data=validation).history
     entry = {name: float(values[-1]) for name, values in log.items()}
     entry["learning_rate"] = float(network.optimizer.learning_rate)
     return entry | {"seconds": time.perf_counter() - started}
