@@ -76,6 +76,12 @@ def test_augmentation_depends_on_seed_and_epoch_only(quick):
         assert (a != b).any(axis=(1, 2, 3)).mean() > 0.8  # the same image is cropped or mirrored in another way
 
 
+def test_the_same_place_in_the_next_epoch_is_cropped_in_another_way(quick):
+    own = settings(quick, crop_padding=4, horizontal_flip=False)
+    a, b = (epoch(own, number=number)[0][:, 16, 16, :2] for number in (3, 4))
+    assert (a != b).any(axis=1).mean() > 0.8
+
+
 def test_crops_move_the_image_by_at_most_the_padding(quick):
     x, _ = epoch(settings(quick, crop_padding=2, horizontal_flip=False), count=224)
     middle = x[:, 16, 16, :2] // 8 - 16  # how far row and column of the middle have moved
