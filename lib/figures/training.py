@@ -48,7 +48,7 @@ def samples(images: Images, language: Language, rows: int = 2) -> Figure:
 
 
 def curves(history: Sequence[dict[str, float]], language: Language) -> Figure:
-    """Loss, accuracy (%) and learning rate over epochs (from lib.evaluation.history)."""
+    """Loss, accuracy (%) and learning rate over epochs (from lib.studies.evaluation.history)."""
     with base.style(language):
         figure, axes = base.subplots(1, 3, height_in=2.6)
         epochs = np.arange(1, len(history) + 1)
