@@ -198,7 +198,7 @@ def test_features_are_looked_for_on_the_module():
 
 
 def test_importing_lib_trt_imports_no_tensorrt():
-    code = "import sys, lib.trt, lib.engines, lib.trt.build; print([m for m in sys.modules if m.startswith(('tensorrt', 'onnx'))])"
+    code = "import sys, lib.trt, lib.studies.engines, lib.trt.build; print([m for m in sys.modules if m.startswith(('tensorrt', 'onnx'))])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=config.ROOT)
     assert out.stdout.strip() == "[]"
 
