@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ONLY = "REPORT_LANGUAGE"  # environment variable: "en" or "ja" shows one language in JupyterLab
 LEVELS = {"good": Text("Good", "良好"), "note": Text("Note", "注記"), "bad": Text("Problem", "問題")}
 DPI, CSS_PIXELS_PER_INCH = 144, 96  # figures are drawn finer than a page's pixels, for good screens and for paper
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOT_MEASURED = Text("not measured", "未測定")
 
 
@@ -29,6 +30,7 @@ class Column:
 
     The cells of column `key` may be numbers, str, Text, None or a Record's reason (Text): a Text that stands in a
     numeric column is shown in grey as a reason. `interval` names two further keys, shown as [low, high] beside it.
+    scientific: as 1.4×10⁻⁶, for differences that are read by their order of magnitude; digits then count after the point.
     """
 
     key: str
@@ -37,6 +39,7 @@ class Column:
     digits: int | None = None
     best: Literal["max", "min"] | None = None
     interval: tuple[str, str] | None = None
+    scientific: bool = False
 
 
 def html(make: Callable[[Language], str]) -> None:
@@ -157,10 +160,17 @@ def _cell(row: dict[str, Any], column: Column, best: float | None, language: Lan
         return f"<td>{escape(value.in_(language) if isinstance(value, Text) else str('' if value is None else value))}</td>"
     if value is None:
         return f'<td class="number missing none"{_span(_width(column))}>–</td>'
-    cell = f'<td class="number{" best" if best is not None and value == best else ""}">{value:,.{column.digits}f}</td>'
+    cell = f'<td class="number{" best" if best is not None and value == best else ""}">{_number(value, column)}</td>'
     return cell + (_interval(row, column) if column.interval else "")
 
 
 def _interval(row: dict[str, Any], column: Column) -> str:
     low, high = (row.get(key) for key in column.interval or ())
-    return "<td></td>" if low is None else f'<td class="interval">[{low:,.{column.digits}f}, {high:,.{column.digits}f}]</td>'
+    return "<td></td>" if low is None else f'<td class="interval">[{_number(low, column)}, {_number(high, column)}]</td>'
+
+
+def _number(value: float, column: Column) -> str:
+    if not column.scientific:
+        return f"{value:,.{column.digits}f}"
+    mantissa, exponent = f"{value:.{column.digits}e}".split("e")
+    return f"{mantissa}×10{str(int(exponent)).translate(SUPERSCRIPT)}" if value else "0"

@@ -125,3 +125,9 @@ def test_figure_is_drawn_once_a_language_and_embedded(displayed):
     assert "<figcaption>時間</figcaption>" in displayed[1][1]
     data = re.search(r'src="data:image/png;base64,([^"]+)"', displayed[0][1]).group(1)
     assert Image.open(io.BytesIO(base64.b64decode(data))).format == "PNG"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1.4e-6, "1.4×10⁻⁶"), (0.1, "1.0×10⁻¹"), (12.0, "1.2×10¹"), (0.0, ">0<")])
+def test_differences_are_shown_by_their_order_of_magnitude(value, shown):
+    column = show.Column("d", Text("Difference", "差"), digits=1, scientific=True)
+    assert shown in show.table_html([{"d": value}], [column], Text("c", "c"), "en")

@@ -116,9 +116,9 @@ def columns() -> list[show.Column]:
     return [
         show.Column("runner", Text("Runner", "実行系")),
         show.Column("precision", Text("Precision", "数値精度")),
-        show.Column("max_abs", Text("Max. abs. difference", "絶対差の最大値"), digits=8),
-        show.Column("limit", Text("Tolerance", "許容値"), digits=5),
-        show.Column("mean_abs", Text("Mean abs. difference", "絶対差の平均値"), digits=8),
+        show.Column("max_abs", Text("Max. abs. difference", "絶対差の最大値"), digits=1, scientific=True),
+        show.Column("limit", Text("Tolerance", "許容値"), digits=0, scientific=True),
+        show.Column("mean_abs", Text("Mean abs. difference", "絶対差の平均値"), digits=1, scientific=True),
         show.Column("cosine", Text("Cosine, mean", "コサイン類似度、平均"), digits=6),
         show.Column("cosine_min", Text("Cosine, smallest", "コサイン類似度、最小"), digits=6),
         show.Column("agreement", Text("Top-1 agreement", "top-1一致率"), "%", 2),

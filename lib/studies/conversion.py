@@ -114,10 +114,10 @@ def number_columns() -> list[show.Column]:
     """The columns of `number_rows`."""
     return [
         show.Column("label", Text("Model", "モデル")),
-        show.Column("difference", Text("Largest difference", "最大絶対差"), digits=7),
+        show.Column("difference", Text("Largest difference", "最大絶対差"), digits=1, scientific=True),
         show.Column("agreement", Text("Same top-1 class", "top-1一致率"), "%", 2),
         show.Column("accuracy", Text("Accuracy", "正解率"), "%", 2, interval=("ci_low", "ci_high")),
-        show.Column("batch", Text("Difference between batch sizes", "バッチサイズによる差"), digits=7),
+        show.Column("batch", Text("Difference between batch sizes", "バッチサイズによる差"), digits=1, scientific=True),
     ]
 
 
@@ -186,7 +186,7 @@ def _tolerance(one: Export, own: dict[str, Record]) -> Finding:
     verdict = ("within", "範囲内") if good else ("outside", "範囲外")
     limits = f"{expected.max_abs_difference:.0e}, {expected.min_agreement:.1%}"
     en = f"{one.label.en}: largest difference from the SavedModel {apart:.1e}, top-1 agreement {agreement:.2%} on {tested:,} images"
-    ja = f"{one.label.ja}:SavedModelとの最大絶対差は{apart:.1e}、テスト画像{tested:,}枚でのtop-1一致率は{agreement:.2%}"
+    ja = f"{one.label.ja}：SavedModelとの最大絶対差は{apart:.1e}、テスト画像{tested:,}枚でのtop-1一致率は{agreement:.2%}"
     text = Text(f"{en}; {verdict[0]} what is tolerated ({limits}).", f"{ja}。許容{verdict[1]}（{limits}）。")
     return Finding("good" if good else "bad", text)
 
