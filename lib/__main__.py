@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
         if name in ("run", "render", "lab"):
             command.add_argument("--notebooks", default="", metavar="DIR", help="folder of the notebooks (default: notebooks)")
+        if name == "readme":
+            command.add_argument("--system", default="", metavar="ID", help="whose results, a folder of results/ (default: the only one)")
         if name == "run":
             command.add_argument("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
     return parser
@@ -84,6 +86,15 @@ def _clean(options: argparse.Namespace, profile: config.Profile) -> str:
     return f"{run.shown(run.clean(options.profile))}: removed"
 
 
+def _readme(options: argparse.Namespace, profile: config.Profile) -> str:
+    """Write the headline table of a recorded run into the READMEs."""
+    from lib import session
+    from lib.report import readme, run
+
+    results = readme.find(session.outputs(profile.name), options.system)
+    return ", ".join(run.shown(path) for path in readme.update(profile, results)) + ": headline table written"
+
+
 def _lab(options: argparse.Namespace, profile: config.Profile) -> str:
     """Open the notebooks in JupyterLab."""
     path = os.pathsep.join([str(config.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -100,7 +111,7 @@ def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-COMMANDS = {"run": _run, "render": _render, "check": _check, "lab": _lab, "clean": _clean}
+COMMANDS = {"run": _run, "render": _render, "check": _check, "lab": _lab, "readme": _readme, "clean": _clean}
 
 
 if __name__ == "__main__":
