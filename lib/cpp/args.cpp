@@ -9,7 +9,7 @@
 namespace report {
 namespace {
 
-constexpr std::size_t HELP_COLUMN = 28;
+constexpr std::size_t HELP_COLUMN = 30;
 
 std::string shown(const Option& option) {
     return "--" + option.name + (option.placeholder.empty() ? "" : " " + option.placeholder);
