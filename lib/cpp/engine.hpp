@@ -1,0 +1,57 @@
+// A plan, deserialised: what it takes and gives, and the context that runs it.
+#pragma once
+
+#include <NvInferRuntime.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace report {
+
+// Warnings go to stderr; errors are kept, to say in one line why a call failed.
+class Logger : public nvinfer1::ILogger {
+public:
+    void log(Severity severity, const nvinfer1::AsciiChar* message) noexcept override;
+
+    // "CALL: the errors TensorRT logged".
+    std::string explain(const std::string& call) const;
+
+    // Throws Error if an error was logged that no return code told.
+    void check() const;
+
+private:
+    std::string errors_;
+};
+
+// One network with one float32 input, (N, ...) of PIXELS values an image, and one float32 output (N, classes).
+class Engine {
+public:
+    // Throws Error where TensorRT refuses the plan or its inputs and outputs are others. Loading runs code from the plan.
+    explicit Engine(const std::vector<char>& plan);
+
+    nvinfer1::ICudaEngine& cuda_engine() const { return *engine_; }
+    nvinfer1::IExecutionContext& context() const { return *context_; }
+    const Logger& logger() const { return logger_; }
+    const std::string& input() const { return input_; }
+    const std::string& output() const { return output_; }
+    std::size_t classes() const { return classes_; }
+
+    // The input's shape with `batch` images. Throws Error where the plan's profile does not hold that many.
+    nvinfer1::Dims input_shape(std::size_t batch) const;
+
+private:
+    void find_tensors();
+    void check_tensors();
+
+    Logger logger_;  // the rest refers to it: first to be made, last to go
+    std::unique_ptr<nvinfer1::IRuntime> runtime_;
+    std::unique_ptr<nvinfer1::ICudaEngine> engine_;
+    std::unique_ptr<nvinfer1::IExecutionContext> context_;
+    std::string input_;
+    std::string output_;
+    std::size_t classes_ = 0;
+};
+
+}  // namespace report
