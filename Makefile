@@ -13,7 +13,7 @@ outputs = $(if $(OUTPUTS),--outputs "$(OUTPUTS)")
 compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help report render lab test lint format lock clean distclean
+.PHONY: help report render lab cpp test lint format lock clean distclean
 
 help: ## this list
 	@echo 'usage: make TARGET [PROFILE=quickstart|cifar10|…] [OUTPUTS=folder] [FROM=05] [PYTHON=python3.x]'
@@ -30,6 +30,11 @@ render: ## write the pages again from recorded results, measuring nothing
 lab: ## open the notebooks in JupyterLab
 	$(run)
 	@$(PY) -m lib lab --profile "$(PROFILE)" $(outputs)
+
+cpp: ## the C++ runner, against the TensorRT it finds (else TENSORRT_INCLUDE_DIR= TENSORRT_LIBRARY=), and its tests
+	@cmake -S lib/cpp -B build/cpp $(if $(TENSORRT_INCLUDE_DIR),-DTENSORRT_INCLUDE_DIR="$(TENSORRT_INCLUDE_DIR)") $(if $(TENSORRT_LIBRARY),-DTENSORRT_LIBRARY="$(TENSORRT_LIBRARY)")
+	@cmake --build build/cpp --parallel 2
+	@ctest --test-dir build/cpp --output-on-failure --no-tests=error
 
 test: ## all tests, with a coverage of lib/ of at least 85 % (some: make test TESTS=tests/test_config.py)
 	$(dev)
@@ -56,5 +61,5 @@ clean: ## remove caches; keeps outputs/ and .venv
 	@rm -rf .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
 	@find lib tests notebooks .ci \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
-distclean: clean ## remove caches and .venv; keeps outputs/
-	@rm -rf .venv .venv.lock
+distclean: clean ## remove caches, .venv and build/; keeps outputs/
+	@rm -rf .venv .venv.lock build
