@@ -15,7 +15,7 @@ from lib.report import notebooks
 from lib.report.notebooks import Notebook
 
 NOISE = re.compile(
-    r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|.*Warning: |\s|To enable the following|fully_quantize: "
+    r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|.*Warning: |\s|To enable the following|fully_quantize: |INFO: "
 )
 INDENT = " " * 6
 
