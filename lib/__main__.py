@@ -75,7 +75,10 @@ def _render(options: argparse.Namespace, profile: config.Profile) -> str:
 
 
 def _check(options: argparse.Namespace, profile: config.Profile) -> str:
-    """Check a profile."""
+    """Check a profile and that its dataset is where it says."""
+    from lib import datasets
+
+    datasets.check(profile)
     return f"{options.profile}: fine, {len(config.as_rows(profile))} parameters"
 
 

@@ -77,9 +77,14 @@ class Store:
         return self.root.parent / "work" / f"{kind}-{key_of(kind, inputs)}"
 
     def _build(self, kind: str, inputs: dict[str, Any], build: Callable[[Path], dict[str, Any] | None]) -> Artifact:
+        from filelock import FileLock
+
         final = self.folder(kind, inputs)
         with files.writable(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(final.parent / f"{final.name}.lock"), files.writable(self.root):
+            if (found := self.find(kind, inputs)) is not None:
+                return found  # another process, JupyterLab beside a run, has built it meanwhile
             for stale in final.parent.glob(f".{final.name}.*"):  # of a build that was killed
                 shutil.rmtree(stale, ignore_errors=True)
             temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -137,6 +138,8 @@ def load(profile: str) -> Profile:
     """
     path = Path(profile) if profile.endswith((".yaml", ".yml")) else PARAMS / f"{profile}.yaml"
     shown = _shown(path)
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", path.stem):
+        raise ConfigError(f"{shown}: a profile's file is named by letters, digits, '.', '_' and '-'; its outputs are named after it")
     values = _read(path, shown)
     if "name" in values:
         raise ConfigError(f"{shown}: key 'name': not a parameter; a profile is named by its file")
@@ -162,7 +165,7 @@ def _shown(path: Path) -> str:
 
 def _read(path: Path, shown: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise ConfigError(f"{shown}: no such profile; there are: {', '.join(available())}") from None
     except yaml.YAMLError as error:
@@ -175,6 +178,17 @@ def _read(path: Path, shown: str) -> dict[str, Any]:
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(f"{shown}: must hold sections such as 'dataset:' and 'train:'")
     return values
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Plain YAML in which a key that stands twice is a mistake, not the later one's victory."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key, (mark, _) in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", mark.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _first(error: ValidationError) -> str:

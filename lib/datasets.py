@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lib import cifar10
+from lib.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
     from lib import config
@@ -32,13 +35,23 @@ class Images:
     x_test: np.ndarray
     y_test: np.ndarray
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hex SHA-256 over all four arrays."""
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             digest.update(np.ascontiguousarray(array))
         return digest.hexdigest()
+
+
+def check(profile: config.Profile) -> None:
+    """Raise ConfigError where the folder that a profile or CIFAR10_DIR names holds no dataset; reads no image."""
+    named = profile.dataset.folder or os.environ.get("CIFAR10_DIR")
+    if profile.dataset.name == "cifar10" and named:
+        try:
+            cifar10.find(profile.dataset.folder)
+        except DatasetError as error:
+            raise ConfigError(f"profile {profile.name}: key 'dataset.folder': {error}") from None
 
 
 def load(settings: config.Dataset) -> Images:
@@ -70,10 +83,10 @@ def to_input(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255)
 
 
-def calibration_subset(images: Images, count: int, seed: int) -> np.ndarray:
-    """`count` model inputs, float32 (count, 32, 32, 3), drawn without repetition from the training images only.
+def calibration_subset(x_train: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """`count` model inputs, float32 (count, 32, 32, 3), drawn without repetition from uint8 training images.
 
     A larger subset of the same seed begins with the smaller one. Takes every training image where there are fewer.
     """
-    order = np.random.default_rng(seed).permutation(len(images.x_train))
-    return to_input(images.x_train[order[:count]])
+    order = np.random.default_rng(seed).permutation(len(x_train))
+    return to_input(x_train[order[:count]])

@@ -9,7 +9,7 @@ from lib.text import Finding, Text
 
 REFERENCE = ("savedmodel", "fp32")
 CPP = Text("TensorRT (C++)", "TensorRT(C++)")
-NO_CPP = Text("the C++ runner is not implemented yet", "C++の実行プログラムは未実装である")
+NO_CPP = Text("the C++ runner has not been run on a GPU yet", "C++実行系をGPU上で実行していない")
 
 
 @dataclass(frozen=True)

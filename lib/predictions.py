@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 VERSION = 1  # of how predictions are made; a change makes the stored ones stale
 BATCH = 100  # images a call, fewer where an engine takes fewer; the last call takes what is left
 KIND = "predictions"
+REFERENCE = "savedmodel"  # computed where TensorFlow is, read where it is not
 FILE = "probabilities.npy"
 # Whose version changes the numbers a runner gives; a runner that is not named here answers for every library.
 LIBRARIES = {
@@ -43,7 +44,8 @@ def of(session: Session, runner: str, precision: str) -> np.ndarray:
 def artifact(session: Session, runner: str, precision: str) -> Artifact:
     """The artifact that holds `of`: payload `probabilities.npy`, info: which system and libraries answered.
 
-    Keyed on the model file, the dataset, runner, precision and the version of the runtime library.
+    Keyed on the model file, the dataset, runner, precision, the version of the runtime library and, but for the
+    reference, the system.
     """
     from lib.runners import RUNNERS
 
@@ -58,6 +60,8 @@ def artifact(session: Session, runner: str, precision: str) -> Artifact:
         "model": one.artifact_sha256,
         "dataset": session.images.sha256,
         "libraries": _libraries(runner),
+        # The reference may come from another system; every other answer is this system's own, even with shared outputs.
+        "system": "" if runner == REFERENCE else system.system_id(),
     }
     return session.store.get_or_build(KIND, inputs, lambda folder: _build(session, one, folder))
 

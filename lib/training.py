@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib import files, model, progress
+from lib.errors import ReportError
 
 if TYPE_CHECKING:
     import keras
@@ -51,6 +52,8 @@ def train(settings: config.Train, images: datasets.Images, folder: Path, work: P
     keras.utils.set_random_seed(settings.seed)
     x_train, y_train, x_val, y_val = split(settings, images)
     steps = len(x_train) // settings.batch_size
+    if not steps:
+        raise ReportError(f"train.batch_size {settings.batch_size} is over the {len(x_train)} training images; take a smaller one")
     network, history = _resume(settings, len(images.class_names), steps, work)
     for epoch in range(len(history), settings.epochs):
         batches = epoch_of(settings, x_train, y_train, epoch, len(images.class_names))

@@ -140,3 +140,25 @@ def test_nothing_heavy_is_imported_before_the_profile_is_checked(module):
 def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(config.ROOT)}
     return subprocess.run([sys.executable, *arguments], cwd=Path(config.ROOT), env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("dataset:\n  name: digits\n  name: cifar10\n")
+    with pytest.raises(ConfigError, match=r"twice\.yaml: line 3: not YAML: key 'name' stands twice"):
+        config.load(str(path))
+
+
+def test_a_file_whose_name_is_no_folders_name_is_refused(tmp_path):
+    path = tmp_path / "...yaml"  # its outputs would be the folder above outputs/
+    path.write_text((config.PARAMS / "quickstart.yaml").read_text())
+    with pytest.raises(ConfigError, match="named by letters"):
+        config.load(str(path))
+
+
+def test_a_dataset_folder_without_batches_is_a_mistake_in_the_profile(tmp_path, write_profile):
+    path = write_profile(**{"dataset.name": "cifar10", "dataset.folder": str(tmp_path)})
+    done = subprocess.run([sys.executable, "-m", "lib", "check", "--profile", str(path)], capture_output=True, text=True, cwd=config.ROOT)
+    assert done.returncode == 2
+    assert "key 'dataset.folder'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -70,7 +70,7 @@ def test_calibration_takes_training_images_once_and_grows_by_adding(small, large
     x = np.arange(50, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     images = Images("n", ("a",), x, np.zeros(50, np.int64), x + 100, np.zeros(50, np.int64))
     small, large = sorted((small, large))
-    one, more = (datasets.calibration_subset(images, count, seed) for count in (small, large))
+    one, more = (datasets.calibration_subset(images.x_train, count, seed) for count in (small, large))
     assert np.array_equal(more[: len(one)], one)
     assert len(more) == min(large, 50)
     picked = np.rint(more[:, 0, 0, 0] * 255).astype(int)
@@ -79,4 +79,4 @@ def test_calibration_takes_training_images_once_and_grows_by_adding(small, large
 
 
 def test_seed_chooses_the_calibration_images(digits):
-    assert not np.array_equal(datasets.calibration_subset(digits, 32, 1), datasets.calibration_subset(digits, 32, 2))
+    assert not np.array_equal(datasets.calibration_subset(digits.x_train, 32, 1), datasets.calibration_subset(digits.x_train, 32, 2))

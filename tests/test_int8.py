@@ -37,7 +37,7 @@ def activations_of(prepared, names, images):
 
 
 def test_ranges_are_those_of_the_activations(quick, prepared):
-    images = datasets.calibration_subset(quick.images, 70, 1)
+    images = datasets.calibration_subset(quick.images.x_train, 70, 1)
     histograms = calibration.Histograms(prepared)
     histograms.add(images)
     values = activations_of(prepared, histograms.tensors, images)
@@ -54,7 +54,7 @@ def test_ranges_are_those_of_the_activations(quick, prepared):
 
 
 def test_images_may_come_in_parts(quick, prepared):
-    images = datasets.calibration_subset(quick.images, 64, 1)
+    images = datasets.calibration_subset(quick.images.x_train, 64, 1)
     whole, parts = calibration.Histograms(prepared), calibration.Histograms(prepared)
     whole.add(images)
     parts.add(images[:32])
@@ -74,7 +74,7 @@ def test_chunks_bound_what_is_in_memory(prepared, monkeypatch):
 
 def test_nothing_is_printed(quick, prepared, capsys):
     histograms = calibration.Histograms(prepared)
-    histograms.add(datasets.calibration_subset(quick.images, 8, 1))
+    histograms.add(datasets.calibration_subset(quick.images.x_train, 8, 1))
     histograms.ranges("entropy", 99.9)
     histograms.ranges("percentile", 99.9)
     assert capsys.readouterr().out == ""

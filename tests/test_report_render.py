@@ -194,11 +194,14 @@ def test_the_headline_prefers_the_comparison_and_takes_what_there_is() -> None:
         record("throughput", 1e9, runner="null", scope="end_to_end", batch_size=32),
         record("latency", None, runner="tensorrt", scope="end_to_end", batch_size=32),
         record("cosine", 1.0),
+        record("plan_size", 3e6, runner="tensorrt", stage="03_engines"),
+        record("file_size", None, runner="tensorrt", stage="07_precision"),
     ]
     onnx, tensorrt = headline.rows(found, 32)
     assert (onnx["accuracy"], onnx["size"], onnx["throughput"], onnx["load"]) == (25.0, 2.0, 20.0, None)
     assert (onnx["accuracy_low"], tensorrt["latency"]) == (None, ("why", "なぜ"))
     assert headline.measured(onnx, "size")
+    assert tensorrt["size"] == 3.0  # what was measured stands before the reason why something could not run
     assert not headline.measured(onnx, "load")
     assert not headline.measured(tensorrt, "latency")
     assert headline.rows([], 32) == []

@@ -93,3 +93,9 @@ def test_paired_difference_covers_the_truth():
         draw = rng.random(300)
         covered += (lambda i: i.low <= -0.03 <= i.high)(stats.paired_difference(draw >= 0.01, draw >= 0.04))
     assert covered / 400 > 0.92
+
+
+def test_holm_is_that_of_the_paper_and_never_below_the_p_value():
+    assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert stats.holm([]) == []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lib.artifacts import Artifact
     from lib.session import Session
 
-VERSION = 2  # of the exporters; a change makes old artifacts stale
+VERSION = 3  # of the exporters; a change makes old artifacts stale
 ONNX_FILE, TFLITE_FILE = "model.onnx", "model.tflite"
 ONNX_VARIANTS = ("fp32", "fp16", "int8_qdq")
 TFLITE_VARIANTS = ("fp32", "fp16", "int8")
@@ -69,7 +69,8 @@ def samples(session: Session) -> Artifact:
 
 def calibration_images(session: Session) -> np.ndarray:
     """The training images that the exported INT8 models are calibrated on, float32 (n, 32, 32, 3) from 0 to 1."""
-    return datasets.calibration_subset(session.images, session.profile.export.calibration_images, session.profile.train.seed)
+    x_train, *_ = training.split(session.profile.train, session.images)  # not the validation images
+    return datasets.calibration_subset(x_train, session.profile.export.calibration_images, session.profile.train.seed)
 
 
 def _onnx_fp32(session: Session) -> Artifact:
@@ -102,7 +103,12 @@ def _onnx_int8(session: Session) -> Artifact:
 def _calibration_inputs(session: Session) -> dict[str, object]:
     """What decides which images calibrate."""
     settings = session.profile
-    return {"images": settings.export.calibration_images, "seed": settings.train.seed, "dataset": session.images.sha256}
+    return {
+        "images": settings.export.calibration_images,
+        "held_out": settings.train.validation_images,
+        "seed": settings.train.seed,
+        "dataset": session.images.sha256,
+    }
 
 
 def _known(variant: str, variants: tuple[str, ...]) -> None:

@@ -15,7 +15,8 @@ from lib.report import notebooks
 from lib.report.notebooks import Notebook
 
 NOISE = re.compile(
-    r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|.*Warning: |\s|To enable the following|fully_quantize: |INFO: "
+    r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|INFO: |.*Warning: |\s"
+    r"|To enable the following|fully_quantize: "
 )
 INDENT = " " * 6
 

@@ -27,7 +27,7 @@ class Figure:
 
 
 FIGURES = (
-    Figure(Column("accuracy", Text("Accuracy", "正解率"), "%", 2, "max", ("accuracy_low", "accuracy_high")), ("accuracy",), 100),
+    Figure(Column("accuracy", Text("Accuracy", "正解率"), "%", 2, None, ("accuracy_low", "accuracy_high")), ("accuracy",), 100),
     Figure(Column("size", Text("File size", "ファイルサイズ"), "MB", 2, "min"), ("file_size", "plan_size"), 1e-6),
     Figure(Column("load", Text("Load time", "読み込み時間"), "s", 3, "min"), ("load_time",), 1),
     Figure(Column("latency", Text("Latency, median", "レイテンシ中央値"), "ms", 2, "min"), ("latency",), 1, batched=True),
@@ -41,12 +41,17 @@ def rows(found: Iterable[Record], batch_size: int) -> list[dict[str, Any]]:
     (%), `colour` and `label` (Text). A cell is the number in the column's unit, the Text that says why there is none, or None.
     """
     table: dict[tuple[str, str], dict[str, Record]] = {}
-    for record in sorted(found, key=lambda record: record.stage != STAGE):  # stable: the first one of a cell stays
+    for record in sorted(found, key=_rank):  # stable: the first one of a cell stays
         figure = _figure(record, batch_size)
         if figure is not None:
             table.setdefault((record.runner, record.precision), {}).setdefault(figure.column.key, record)
     order = [(runner, precision) for runner in RUNNERS for precision in PRECISIONS if runner != HARNESS]
     return [_row(runner, precision, table[runner, precision]) for runner, precision in order if (runner, precision) in table]
+
+
+def _rank(record: Record) -> tuple[bool, bool]:
+    """A number goes before a reason why there is none, unless 07 found the output wrong; then 07 before the others."""
+    return record.value is None and not record.stats.get("wrong_output"), record.stage != STAGE
 
 
 def measured(row: dict[str, Any], key: str) -> bool:

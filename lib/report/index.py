@@ -17,8 +17,12 @@ FINDINGS = 3  # that the index shows of a page, unless more are bad
 def page(report: Report, language: Language) -> str:
     """The index page of a report in one language, HTML."""
     said = words(language)
-    found = {stage.notebook.stage: records.read_findings(report.results, stage.notebook.stage) for stage in report.stages}
-    rows = headline.rows(records.read(report.results), report.profile.precision.batch_size)
+    done = [stage.notebook.stage for stage in report.stages if stage.executed is not None and "failed" not in stage.note]
+    found = {
+        s.notebook.stage: records.read_findings(report.results, s.notebook.stage) if s.notebook.stage in done else [] for s in report.stages
+    }
+    # What a failed notebook left from an earlier run is no result of this one.
+    rows = headline.rows([r for stage in done for r in records.read(report.results, stage)], report.profile.precision.batch_size)
     sections = [{"id": key, "title": said[key]} for key in ("headline", "pages", "environment", "parameters")]
     values = shell.common(report, language, "index.html", sections) | {
         "title": said["report"],

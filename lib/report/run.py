@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from lib import config, files, session, system
+from lib import config, datasets, files, session, system
 from lib.errors import ReportError
 from lib.progress import LINES, say
 from lib.report import execute, lock, notebooks, render
@@ -28,6 +28,7 @@ def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "") -> Path:
     so far are rendered and the executed notebook lies in outputs/PROFILE/executed.
     """
     settings = config.load(profile)
+    datasets.check(settings)
     outputs = session.outputs(settings.name)
     chosen = choose(notebooks.find(folder), first)
     with lock.held(outputs), _ends_on_sigterm(), _environment(_variables()):

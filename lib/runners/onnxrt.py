@@ -25,7 +25,7 @@ NO_CUDA = Text(
 class OnnxRuntime(Runner):
     """An exported ONNX through onnxruntime.InferenceSession, CPUExecutionProvider, host.threads() threads.
 
-    Source of the options: https://onnxruntime.ai/docs/performance/tune-performance/threading.html
+    Source of the options: ONNX Runtime documentation, "Thread management"
     """
 
     name = "onnxrt"
@@ -85,7 +85,7 @@ class OnnxRuntimeCuda(OnnxRuntime):
     """The same on an NVIDIA GPU, host array to host array. FP32 rows switch TF32 off, which is this provider's default.
 
     Its INT8 is left out: the provider has no quantized convolutions and would compute Q/DQ models in FP32.
-    Source: https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html (use_tf32).
+    Source: ONNX Runtime documentation, "CUDA Execution Provider" (use_tf32).
     """
 
     name = "onnxrt_cuda"

@@ -19,7 +19,7 @@ VARIANTS = {"fp32": "fp32", "fp16": "fp16", "int8_qdq": "int8"}  # precision -> 
 class TFLite(Runner):
     """An exported TFLite model; the batch size is set with resize_tensor_input whenever it changes.
 
-    Source: https://www.tensorflow.org/api_docs/python/tf/lite/Interpreter
+    Source: TensorFlow API, tf.lite.Interpreter
     """
 
     name = "tflite"

@@ -54,6 +54,11 @@ def gain(curve: dict[int, Record]) -> Interval | None:
     return measure.ratio(interval(curve[large]), interval(curve[small])) if large > small else None
 
 
+def bounds(value: Interval, digits: int) -> str:
+    """` [low, high]`, or nothing where the samples were too few for an interval."""
+    return f" [{value.low:,.{digits}f}, {value.high:,.{digits}f}]" if value.low < value.high else ""
+
+
 def interval(record: Record) -> Interval:
     """A throughput with its interval; the value alone where the samples gave none."""
     value, low, high = record.value, record.stats["ci_low"], record.stats["ci_high"]
@@ -76,10 +81,10 @@ def _fastest(records: list[Record]) -> Iterator[Finding]:
         yield Finding(
             "good" if top.stats["stable"] else "note",
             Text(
-                f"{title.en}: highest throughput at batch {top.batch_size}, {rate.value:,.0f} images/s "
-                f"[{rate.low:,.0f}, {rate.high:,.0f}]; the smallest batch that reaches this interval is {enough}.",
-                f"{title.ja}：スループットはバッチサイズ{top.batch_size}で最大となり、{rate.value:,.0f} images/s "
-                f"[{rate.low:,.0f}, {rate.high:,.0f}]である。この信頼区間に達する最小のバッチサイズは{enough}である。",
+                f"{title.en}: highest throughput at batch {top.batch_size}, {rate.value:,.0f} images/s"
+                f"{bounds(rate, 0)}; the smallest batch that reaches this interval is {enough}.",
+                f"{title.ja}：スループットはバッチサイズ{top.batch_size}で最大となり、{rate.value:,.0f} images/s"
+                f"{bounds(rate, 0)}である。この信頼区間に達する最小のバッチサイズは{enough}である。",
             ),
         )
 
@@ -92,7 +97,7 @@ def _gains(records: list[Record]) -> Iterator[Finding]:
         return
     low, high = min(gains, key=lambda p: gains[p].value), max(gains, key=lambda p: gains[p].value)
     small, large = compared(curves[high])
-    most, least = (f"{gains[pair].value:.2f}× [{gains[pair].low:.2f}, {gains[pair].high:.2f}]" for pair in (high, low))
+    most, least = (f"{gains[pair].value:.2f}×{bounds(gains[pair], 2)}" for pair in (high, low))
     yield Finding(
         "note",
         Text(
@@ -110,8 +115,8 @@ def _slower(records: list[Record]) -> Iterator[Finding]:
             continue
         own, full = best(curve), best(rates[runner, "fp32"])
         share = measure.ratio(interval(own), interval(full))
-        if share.high < 1 and own.stats["stable"] and full.stats["stable"]:
-            title, text = name(runner, precision), f"{share.value:.2f}× [{share.low:.2f}, {share.high:.2f}]"
+        if share.low < share.high < 1 and own.stats["stable"] and full.stats["stable"]:
+            title, text = name(runner, precision), f"{share.value:.2f}×{bounds(share, 2)}"
             yield Finding(
                 "note",
                 Text(

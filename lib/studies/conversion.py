@@ -182,7 +182,8 @@ def _tolerance(one: Export, own: dict[str, Record]) -> Finding:
     """Within what the precision is expected to change, or a problem."""
     expected, apart = PRECISIONS[one.precision], own["max_abs_difference"].value or 0.0
     agreement, tested = own["agreement"].value or 0.0, own["agreement"].stats["images"]
-    good = apart <= expected.max_abs_difference and agreement >= expected.min_agreement
+    worst = max(apart, own["batch_difference"].value or 0.0)  # batches of two sizes must answer alike, too
+    good = worst <= expected.max_abs_difference and agreement >= expected.min_agreement
     verdict = ("within", "範囲内") if good else ("outside", "範囲外")
     limits = f"{expected.max_abs_difference:.0e}, {expected.min_agreement:.1%}"
     en = f"{one.label.en}: largest difference from the SavedModel {apart:.1e}, top-1 agreement {agreement:.2%} on {tested:,} images"

@@ -81,11 +81,15 @@ def dataset_rows(session: Session) -> list[dict[str, Any]]:
     x_train, _, x_val, _ = training.split(session.profile.train, session.images)
     return [
         {"split": Text("training", "訓練"), "images": len(x_train), "use": Text("weights", "重みの学習")},
-        {"split": Text("validation", "検証"), "images": len(x_val), "use": Text("learning curves only", "学習曲線のみ")},
+        {
+            "split": Text("validation", "検証"),
+            "images": len(x_val),
+            "use": Text("learning curves, choice of the calibration method", "学習曲線、キャリブレーション方法の選択"),
+        },
         {
             "split": Text("test", "テスト"),
             "images": len(session.images.x_test),
-            "use": Text("every number in this report", "本レポートの全数値"),
+            "use": Text("accuracy, agreement, differences", "正解率、一致率、差"),
         },
     ]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import datasets, export, predictions, progress, show, stats
+from lib import datasets, export, predictions, progress, show, stats, training
 from lib.records import Record
 from lib.text import Finding, Text
 
@@ -43,7 +43,8 @@ def study(session: Session) -> list[Record]:
     source = export.onnx(session, "fp32")
     records = [_accuracy(reference, session.images.y_test, "fp32", {}, source.sha256)]
     counts = image_counts(session)
-    images = datasets.calibration_subset(session.images, counts[-1], session.profile.train.seed)
+    x_train, *_ = training.split(session.profile.train, session.images)
+    images = datasets.calibration_subset(x_train, counts[-1], session.profile.train.seed)
     with tempfile.TemporaryDirectory() as folder, progress.bar(len(counts) * len(settings.methods), "INT8 calibrations") as bar:
         prepared = quantize.prepare(source.file(export.ONNX_FILE), Path(folder) / "prepared.onnx")
         histograms = calibration.Histograms(prepared)
@@ -58,7 +59,8 @@ def study(session: Session) -> list[Record]:
 
 def image_counts(session: Session) -> list[int]:
     """The profile's image counts, ascending, each at most the number of training images there are."""
-    return sorted({min(count, len(session.images.x_train)) for count in session.profile.int8.image_counts})
+    there = len(training.split(session.profile.train, session.images)[0])
+    return sorted({min(count, there) for count in session.profile.int8.image_counts})
 
 
 def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -86,9 +88,9 @@ def columns() -> list[show.Column]:
     return [
         show.Column("method", Text("Method", "方法")),
         show.Column("images", Text("Calibration images", "キャリブレーション画像数"), digits=0),
-        show.Column("accuracy", Text("Accuracy", "正解率"), "%", 2, best="max", interval=("ci_low", "ci_high")),
+        show.Column("accuracy", Text("Accuracy", "正解率"), "%", 2, interval=("ci_low", "ci_high")),
         show.Column("loss", Text("Below FP32", "FP32からの低下"), "pp", 2),
-        show.Column("disagreement", Text("Other answer than FP32", "FP32と異なる回答"), "%", 2, best="min"),
+        show.Column("disagreement", Text("Other answer than FP32", "FP32と異なる回答"), "%", 2),
     ]
 
 
@@ -195,7 +197,7 @@ def _settling(method: str, pairs: Sequence[tuple[Record, Record]]) -> Finding:
 
 
 def _capped(session: Session) -> list[Finding]:
-    asked, there = max(session.profile.int8.image_counts), len(session.images.x_train)
+    asked, there = max(session.profile.int8.image_counts), len(training.split(session.profile.train, session.images)[0])
     if asked <= there:
         return []
     en = f"The profile asks for {asked:,} calibration images; there are {there:,} training images, so {there:,} were used."

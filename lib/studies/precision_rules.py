@@ -66,27 +66,29 @@ def losses(done: Study) -> list[Finding]:
     """
     made: list[Finding] = []
     held: list[tuple[Pair, Record]] = []
-    for pair in done.measured:
-        test = done.get(pair, "mcnemar_p")
-        if test is None:
-            continue
+    tested = [(pair, test) for pair in done.measured if (test := done.get(pair, "mcnemar_p")) is not None]
+    for (pair, test), p in zip(tested, stats.holm([test.value for _, test in tested]), strict=True):
         if -test.stats["difference"] > LIMIT:
-            made.append(Finding("bad", _changed(pair, test)))
-        elif test.value < ALPHA or test.stats["difference_low"] <= -LIMIT:
-            made.append(Finding("note", _changed(pair, test)))
+            made.append(Finding("bad", _changed(pair, test, p)))
+        elif p < ALPHA or test.stats["difference_low"] <= -LIMIT:
+            made.append(Finding("note", _changed(pair, test, p)))
         else:
             held.append((pair, test))
     return made + ([_held(held)] if held else [])
 
 
-def _changed(pair: Pair, test: Record) -> Text:
+def _changed(pair: Pair, test: Record, adjusted: float) -> Text:
+    """adjusted: the p-value for all models of the page together (Holm), which decides what is called chance."""
     s = test.stats
     points, low, high = (100 * s[key] for key in ("difference", "difference_low", "difference_high"))
-    shown = test.value < ALPHA
+    shown = adjusted < ALPHA
     over = -s["difference"] > LIMIT
-    interval, p = Text(f"95 % interval {low:+.2f} to {high:+.2f}", f"95%信頼区間 {low:+.2f}～{high:+.2f}"), f"p = {test.value:.2g}"
-    en = f"{pair.name.en}: accuracy {points:+.2f} points against the SavedModel ({interval.en}), McNemar {p}"
-    ja = f"{pair.name.ja}: SavedModelに対する正解率の差は{points:+.2f}ポイント（{interval.ja}）、McNemar検定 {p}"
+    interval, p = (
+        Text(f"95 % interval {low:+.2f} to {high:+.2f}", f"95%信頼区間 {low:+.2f}～{high:+.2f}"),
+        Text(f"p = {test.value:.2g}, {adjusted:.2g} adjusted (Holm)", f"p = {test.value:.2g}、Holm補正後 {adjusted:.2g}"),
+    )
+    en = f"{pair.name.en}: accuracy {points:+.2f} points against the SavedModel ({interval.en}), McNemar {p.en}"
+    ja = f"{pair.name.ja}: SavedModelに対する正解率の差は{points:+.2f}ポイント（{interval.ja}）、McNemar検定 {p.ja}"
     if over:
         return Text(f"{en}: a loss of more than {100 * LIMIT:.0f} point.", f"{ja}。{100 * LIMIT:.0f}ポイントを超える低下である。")
     if shown:

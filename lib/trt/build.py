@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from types import ModuleType
 from typing import Any
 
@@ -26,11 +25,6 @@ class Built:
     log: list[str]
     build_s: list[float]
     layers: list[inspect.Layer]
-
-    @property
-    def median_build_s(self) -> float:
-        """Median seconds of a build."""
-        return median(self.build_s)
 
 
 def build(onnx: Path, precision: str, settings: Engines) -> Built:
@@ -89,7 +83,7 @@ def _parse(parser: Any, network: Any, onnx: Path) -> None:
 def _check_types(onnx: Path, precision: str, layers: list[inspect.Layer]) -> None:
     """A typed network decides the precision: refuse one that would be built under another name."""
     wanted, found = inspect.wanted_type(precision), inspect.product_types(layers)
-    alien = found and (wanted not in found if wanted == "int8" else set(found) != {wanted})
+    alien = set(found) != {wanted}
     if alien:
         listed = ", ".join(f"{number} {name}" for name, number in sorted(found.items()))
         raise EngineError(

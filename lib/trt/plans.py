@@ -72,7 +72,8 @@ def load_plan(folder: Path, expected: dict[str, Any]) -> bytes:
     """The bytes of a stored plan, after its hash and every field of its manifest were checked against `expected`.
 
     `folder` is the artifact's (manifest.json and payload/), `expected` comes from `identity`. Deserializing runs code
-    out of the file, so nothing is returned that this project did not write. Raises ArtifactError, one line that names
+    out of the file. The hash shows that it is unaltered since its manifest was written, not who wrote both: load plans from
+    folders that you trust only. Raises ArtifactError, one line that names
     the field and the way to rebuild.
     """
     artifact = artifacts.load(folder)
