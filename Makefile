@@ -21,15 +21,15 @@ help: ## this list
 
 report: ## measure everything here and write the report in English and Japanese
 	$(run)
-	@$(PY) -m lib run --profile "$(PROFILE)" $(outputs) $(if $(FROM),--from "$(FROM)")
+	@exec $(PY) -m lib run --profile "$(PROFILE)" $(outputs) $(if $(FROM),--from "$(FROM)")
 
 render: ## write the pages again from recorded results, measuring nothing
 	$(run)
-	@$(PY) -m lib render --profile "$(PROFILE)" $(outputs)
+	@exec $(PY) -m lib render --profile "$(PROFILE)" $(outputs)
 
 lab: ## open the notebooks in JupyterLab
 	$(run)
-	@$(PY) -m lib lab --profile "$(PROFILE)" $(outputs)
+	@exec $(PY) -m lib lab --profile "$(PROFILE)" $(outputs)
 
 cpp: ## the C++ runner, against the TensorRT it finds (else TENSORRT_INCLUDE_DIR= TENSORRT_LIBRARY=), and its tests
 	@cmake -S lib/cpp -B build/cpp $(if $(TENSORRT_INCLUDE_DIR),-DTENSORRT_INCLUDE_DIR="$(TENSORRT_INCLUDE_DIR)") $(if $(TENSORRT_LIBRARY),-DTENSORRT_LIBRARY="$(TENSORRT_LIBRARY)")
@@ -38,7 +38,7 @@ cpp: ## the C++ runner, against the TensorRT it finds (else TENSORRT_INCLUDE_DIR
 
 test: ## all tests, with a coverage of lib/ of at least 85 % (some: make test TESTS=tests/test_config.py)
 	$(dev)
-	@$(PY) -m pytest "$(TESTS)" $(if $(filter tests,$(TESTS)),--cov=lib --cov-report=term:skip-covered --cov-fail-under=85)
+	@exec $(PY) -m pytest "$(TESTS)" $(if $(filter tests,$(TESTS)),--cov=lib --cov-report=term:skip-covered --cov-fail-under=85)
 
 lint: ## ruff over sources and notebooks; notebooks are stored without outputs
 	$(dev)

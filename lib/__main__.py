@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: unexpected {said}; with {DEBUG}=1 it is shown in full\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("error: stopped; the same command goes on from what is finished\n")
+        sys.stderr.write("error: stopped; the same command reuses what is built and measures again\n")
         return INTERRUPTED
     return 0
 

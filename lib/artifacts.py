@@ -82,7 +82,9 @@ class Store:
         final = self.folder(kind, inputs)
         with files.writable(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(final.parent / f"{final.name}.lock"), files.writable(self.root):
+            lock = self.root.parent / "work" / "locks" / f"{kind}-{final.name}"
+            lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock), files.writable(self.root):
             if (found := self.find(kind, inputs)) is not None:
                 return found  # another process, JupyterLab beside a run, has built it meanwhile
             for stale in final.parent.glob(f".{final.name}.*"):  # of a build that was killed

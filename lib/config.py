@@ -136,6 +136,8 @@ def load(profile: str) -> Profile:
     Raises ConfigError (exit code 2), one line that names file and key, for a missing or unreadable file,
     an unknown key, a missing key, a wrong type or a value out of range.
     """
+    if not profile:
+        raise ConfigError(f"PROFILE is empty; there are: {', '.join(available())}")
     path = Path(profile) if profile.endswith((".yaml", ".yml")) else PARAMS / f"{profile}.yaml"
     shown = _shown(path)
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", path.stem):
@@ -184,10 +186,11 @@ class _UniqueKeys(yaml.SafeLoader):
     """Plain YAML in which a key that stands twice is a mistake, not the later one's victory."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, (mark, _) in zip(keys, node.value, strict=True):
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", mark.start_mark)
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' stands twice", key.start_mark)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 

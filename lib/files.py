@@ -17,6 +17,7 @@ UNWRITABLE = {
     errno.EACCES: "cannot be written; give yourself the right to",
     errno.EPERM: "cannot be written; give yourself the right to",
     errno.EROFS: "cannot be written (read-only file system); remount it",
+    errno.ENOENT: "cannot be made there; name a folder that can be made",
     errno.ENOTDIR: "is not a folder; move the file of that name away",
     errno.EEXIST: "is not a folder; move the file of that name away",
     errno.ENOSPC: "no space left on the disk; free some",
@@ -67,7 +68,7 @@ def writable(folder: Path) -> Iterator[None]:
         reason = _unwritable(error)
         if reason is None:
             raise
-        raise ReportError(f"{folder}: {reason}, or choose another folder with --outputs") from None
+        raise ReportError(f"{folder}: {reason}, or choose another folder with OUTPUTS= (--outputs)") from None
 
 
 def _unwritable(error: Exception) -> str | None:

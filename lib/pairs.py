@@ -8,7 +8,7 @@ from lib.precision import PRECISIONS
 from lib.text import Finding, Text
 
 REFERENCE = ("savedmodel", "fp32")
-CPP = Text("TensorRT (C++)", "TensorRT(C++)")
+CPP = Text("TensorRT (C++)", "TensorRT（C++）")
 NO_CPP = Text("the C++ runner has not been run on a GPU yet", "C++実行系をGPU上で実行していない")
 
 

@@ -39,6 +39,6 @@ PRECISIONS: dict[str, Precision] = {
         Precision("fp16", Text("FP16", "FP16"), "fp16", ("!TF32", "FP16"), "", 2e-2, 0.998, "#009E73"),
         Precision("int8", CALIBRATED, "fp32", ("!TF32", "INT8"), "entropy", 0.5, 0.97, "#E69F00"),
         Precision("int8_fp16", Text("INT8 + FP16", "INT8+FP16"), "fp32", ("!TF32", "INT8", "FP16"), "entropy", 0.5, 0.97, "#CC79A7"),
-        Precision("int8_qdq", Text("INT8 (Q/DQ)", "INT8(Q/DQ)"), "int8_qdq", ("!TF32", "INT8"), "", 0.5, 0.97, "#D55E00"),
+        Precision("int8_qdq", Text("INT8 (explicit)", "INT8（明示的）"), "int8_qdq", ("!TF32", "INT8"), "", 0.5, 0.97, "#D55E00"),
     )
 }

@@ -59,9 +59,12 @@ def test_findings_name_the_best_batch_and_the_gain(recorded: list[Record]) -> No
     assert said(recorded, "ONNX Runtime (CPU) FP32", "at batch 32", "4,000 images/s [3,800, 4,200]", "interval is 32")
     assert said(recorded, "SavedModel FP32", "at batch 32", "interval is 8")  # 2,000 lies in 2,100 ± 5 %
     assert said(
-        recorded, "Batch 32 against 1", "most with TensorFlow SavedModel FP32, 4.20×", "least with ONNX Runtime (CPU) INT8 (Q/DQ), 2.78×"
+        recorded,
+        "Batch 32 against 1",
+        "most with TensorFlow SavedModel FP32, 4.20×",
+        "(CPU) INT8 (explicit), 2.78×",
     )
-    assert said(recorded, "ONNX Runtime (CPU) INT8 (Q/DQ) is slower than FP32", "0.62×") == ["note"]
+    assert said(recorded, "ONNX Runtime (CPU) INT8 (explicit) is slower than FP32", "0.62×") == ["note"]
     assert said(recorded, "All 12 measurements were stable") == ["good"]
     assert said(recorded, "Not measured: TensorRT (no NVIDIA GPU on this system)") == ["note"]
     assert said(recorded, "at most 0.1% of a latency") == ["good"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import datasets, export, session, stats
+from lib import datasets, export, session, stats, training
 from lib.export import calibration, quantize
 from lib.figures import int8 as figures
 from lib.records import Record
@@ -104,7 +104,7 @@ def test_the_study_agrees_with_the_exported_model(quick, records):
 
 def test_more_images_than_there_are_is_capped_and_said(quick, write_profile, records):
     asked = session.start(str(write_profile(stem="tiny", **{"int8.image_counts": [32, 5000, 9000]})), "test")
-    there = len(quick.images.x_train)
+    there = len(training.split(quick.profile.train, quick.images)[0])  # without the validation images
     assert int8.image_counts(asked) == [32, there]
     said = int8.findings(asked, records)[-1].text
     assert f"9,000 calibration images; there are {there:,}" in said.en

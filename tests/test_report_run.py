@@ -137,7 +137,7 @@ def test_a_stopped_run_takes_its_kernel_along(place: SimpleNamespace, number: si
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "error: stopped; the same command goes on from what is finished"
+    assert err.splitlines()[-1] == "error: stopped; the same command reuses what is built and measures again"
     assert "Traceback" not in err
     wait_for(lambda: not alive(int(flag.read_text())), 20)
     assert not (place.profile / lock.HOLDER).exists()

@@ -31,7 +31,7 @@ THROUGHPUT_ALT = Text(
     "バッチサイズに対するスループット（images/s）。実行系ごとのパネルに数値精度ごとの線を示す。両軸とも対数。値は下の表にある。",
 )
 THROUGHPUT_CAPTION = Text(
-    "Throughput with its 95 % interval. Hollow: not stable.", "スループットと95%信頼区間。白抜きは安定しなかった計測である。"
+    "Throughput with its 95 % interval. Hollow: not stable.", "スループットと95%信頼区間。白抜きは安定しなかった測定である。"
 )
 LATENCY_ALT = Text(
     "Latency in milliseconds a batch over the batch size, one panel a runner, one line a precision, both axes logarithmic. "
@@ -40,7 +40,7 @@ LATENCY_ALT = Text(
 )
 LATENCY_CAPTION = Text(
     "Median latency, and up to the highest percentile that the calls carry. Hollow: not stable.",
-    "レイテンシの中央値と、求められる最も高いパーセンタイルまでの範囲。白抜きは安定しなかった計測である。",
+    "レイテンシの中央値と、求められる最も高いパーセンタイルまでの範囲。白抜きは安定しなかった測定である。",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,9 @@ from lib.text import LANGUAGES, Language
 
 TEMPLATES = Path(__file__).resolve().parent / "template"
 NOT_SHOWN = ("parameters", notebooks.INJECTED, notebooks.PAPERMILL_ERROR)  # tags of cells that say nothing to a reader
+
+
+WRAPPED = re.compile(r"(?<=[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef])")  # between two Japanese characters
 
 
 @dataclass
@@ -67,10 +71,13 @@ def _exporter(language: Language) -> Any:
 
 
 def _without_streams(notebook: Any) -> Any:
-    """A copy without progress lines and without papermill's and widgets' metadata."""
+    """A copy without progress lines, without widgets' metadata, and without line breaks inside a Japanese sentence,
+    which a browser would show as spaces."""
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = WRAPPED.sub("", cell.source)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.output_type != "stream"]
     return notebook

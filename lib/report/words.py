@@ -65,7 +65,7 @@ WORDS: dict[str, Text] = {
         "Runners and precisions over the whole test set; throughput and latency at batch size {batch}, end to end",
         "各実行系と数値精度。正解率は全テスト画像による。スループットとレイテンシはバッチサイズ {batch}、入力から結果まで",
     ),
-    "cpu": Text("Processor", "プロセッサ"),
+    "cpu": Text("Processor", "プロセッサー"),
     "cores": Text("Cores this run may use", "使用できるコア数"),
     "memory": Text("Memory", "メモリ"),
     "gpus": Text("GPUs", "GPU"),

@@ -12,7 +12,7 @@ class Null(Runner):
     """Checks its input like every runner and gives each class the same probability."""
 
     name = "null"
-    label = Text("nothing (cost of the harness)", "何もしない（計測自体のコスト）")
+    label = Text("nothing (cost of the harness)", "何もしない（測定自体のコスト）")
     precisions = ("fp32",)
 
     @property

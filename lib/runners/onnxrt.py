@@ -29,7 +29,7 @@ class OnnxRuntime(Runner):
     """
 
     name = "onnxrt"
-    label = Text("ONNX Runtime (CPU)", "ONNX Runtime(CPU)")
+    label = Text("ONNX Runtime (CPU)", "ONNX Runtime（CPU）")
     precisions = ("fp32", "fp16", "int8_qdq")
     provider: ClassVar[str] = "CPUExecutionProvider"
 
@@ -89,7 +89,7 @@ class OnnxRuntimeCuda(OnnxRuntime):
     """
 
     name = "onnxrt_cuda"
-    label = Text("ONNX Runtime (CUDA)", "ONNX Runtime(CUDA)")
+    label = Text("ONNX Runtime (CUDA)", "ONNX Runtime（CUDA）")
     precisions = ("fp32", "tf32", "fp16")
     provider = "CUDAExecutionProvider"
 

@@ -23,7 +23,7 @@ class TFLite(Runner):
     """
 
     name = "tflite"
-    label = Text("TensorFlow Lite (CPU)", "TensorFlow Lite(CPU)")
+    label = Text("TensorFlow Lite (CPU)", "TensorFlow Lite（CPU）")
     precisions = tuple(VARIANTS)
 
     @classmethod

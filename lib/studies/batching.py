@@ -79,7 +79,7 @@ def _fastest(records: list[Record]) -> Iterator[Finding]:
         top, enough = best(rates[pair]), as_good(rates[pair])
         rate, title = interval(top), name(*pair)
         yield Finding(
-            "good" if top.stats["stable"] else "note",
+            "note",
             Text(
                 f"{title.en}: highest throughput at batch {top.batch_size}, {rate.value:,.0f} images/s"
                 f"{bounds(rate, 0)}; the smallest batch that reaches this interval is {enough}.",
@@ -142,7 +142,7 @@ def _harness(records: list[Record]) -> Iterator[Finding]:
         "good" if share <= HARNESS_SHARE else "bad",
         Text(
             f"Measuring itself takes at most {share:.1%} of a latency ({title.en}, batch {size}); up to {HARNESS_SHARE:.0%} is accepted.",
-            f"計測自体のコストは最大でもレイテンシの{share:.1%}である（{title.ja}、バッチサイズ{size}）。許容値は{HARNESS_SHARE:.0%}とする。",
+            f"測定自体のコストは最大でもレイテンシの{share:.1%}である（{title.ja}、バッチサイズ{size}）。許容値は{HARNESS_SHARE:.0%}とする。",
         ),
     )
 
@@ -154,13 +154,13 @@ def _unstable(records: list[Record]) -> Iterator[Finding]:
     if not done:
         return
     if not shaky:
-        yield Finding("good", Text(f"All {len(done)} measurements were stable.", f"{len(done)}件の計測はすべて安定していた。"))
+        yield Finding("good", Text(f"All {len(done)} measurements were stable.", f"{len(done)}件の測定はすべて安定していた。"))
         return
     yield Finding(
         "note",
         Text(
             f"{len(shaky)} of {len(done)} measurements were not stable: their windows did not agree in time. They are marked.",
-            f"{len(done)}件の計測のうち{len(shaky)}件は安定しなかった。制限時間内に計測窓の値が一致しなかったもので、印を付けて示す。",
+            f"{len(done)}件の測定のうち{len(shaky)}件は安定しなかった。制限時間内に測定窓の値が一致しなかったもので、印を付けて示す。",
         ),
     )
 
@@ -174,7 +174,7 @@ def _load(records: list[Record]) -> Iterator[Finding]:
             "note",
             Text(
                 f"Other programs used the machine meanwhile: load average up to {load:.1f} on {threads} cores. An idle machine is faster.",
-                f"計測中に他のプログラムも動いていた。ロードアベレージは最大{load:.1f}（コア数{threads}）であり、負荷のないマシンではより高速になる。",
+                f"測定中に他のプログラムも動いていた。ロードアベレージは最大{load:.1f}（コア数{threads}）であり、負荷のないマシンではより高速になる。",
             ),
         )
 

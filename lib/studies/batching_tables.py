@@ -21,7 +21,7 @@ RUNNER, PRECISION = Column("runner", Text("Runner", "実行系")), Column("preci
 THROUGHPUT = Text("Throughput [95 % interval]", "スループット[95%信頼区間]")
 
 METHOD_COLUMNS = [Column("what", Text("Setting", "設定")), Column("value", Text("Value", "値"))]
-METHOD_CAPTION = Text("How each configuration was measured.", "各構成の計測方法。")
+METHOD_CAPTION = Text("How each configuration was measured.", "各構成の測定方法。")
 SUMMARY_COLUMNS = [
     RUNNER,
     PRECISION,
@@ -69,13 +69,13 @@ def method(session: Session) -> list[dict[str, Any]]:
     calls = f"{measure.WINDOW_CALLS:,}"
     rows = [
         (Text("warm-up", "ウォームアップ"), f"{m.warmup_s:g} s"),
-        (Text("one window", "計測窓1つの長さ"), Text(f"{m.window_s:g} s or {calls} calls", f"{m.window_s:g} sまたは{calls}回")),
-        (Text("windows in a row that must agree", "連続して一致すべき計測窓の数"), str(m.stable_windows)),
-        (Text("largest difference of their means", "計測窓の平均の許容差"), f"{m.tolerance:.0%}"),
+        (Text("one window", "測定窓1つの長さ"), Text(f"{m.window_s:g} s or {calls} calls", f"{m.window_s:g} sまたは{calls}回")),
+        (Text("windows in a row that must agree", "連続して一致すべき測定窓の数"), str(m.stable_windows)),
+        (Text("largest difference of their means", "測定窓の平均の許容差"), f"{m.tolerance:.0%}"),
         (Text("given up after", "打ち切りまでの時間"), f"{m.limit_s:g} s"),
         (Text("calls that a percentile needs", "パーセンタイルに必要な呼び出し回数"), needs),
         (Text("threads of every runner", "各実行系のスレッド数"), str(host.threads())),
-        (Text("seed of the random order", "計測順序の乱数シード"), session.run_id),
+        (Text("seed of the random order", "測定順序の乱数シード"), session.run_id),
     ]
     return [{"what": what, "value": value} for what, value in rows]
 

@@ -116,14 +116,13 @@ def columns() -> list[show.Column]:
     return [
         show.Column("runner", Text("Runner", "実行系")),
         show.Column("precision", Text("Precision", "数値精度")),
+        show.Column("disagree", Text("Images that differ", "不一致の画像"), digits=0),
         show.Column("max_abs", Text("Max. abs. difference", "絶対差の最大値"), digits=1, scientific=True),
         show.Column("limit", Text("Tolerance", "許容値"), digits=0, scientific=True),
         show.Column("mean_abs", Text("Mean abs. difference", "絶対差の平均値"), digits=1, scientific=True),
-        show.Column("cosine", Text("Cosine, mean", "コサイン類似度、平均"), digits=6),
         show.Column("cosine_min", Text("Cosine, smallest", "コサイン類似度、最小"), digits=6),
         show.Column("agreement", Text("Top-1 agreement", "top-1一致率"), "%", 2),
         show.Column("min_agreement", Text("Tolerance", "許容値"), "%", 1),
-        show.Column("disagree", Text("Images that differ", "不一致の画像"), digits=0),
         show.Column("verdict", Text("Verdict", "判定")),
     ]
 

@@ -196,6 +196,8 @@ def _loss(one: Export, loss: float) -> Finding:
     over, points = loss > TOLERATED_LOSS, abs(100 * loss)
     change = ("below", "低い") if loss >= 0 else ("above", "高い")
     verdict = ("more than one point", "1ポイントを超える") if over else ("within one point", "1ポイント以内である")
+    if not loss:
+        return Finding("good", Text(f"{one.label.en}: the same accuracy as FP32.", f"{one.label.ja}：正解率はFP32と同じである。"))
     en = f"{one.label.en}: accuracy {points:.2f} points {change[0]} FP32, {verdict[0]}."
     ja = f"{one.label.ja}：正解率はFP32より{points:.2f}ポイント{change[1]}。差は{verdict[1]}。"
     return Finding("bad" if over else "good", Text(en, ja))

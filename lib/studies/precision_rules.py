@@ -23,7 +23,7 @@ def findings(done: Study, minimum_accuracy: float, batching: Iterable[Record]) -
     """All findings of notebook 07. batching: the records of notebook 06 on this system, empty where it has not run."""
     chance = at_chance(done)
     made = chance or losses(done)  # of a classifier at chance level nothing is said that could sound like a result
-    made += below_minimum(done, minimum_accuracy) + speed(done) + repeated(done, batching) + unsound(done)
+    made += below_minimum(done, minimum_accuracy) + repeated(done, batching) + speed(done) + unsound(done)
     return made + pairs.missing_findings(done.pairs)
 
 

@@ -223,11 +223,11 @@ def cost_table(session: Session) -> tuple[list[show.Column], Text]:
         show.Column("runner", Text("Runner", "実行系")),
         show.Column("precision", Text("Precision", "数値精度")),
         show.Column("size", Text("Model file", "モデルファイル"), "MB", 2, best="min"),
-        show.Column("load", Text("Load time", "ロード時間"), "ms", 1, best="min", interval=("load_min", "load_max")),
+        show.Column("load", Text("Load time", "読み込み時間"), "ms", 1, best="min", interval=("load_min", "load_max")),
         show.Column("latency", Text("Latency, median", "レイテンシ、中央値"), "ms", 2, best="min"),
         show.Column("throughput", Text("Throughput", "スループット"), "images/s", 0, "max", ("throughput_ci_low", "throughput_ci_high")),
         show.Column("ratio", Text("To its FP32", "FP32比"), "×", 2, interval=("ratio_ci_low", "ratio_ci_high")),
     ]
     en = f"Latency and throughput at batch size {size}, end to end, with 95 % intervals; load time with its smallest and largest value."
-    ja = f"バッチサイズ{size}、エンドツーエンドのレイテンシとスループット、95%信頼区間。ロード時間には最小値と最大値を添える。"
+    ja = f"バッチサイズ{size}、エンドツーエンドのレイテンシとスループット、95%信頼区間。読み込み時間には最小値と最大値を添える。"
     return columns, Text(en, ja)
