@@ -68,7 +68,7 @@ def writable(folder: Path) -> Iterator[None]:
         reason = _unwritable(error)
         if reason is None:
             raise
-        raise ReportError(f"{folder}: {reason}, or choose another folder with OUTPUTS= (--outputs)") from None
+        raise ReportError(f"{folder}: {reason}, or choose another folder with --outputs (make: OUTPUTS=…)") from None
 
 
 def _unwritable(error: Exception) -> str | None:

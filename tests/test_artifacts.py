@@ -130,7 +130,9 @@ def test_interrupted_build_leaves_nothing(store):
 def test_killed_build_is_not_an_artifact_and_the_next_one_goes_on(store):
     script = f"""
         import os, signal
-        from pathlib import Path
+        import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
         from lib.artifacts import Store
         def build(folder):
             (folder / "model.bin").write_bytes(b"half")
@@ -202,3 +204,19 @@ def test_key_is_a_file_name(kind, inputs):
     key = key_of(kind, inputs)
     assert len(key) == 16
     assert set(key) <= set("0123456789abcdef")
+
+
+def test_two_builders_of_one_artifact_build_it_once(tmp_path):
+    """JupyterLab beside a run: the second waits for the first and takes what that has built."""
+    built, store = [], Store(tmp_path / "artifacts")
+
+    def build(folder: Path) -> None:
+        built.append(folder)
+        time.sleep(0.3)
+        (folder / "x").write_text("x")
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: store.get_or_build("slow", {"a": 1}, build), range(2)))
+    assert len(built) == 1
+    assert made[0].sha256 == made[1].sha256
+    assert sorted(artifact.fresh for artifact in made) == [False, True]

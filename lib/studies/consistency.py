@@ -100,7 +100,6 @@ def rows(done: Study) -> list[dict[str, Any]]:
                 "max_abs": found.max_abs,
                 "limit": row.max_abs_difference,
                 "mean_abs": found.mean_abs,
-                "cosine": found.cosine_mean,
                 "cosine_min": found.cosine_min,
                 "agreement": 100 * found.agreement,
                 "min_agreement": 100 * row.min_agreement,
