@@ -8,6 +8,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -130,9 +133,7 @@ def test_interrupted_build_leaves_nothing(store):
 def test_killed_build_is_not_an_artifact_and_the_next_one_goes_on(store):
     script = f"""
         import os, signal
-        import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+        from pathlib import Path
         from lib.artifacts import Store
         def build(folder):
             (folder / "model.bin").write_bytes(b"half")
