@@ -188,7 +188,7 @@ def test_make_report_passes_profile_and_a_folder_with_spaces() -> None:
 @pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
 def test_readme_names_only_what_is_there(readme: str) -> None:
     text = (ROOT / readme).read_text(encoding="utf-8")
-    linked = [target for target in re.findall(r"\]\(([^)#:]+)\)", text)]
+    linked = re.findall(r"\]\(([^)#:]+)\)", text)
     assert [target for target in linked if not (ROOT / target).exists()] == []
     targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1).split())
     assert set(re.findall(r"^(?:\w+=\w+ )?make (\w+)", text, re.MULTILINE)) <= targets

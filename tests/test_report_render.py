@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from lib import config, files
 from lib.errors import ReportError
 from lib.records import Record
-from lib.report import headline, render, run
+from lib.report import cells, headline, render, run
 from lib.report.notebooks import find
 from lib.report.words import WORDS
 from lib.text import Text
@@ -216,3 +216,9 @@ def test_the_projects_own_notebooks_are_found_in_order() -> None:
     stages = [notebook.stage for notebook in find()]
     assert stages == sorted(stages)
     assert all(notebook.question.en and notebook.question.ja for notebook in find())
+
+
+def test_wrapped_japanese_is_joined_and_headings_stay_headings() -> None:
+    said = "## 見出し\n一行目の文は\n二行目に続き、\n三行目で終わる。\n\nABC\n日本語\n- 項目"
+    joined = "## 見出し\n一行目の文は二行目に続き、三行目で終わる。\n\nABC\n日本語\n- 項目"
+    assert cells.WRAPPED.sub(r"\1", said) == joined

@@ -16,7 +16,8 @@ TEMPLATES = Path(__file__).resolve().parent / "template"
 NOT_SHOWN = ("parameters", notebooks.INJECTED, notebooks.PAPERMILL_ERROR)  # tags of cells that say nothing to a reader
 
 
-WRAPPED = re.compile(r"(?<=[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef])")  # between two Japanese characters
+# A line of Japanese prose, not a heading, that goes on with Japanese in the next line.
+WRAPPED = re.compile(r"^(?!#)(.*[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef])", re.MULTILINE)
 
 
 @dataclass
@@ -77,7 +78,7 @@ def _without_streams(notebook: Any) -> Any:
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = WRAPPED.sub("", cell.source)
+            cell.source = WRAPPED.sub(r"\1", cell.source)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.output_type != "stream"]
     return notebook
