@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lib.precision import PRECISIONS
+from lib.precision import PRECISIONS, named
 from lib.text import Finding, Text
 
 REFERENCE = ("savedmodel", "fp32")
@@ -29,8 +29,7 @@ class Pair:
     @property
     def name(self) -> Text:
         """Runner and precision in words."""
-        precision = PRECISIONS[self.precision].label
-        return Text(f"{self.label.en} {precision.en}", f"{self.label.ja} {precision.ja}")
+        return named(self.label, self.precision)
 
 
 def all_pairs() -> list[Pair]:

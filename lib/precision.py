@@ -29,7 +29,7 @@ class Precision:
     colour: str
 
 
-CALIBRATED = Text("INT8 (calibrated)", "INT8（キャリブレーション）")
+CALIBRATED = Text("INT8 (calibrated)", "INT8（キャリブレーション）")  # apart, so that a precision is one row
 
 PRECISIONS: dict[str, Precision] = {
     p.key: p
@@ -42,3 +42,9 @@ PRECISIONS: dict[str, Precision] = {
         Precision("int8_qdq", Text("INT8 (explicit)", "INT8（明示的）"), "int8_qdq", ("!TF32", "INT8"), "", 0.5, 0.97, "#D55E00"),
     )
 }
+
+
+def named(runner: Text, precision: str) -> Text:
+    """A runner's label and a precision (key of PRECISIONS) as reports call the two together."""
+    label = PRECISIONS[precision].label
+    return Text(f"{runner.en} {label.en}", f"{runner.ja} {label.ja}")

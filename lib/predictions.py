@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import datasets, progress, system
+from lib import datasets, pairs, progress, system
 from lib.errors import ArtifactError, NotMeasured, ReportError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 VERSION = 1  # of how predictions are made; a change makes the stored ones stale
 BATCH = 100  # images a call, fewer where an engine takes fewer; the last call takes what is left
 KIND = "predictions"
-REFERENCE = "savedmodel"  # computed where TensorFlow is, read where it is not
 FILE = "probabilities.npy"
 # Whose version changes the numbers a runner gives; a runner that is not named here answers for every library.
 LIBRARIES = {
@@ -61,7 +60,7 @@ def artifact(session: Session, runner: str, precision: str) -> Artifact:
         "dataset": session.images.sha256,
         "libraries": _libraries(runner),
         # The reference may come from another system; every other answer is this system's own, even with shared outputs.
-        "system": "" if runner == REFERENCE else system.system_id(),
+        "system": "" if (runner, precision) == pairs.REFERENCE else system.system_id(),
     }
     return session.store.get_or_build(KIND, inputs, lambda folder: _build(session, one, folder))
 

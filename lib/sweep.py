@@ -15,6 +15,7 @@ from lib.errors import NotMeasured
 from lib.records import Record
 from lib.runners import RUNNERS, host
 from lib.runners.base import Runner
+from lib.stats import Interval
 from lib.text import Text
 
 if TYPE_CHECKING:
@@ -85,6 +86,15 @@ def _measured(session: Session, configuration: Configuration, runner: Runner | T
 def inputs(x: np.ndarray, size: int) -> np.ndarray:
     """`size` model inputs, float32 (size, 32, 32, 3), from the front of uint8 images, which repeat if there are fewer."""
     return datasets.to_input(x[np.arange(size) % len(x)])
+
+
+def ratio(rate: Record, base: Record) -> Interval:
+    """One recorded throughput over another; the plain ratio as both ends where the samples gave either no interval."""
+    ends = [record.stats.get(key) for record in (rate, base) for key in ("ci_low", "ci_high")]
+    if any(end is None for end in ends):
+        plain = rate.value / base.value
+        return Interval(plain, plain, plain)
+    return measure.ratio(Interval(rate.value, *ends[:2]), Interval(base.value, *ends[2:]))
 
 
 def _records(configuration: Configuration, timing: measure.Timing, stats: dict[str, Any], sha256: str) -> list[Record]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lib.precision import PRECISIONS
+from lib.precision import PRECISIONS, named
 from lib.records import Record
 from lib.runners import RUNNERS
 from lib.show import Column
@@ -77,7 +77,7 @@ def _row(runner: str, precision: str, cells: dict[str, Record]) -> dict[str, Any
     accuracy = cells.get("accuracy")
     if accuracy is not None and "ci_low" in accuracy.stats:
         row |= {"accuracy_low": 100 * accuracy.stats["ci_low"], "accuracy_high": 100 * accuracy.stats["ci_high"]}
-    row["label"] = Text(*(f"{a} {b}" for a, b in zip(row["runner"], row["precision"], strict=True)))
+    row["label"] = named(row["runner"], precision)
     return row
 
 

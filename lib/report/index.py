@@ -102,7 +102,7 @@ def _card(report: Report, stage: Stage, found: list[Finding], language: Language
     notebook, note = stage.notebook, stage.note
     state = "missing" if stage.executed is None else "failed" if note.get("failed") else "done"
     order = ("bad", "good", "note")
-    found = sorted(found if stage.executed is not None else [], key=lambda f: order.index(f.level))
+    found = sorted(found, key=lambda f: order.index(f.level))
     said = found[: max(FINDINGS, sum(f.level == "bad" for f in found))]
     left = len(found) - len(said)
     return {

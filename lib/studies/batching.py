@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from lib import measure
-from lib.precision import PRECISIONS
+from lib import sweep
+from lib.precision import PRECISIONS, named
 from lib.records import Record
 from lib.runners import RUNNERS
 from lib.stats import Interval
@@ -19,8 +19,7 @@ Pair = tuple[str, str]
 
 def name(runner: str, precision: str) -> Text:
     """A runner at a precision, as reports call it."""
-    r, p = RUNNERS[runner].label, PRECISIONS[precision].label
-    return Text(f"{r.en} {p.en}", f"{r.ja} {p.ja}")
+    return named(RUNNERS[runner].label, precision)
 
 
 def measured(records: Iterable[Record], metric: str) -> dict[Pair, dict[int, Record]]:
@@ -51,7 +50,7 @@ def compared(curve: dict[int, Record]) -> tuple[int, int]:
 def gain(curve: dict[int, Record]) -> Interval | None:
     """Throughput at the larger of the `compared` batch sizes over the smaller; None with one batch size."""
     small, large = compared(curve)
-    return measure.ratio(interval(curve[large]), interval(curve[small])) if large > small else None
+    return sweep.ratio(curve[large], curve[small]) if large > small else None
 
 
 def bounds(value: Interval, digits: int) -> str:
@@ -114,7 +113,7 @@ def _slower(records: list[Record]) -> Iterator[Finding]:
         if precision == "fp32" or (runner, "fp32") not in rates:
             continue
         own, full = best(curve), best(rates[runner, "fp32"])
-        share = measure.ratio(interval(own), interval(full))
+        share = sweep.ratio(own, full)
         if share.low < share.high < 1 and own.stats["stable"] and full.stats["stable"]:
             title, text = name(runner, precision), f"{share.value:.2f}×{bounds(share, 2)}"
             yield Finding(

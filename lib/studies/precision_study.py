@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import measure, pairs, predictions, progress, show, stats, sweep
+from lib import pairs, predictions, progress, show, stats, sweep
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
 from lib.records import Record
-from lib.stats import Interval
 from lib.text import Text
 
 if TYPE_CHECKING:
@@ -154,20 +153,12 @@ def ratios(measured: list[Record]) -> list[Record]:
         base = rates.get((runner, BASELINE))
         if base is None or precision == BASELINE:
             continue
-        between = _ratio(rate, base)
+        between = sweep.ratio(rate, base)
         common = {"batch_size": rate.batch_size, "scope": rate.scope, "artifact_sha256": rate.artifact_sha256}
         interval = {"ci_low": between.low, "ci_high": between.high} if between.low < between.high else {}
         case = {"reference": f"{runner}/{BASELINE}"}
         made.append(Record("throughput_ratio", "1", between.value, runner, precision, case=case, stats=interval, **common))
     return made
-
-
-def _ratio(rate: Record, base: Record) -> Interval:
-    ends = [r.stats.get(key) for r in (rate, base) for key in ("ci_low", "ci_high")]
-    if any(end is None for end in ends):
-        plain = rate.value / base.value
-        return Interval(plain, plain, plain)
-    return measure.ratio(Interval(rate.value, *ends[:2]), Interval(base.value, *ends[2:]))
 
 
 def accuracy_rows(done: Study) -> list[dict[str, Any]]:
