@@ -60,17 +60,21 @@ class Export(Section):
 
 
 class Engines(Section):
-    """The optimization profile (images a batch) and builder limits of TensorRT engines."""
+    """The optimization profile (images a batch), builder limits and calibration of TensorRT engines."""
 
     min_batch: Count
     opt_batch: Count
     max_batch: Count
     workspace_mib: Annotated[int, Field(ge=1, le=2**20)]
+    calibration_images: Count
+    calibration_batch: Count
 
     @model_validator(mode="after")
     def ordered(self) -> Engines:
         if not self.min_batch <= self.opt_batch <= self.max_batch:
             raise ValueError("min_batch <= opt_batch <= max_batch must hold")
+        if self.calibration_images < self.calibration_batch:
+            raise ValueError("calibration_batch <= calibration_images must hold")
         return self
 
 

@@ -10,16 +10,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lib import artifacts, config, system, trt
+from lib import artifacts, config, sweep, system, trt
 from lib.errors import ArtifactError, NotMeasured
 from lib.figures import engines as figures
 from lib.precision import PRECISIONS
+from lib.records import Record
 from lib.studies import engines
 from lib.text import LANGUAGES, Text
 from lib.trt import build, inspect, plans, versions
+from lib.trt.log import logger
 
 needs_rtx = pytest.mark.skipif(versions.flavour() != "tensorrt_rtx", reason="TensorRT for RTX is not what this system builds with")
-SETTINGS = config.Engines(min_batch=1, opt_batch=4, max_batch=8, workspace_mib=64)
+SETTINGS = config.Engines(min_batch=1, opt_batch=4, max_batch=8, workspace_mib=64, calibration_images=64, calibration_batch=32)
 
 
 def network(path, kind=np.float32, quantized=False, shape=("batch", 16, 8, 8)):
@@ -95,7 +97,7 @@ def test_the_optimization_profile_is_in_the_plan(fp32):
 
 @needs_rtx
 def test_flags_profile_and_workspace_reach_the_builder(fp32):
-    module, log = versions.module(), build._logger(versions.module())
+    module, log = versions.module(), logger(versions.module())
     builder = module.Builder(log)
     made = builder.create_network(build._network_flags(module))
     parser = module.OnnxParser(made, log)
@@ -105,7 +107,7 @@ def test_flags_profile_and_workspace_reach_the_builder(fp32):
         assert made_config.get_flag(module.BuilderFlag.TF32) is tf32
         assert made_config.get_memory_pool_limit(module.MemoryPoolType.WORKSPACE) == 64 << 20
         assert made_config.num_optimization_profiles == 1
-    shapes = build._profile(builder, made, SETTINGS).get_shape("x")
+    shapes = build._profile(builder, made, (1, 4, 8)).get_shape("x")
     assert [tuple(shape) for shape in shapes] == [(1, 16, 8, 8), (4, 16, 8, 8), (8, 16, 8, 8)]
 
 
@@ -172,7 +174,7 @@ def test_with_flags_the_flags_decide():
     assert not trt.typed(old)
     assert [trt.onnx_variant(p, old) for p in PRECISIONS] == ["fp32", "fp32", "fp32", "fp32", "fp32", "int8_qdq"]
     assert trt.not_buildable("fp16", old) is None
-    assert "not implemented yet" in trt.not_buildable("int8", old).en
+    assert trt.not_buildable("int8", old) is None
 
 
 def test_without_flags_the_onnx_decides_and_a_missing_flag_is_a_reason():
@@ -226,7 +228,8 @@ def plan(tmp_path, fp32):
     if versions.flavour() != "tensorrt_rtx":
         pytest.skip("TensorRT for RTX is not what this system builds with")
     store, identity = artifacts.Store(tmp_path), plans.identity(fp32, "fp32", SETTINGS)
-    artifact = store.get_or_build(plans.KIND, identity, lambda folder: plans._write(folder, fp32, "fp32", SETTINGS))
+    session = SimpleNamespace(profile=SimpleNamespace(engines=SETTINGS), folder=tmp_path)
+    artifact = store.get_or_build(plans.KIND, identity, lambda folder: plans._write(session, folder, fp32, "fp32", None))
     return artifact.path.parent, identity
 
 
@@ -256,6 +259,7 @@ def test_a_plan_loads_where_it_was_built(plan):
         ("compute_capability", "9.0"),
         ("onnx_sha256", "0" * 64),
         ("precision", "fp16"),
+        ("calibration", "0" * 64),
         ("profile", [1, 1, 1]),
         ("workspace_mib", 1),
         ("version", 0),
@@ -303,7 +307,8 @@ def session_with_exports(folder, patch):
         return SimpleNamespace(file=lambda name: path)
 
     patch.setattr("lib.export.onnx", exported)
-    return SimpleNamespace(profile=SimpleNamespace(engines=SETTINGS), store=artifacts.Store(folder / "artifacts"))
+    own = {"store": artifacts.Store(folder / "artifacts"), "folder": folder, "run_id": "run", "stage": "03_engines"}
+    return SimpleNamespace(profile=SimpleNamespace(engines=SETTINGS), **own)
 
 
 @pytest.fixture(scope="module")
@@ -330,12 +335,59 @@ def test_notebook_03_records_are_complete(built):
     session, listed = built
     measured = engines.records(session, listed)
     found = {(r.metric, r.precision): r for r in measured}
-    assert len(found) == len(measured) == 3 * len(PRECISIONS)
+    assert len(found) == len(measured) == 4 * len(PRECISIONS)
     assert found["plan_size", "fp32"].value == listed[0].artifact.size("model.plan")
     assert found["build_time", "fp32"].samples == listed[0].artifact.info["build_s"]
     if not system.gpus():
-        assert found["latency", "fp32"].reason == trt.unavailable()
-        assert {row["latency"].en for row in engines.run_rows(measured)} >= {trt.unavailable().en}
+        assert found["latency", "fp32"].reason == found["throughput", "fp32"].reason == trt.unavailable()
+        assert found["latency", "fp32"].artifact_sha256 == listed[0].artifact.sha256
+        assert found["throughput", "int8"].reason == trt.not_buildable("int8")
+        rows = engines.run_rows(measured)
+        assert [row["precision"] for row in rows] == [p.label for p in PRECISIONS.values()]
+        assert {row[key].en for row in rows[:3] for key in ("latency", "throughput", "ratio")} == {trt.unavailable().en}
+
+
+def test_engines_that_run_are_measured_and_compared_with_fp32(built, monkeypatch):
+    session, listed = built
+    rates = {"fp32": 100.0, "tf32": 150.0, "fp16": 300.0, "int8_qdq": 400.0}
+
+    def run(session, configurations):
+        for runner, precision, size in configurations:
+            common = {"runner": runner, "precision": precision, "batch_size": size, "scope": sweep.SCOPE}
+            yield Record("latency", "ms", 1e3 * size / rates[precision], **common)
+            yield Record("throughput", "images/s", rates[precision], stats={"ci_low": None, "ci_high": None}, **common)
+
+    monkeypatch.setattr(sweep, "run", run)
+    rows = engines.run_rows(engines.records(session, listed))
+    assert [row.get("ratio") for row in rows[:3]] == [None, 1.5, 3.0]
+    assert (rows[2]["batch"], rows[2]["latency"], rows[2]["throughput"]) == (4, pytest.approx(40 / 3), 300)
+    assert rows[3]["throughput"] == trt.not_buildable("int8")
+    assert "ratio" not in engines.run_rows(engines.records(session, listed[1:]))[0]  # without FP32 there is nothing to compare with
+
+
+def test_the_types_inside_the_engine_are_shown_and_compared_with_the_precision(built, monkeypatch):
+    _, listed = built
+    if not system.gpus():
+        assert engines.rows(listed)[0]["inside"] == engines.NEEDS_GPU
+    told = {"fp32": {"fp32": 8, "tf32": 1}, "tf32": {"tf32": 8, "fp32": 1}, "fp16": {"fp32": 9}, "int8_qdq": {"int8": 9, "": 1}}
+    for e in listed:
+        if e.artifact:
+            monkeypatch.setitem(e.artifact.info, "engine_types", told[e.precision])
+    rows = engines.rows(listed)
+    assert (rows[0]["inside"], rows[3]["inside"], rows[5]["inside"]) == ("8 × FP32, 1 × TF32", "", "1 × ?, 9 × INT8")
+    bad = [f.text.en for f in engines.findings(listed) if f.level == "bad"]
+    assert [text.split(" engine run in another type: ") for text in bad] == [
+        ["The convolutions and matrix products of the FP32", "8 × FP32, 1 × TF32."],
+        ["The convolutions and matrix products of the FP16", "9 × FP32."],
+    ]
+
+
+def test_whether_a_timing_cache_was_at_hand_is_shown(built, monkeypatch):
+    session, listed = built
+    monkeypatch.setitem(listed[0].artifact.info, "timing_cache", True)
+    assert [row["cache"] for row in engines.rows(listed)[:4]] == [engines.YES, engines.NO, engines.NO, ""]
+    times = [r for r in engines.records(session, listed) if r.metric == "build_time"]
+    assert [r.stats.get("timing_cache") for r in times[:4]] == [True, False, False, None]
 
 
 def test_a_second_run_reuses_the_engines(built):

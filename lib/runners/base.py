@@ -11,6 +11,8 @@ from lib.errors import ReportError
 from lib.text import Text
 
 if TYPE_CHECKING:
+    from lib.config import Measuring
+    from lib.records import Record
     from lib.session import Session
 
 
@@ -19,12 +21,14 @@ class Runner(ABC):
 
     name: key in RUNNERS; label: as shown in reports; precisions: keys of PRECISIONS it can be asked for;
     max_batch: the largest batch it takes, None for no limit.
+    batches_itself: whether `infer` takes any number of images and splits them into batches of at most max_batch.
     """
 
     name: ClassVar[str]
     label: ClassVar[Text]
     precisions: ClassVar[tuple[str, ...]]
     max_batch: int | None = None
+    batches_itself: ClassVar[bool] = False
 
     def __init__(self, session: Session, precision: str) -> None:
         if precision not in self.precisions:
@@ -35,6 +39,11 @@ class Runner(ABC):
     def unavailable(cls, precision: str) -> Text | None:
         """Why this system cannot run it at this precision, or None if it can."""
         return None
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        """What changes its answers beside the versions of Python packages: name -> version or hash."""
+        return {}
 
     @property
     @abstractmethod
@@ -56,6 +65,10 @@ class Runner(ABC):
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """float32 (n, 32, 32, 3) from 0 to 1 -> float32 (n, classes). Raises ReportError for another shape or type."""
 
+    def own_records(self, batch: np.ndarray, settings: Measuring) -> list[Record] | None:
+        """Latency and throughput (lib/records.py) of this batch by a runner that measures itself, None where `infer` is to be timed."""
+        return None
+
 
 def check_batch(batch: np.ndarray, max_batch: int | None = None) -> None:
     """Raise ReportError unless `batch` is finite float32 (n, 32, 32, 3) with 1 <= n <= max_batch."""
@@ -65,3 +78,6 @@ def check_batch(batch: np.ndarray, max_batch: int | None = None) -> None:
         raise ReportError(f"input must have shape (n, 32, 32, 3) with n >= 1, got {batch.shape}")
     if max_batch is not None and len(batch) > max_batch:
         raise ReportError(f"batch of {len(batch)} is over the largest this engine was built for, {max_batch}")
+    flat = batch.ravel()
+    if not np.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():  # the product alone takes microseconds, so runs stay fast
+        raise ReportError(f"input holds NaN or infinity, first in image {int((~np.isfinite(batch)).any((1, 2, 3)).argmax())}")

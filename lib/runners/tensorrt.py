@@ -1,33 +1,52 @@
-"""TensorRT engines."""
+"""TensorRT engines, from Python."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lib.artifacts import Artifact
-from lib.errors import NotMeasured
 from lib.precision import PRECISIONS
-from lib.runners.base import Runner
+from lib.runners.base import Runner, check_batch
 from lib.text import Text
 
-NO_RUNNER = Text("running engines is not implemented yet", "エンジンの実行は未実装である")
+if TYPE_CHECKING:
+    from lib.session import Session
 
 
 class TensorRT(Runner):
-    """An engine of lib.trt. Running one is not implemented yet: `unavailable` says so after what the system itself lacks."""
+    """An engine of lib.trt on the GPU, host array to host array, through pinned buffers and a stream of its own.
+
+    engine: another artifact of `trt.engine` than the session's own of this precision; api: "execute_async_v3" (tensors by
+    name, every version) or "execute_async_v2" (binding calls, 8.x), see `apis`.
+    """
 
     name = "tensorrt"
     label = Text("TensorRT", "TensorRT")
     precisions = tuple(PRECISIONS)
 
+    def __init__(self, session: Session, precision: str, engine: Artifact | None = None, api: str = "") -> None:
+        super().__init__(session, precision)
+        self.api = api
+        if engine is not None:
+            self.artifact = engine
+        self.max_batch = session.profile.engines.max_batch
+
     @classmethod
     def unavailable(cls, precision: str) -> Text | None:
-        """Why engines cannot be run on this system."""
+        """Why engines cannot be run on this system, or why it cannot build one of this precision."""
         from lib import trt
 
-        return trt.unavailable() or NO_RUNNER
+        return trt.unavailable() or trt.not_buildable(precision)
+
+    @classmethod
+    def apis(cls) -> list[str]:
+        """The calls that this TensorRT runs an engine with, the one that every version has first."""
+        from lib.trt import execution
+
+        return execution.apis()
 
     @cached_property
     def artifact(self) -> Artifact:
@@ -47,12 +66,19 @@ class TensorRT(Runner):
         return self.artifact.size("model.plan")
 
     def __enter__(self) -> TensorRT:
-        reason = self.unavailable(self.precision) or NO_RUNNER
-        raise NotMeasured(f"{self.name}: {reason.en}")
+        from lib import model, trt
+        from lib.trt import execution
+
+        plan = trt.load_plan(self.artifact.path.parent, trt.here(self.session, self.artifact))
+        self._run = execution.Execution(plan, self.api or execution.NAMED)
+        self._run.__enter__()
+        self.max_batch, self._output = self._run.max_batch, model.OUTPUT
+        return self
 
     def __exit__(self, *exc: object) -> None:
-        pass
+        self._run.__exit__(*exc)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Raises NotMeasured."""
-        raise NotMeasured(f"{self.name}: {NO_RUNNER.en}")
+        """float32 (n, 32, 32, 3) from 0 to 1, n within the optimization profile -> probabilities, float32 (n, classes)."""
+        check_batch(batch, self.max_batch)
+        return self._run.infer(batch)[self._output]

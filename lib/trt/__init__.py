@@ -1,9 +1,13 @@
-"""The one place that imports TensorRT: what it can do (versions), engines (build), what is in them (inspect), trust (plans).
+"""The one place that imports TensorRT: what it can do (versions), calibration (calibrate), engines (build), what is in
+them (inspect, probe), trust (bound, plans), running (execution).
 
 Importing this package imports no TensorRT; the functions below do when they are called.
 """
 
-from lib.trt.plans import engine, identity, load_plan
+from lib.trt.calibrate import Calibration
+from lib.trt.calibrate import default as default_calibration
+from lib.trt.plans import engine, here, identity, load_plan, open_plan
+from lib.trt.probe import LayerTime, intermediate, layer_times
 from lib.trt.versions import (
     FEATURES,
     NOT_INSTALLED,
@@ -22,16 +26,23 @@ from lib.trt.versions import (
 __all__ = [
     "FEATURES",
     "NOT_INSTALLED",
+    "Calibration",
     "EngineError",
     "Feature",
+    "LayerTime",
+    "default_calibration",
     "engine",
     "flavour",
+    "here",
     "identity",
+    "intermediate",
+    "layer_times",
     "load_plan",
     "module",
     "name",
     "not_buildable",
     "onnx_variant",
+    "open_plan",
     "typed",
     "unavailable",
     "version",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -10,34 +11,48 @@ from typing import Any
 
 from lib.config import Engines
 from lib.precision import PRECISIONS
-from lib.trt import inspect
+from lib.trt import inspect, timing_cache
+from lib.trt.log import last_error, logger
 from lib.trt.versions import EngineError, module, not_buildable, typed
 
 REPEATS, REPEAT_WITHIN_S = 3, 2.0  # short builds are timed this often, long ones once
-VERBOSE = "VERBOSE"  # thousands of lines a build: not kept
 
 
 @dataclass(frozen=True)
 class Built:
-    """plan: the serialized engine; log: TensorRT's lines; build_s: seconds of each build; layers: of the parsed network."""
+    """plan: the serialized engine; log: TensorRT's lines; build_s: seconds of each build; layers: of the parsed network.
+
+    timing_cache: whether measurements of earlier builds were there, which makes a build faster.
+    """
 
     plan: bytes
     log: list[str]
     build_s: list[float]
     layers: list[inspect.Layer]
+    timing_cache: bool
 
 
-def build(onnx: Path, precision: str, settings: Engines) -> Built:
+def build(
+    onnx: Path,
+    precision: str,
+    settings: Engines,
+    *,
+    calibrator: Callable[[set[str]], Any] | None = None,
+    timings: Path | None = None,
+    outputs: Sequence[str] = (),
+) -> Built:
     """Build an engine of `precision` (key of PRECISIONS) from an ONNX file, with batches min / opt / max of `settings`.
 
+    calibrator: makes TensorRT's calibrator, given the names of the network's tensors, where the precision needs one;
+    timings: the timing cache to read and extend; outputs: tensors that the engine gives beside the network's own.
     One path for TensorRT 8.5 to 11 and TensorRT for RTX (API: Builder.build_serialized_network). Raises EngineError,
     one line with what TensorRT said, for an ONNX that it does not parse, for a network whose types are not the ones of
-    `precision`, and for a build that fails.
+    `precision`, for an output that it does not have, and for a build that fails.
     """
     trt = module()
     if reason := not_buildable(precision, trt):
         raise EngineError(f"{precision}: {reason.en}")
-    log = _logger(trt)
+    log = logger(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, log)  # the network lives on the parser's memory: keep both
@@ -45,24 +60,14 @@ def build(onnx: Path, precision: str, settings: Engines) -> Built:
     layers = inspect.layers(network)
     if typed(trt):
         _check_types(onnx, precision, layers)
+    _mark(network, outputs, onnx)
     config = _config(trt, builder, network, precision, settings)
+    warm = timing_cache.attach(config, timings)
+    if PRECISIONS[precision].calibrator:
+        _calibrate(config, builder, network, settings, calibrator)
     plan, seconds = _build(trt, builder, network, config, onnx, log)
-    return Built(plan, [f"[{severity}] {text}" for severity, text in log.lines], seconds, layers)
-
-
-def _logger(trt: ModuleType) -> Any:
-    """An ILogger that keeps lines instead of printing them."""
-
-    class Lines(trt.ILogger):
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.lines: list[tuple[str, str]] = []
-
-        def log(self, severity: Any, text: str) -> None:
-            if severity.name != VERBOSE:
-                self.lines.append((severity.name, text))
-
-    return Lines()
+    timing_cache.keep(config, timings)
+    return Built(plan, [f"[{severity}] {text}" for severity, text in log.lines], seconds, layers, warm)
 
 
 def _network_flags(trt: ModuleType) -> int:
@@ -92,6 +97,24 @@ def _check_types(onnx: Path, precision: str, layers: list[inspect.Layer]) -> Non
         )
 
 
+def _mark(network: Any, outputs: Sequence[str], onnx: Path) -> None:
+    """Make tensors outputs of the network. That keeps TensorRT from fusing across them."""
+    tensors = inspect.tensors(network)
+    own = {network.get_output(i).name for i in range(network.num_outputs)}
+    for name in outputs:
+        if name not in tensors:
+            raise EngineError(f"{onnx}: the network has no tensor '{name}'")
+        if name not in own:
+            network.mark_output(tensors[name])
+
+
+def _calibrate(config: Any, builder: Any, network: Any, settings: Engines, calibrator: Callable[[set[str]], Any] | None) -> None:
+    if calibrator is None:
+        raise EngineError("implicit INT8 needs a calibrator or a calibration cache")
+    config.int8_calibrator = calibrator(set(inspect.tensors(network)))
+    config.set_calibration_profile(_profile(builder, network, (settings.calibration_batch,) * 3))
+
+
 def _config(trt: ModuleType, builder: Any, network: Any, precision: str, settings: Engines) -> Any:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
@@ -101,19 +124,19 @@ def _config(trt: ModuleType, builder: Any, network: Any, precision: str, setting
         flag = getattr(trt.BuilderFlag, name.lstrip("!"), None)
         if flag is not None:  # not_buildable() has refused what is missing and not carried by the ONNX
             (config.clear_flag if name.startswith("!") else config.set_flag)(flag)
-    config.add_optimization_profile(_profile(builder, network, settings))
+    config.add_optimization_profile(_profile(builder, network, (settings.min_batch, settings.opt_batch, settings.max_batch)))
     return config
 
 
-def _profile(builder: Any, network: Any, settings: Engines) -> Any:
-    """One optimization profile: the first dimension of every input is the batch, all others are fixed."""
+def _profile(builder: Any, network: Any, batches: tuple[int, int, int]) -> Any:
+    """An optimization profile of (min, opt, max) batches: the first dimension of every input, all others are fixed."""
     profile = builder.create_optimization_profile()
     for i in range(network.num_inputs):
         tensor = network.get_input(i)
         batch, *rest = tuple(tensor.shape)
         if any(size < 0 for size in rest):
             raise EngineError(f"input '{tensor.name}' has shape {tuple(tensor.shape)}: only the first dimension, the batch, may be dynamic")
-        sizes = (settings.min_batch, settings.opt_batch, settings.max_batch) if batch < 0 else (batch,) * 3
+        sizes = batches if batch < 0 else (batch,) * 3
         profile.set_shape(tensor.name, *((size, *rest) for size in sizes))
     return profile
 
@@ -126,7 +149,6 @@ def _build(trt: ModuleType, builder: Any, network: Any, config: Any, onnx: Path,
         made = builder.build_serialized_network(network, config)
         seconds.append(time.perf_counter() - started)
         if made is None:
-            said = [" ".join(text.split()) for severity, text in log.lines if severity in ("ERROR", "INTERNAL_ERROR")]
-            raise EngineError(f"{onnx}: TensorRT {trt.__version__} did not build an engine: {said[-1] if said else 'it gives no reason'}")
+            raise EngineError(f"{onnx}: TensorRT {trt.__version__} did not build an engine: {last_error(log)}")
         plan = plan or bytes(made)
     return plan or b"", seconds

@@ -1,19 +1,33 @@
-"""What a network and its engine consist of, as far as no driver is needed.
+"""What a network and its engine consist of.
 
-Reading the layers of a built engine means deserializing it, and that needs an NVIDIA driver. The parsed network can
-be read anywhere: it says in which type every convolution and matrix product is asked for.
+The parsed network can be read anywhere: it says in which type every convolution and matrix product is asked for. The
+layers of a finished engine, and the types they really run in, come from the engine inspector, which needs a GPU.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 PRODUCTS = ("CONVOLUTION", "MATRIX_MULTIPLY")  # the layers that hold nearly all of the work
 TRANSPARENT = ("SHUFFLE",)  # moves values, leaves their type as it is
 TYPES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8"}
+# The inspector's words, which differ between versions: a tensor's "Row major linear FP32", a weight's "Half".
+WORDS = (("int8", r"\bint8\b"), ("fp16", r"\b(fp16|half)\b"), ("bf16", r"\b(bf16|bfloat16)\b"), ("fp32", r"\b(fp32|float)\b"))
+PRODUCT_WORDS = re.compile(r"conv|gemm|matrix|matmul|fully", re.IGNORECASE)
+ALLOWED = {  # types that the products of an engine may run in; weak typing leaves the choice to the builder
+    "fp32": {"fp32"},
+    "tf32": {"tf32", "fp32"},
+    "fp16": {"fp16", "fp32"},
+    "int8": {"int8", "fp32"},
+    "int8_fp16": {"int8", "fp16", "fp32"},
+    "int8_qdq": {"int8", "fp32"},
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,69 @@ class Layer:
     kind: str
     type: str
     shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class EngineLayer:
+    """One layer of a finished engine, after fusion. type: it runs in ("fp32", "tf32", …, "" unknown); tactic: its kernel."""
+
+    name: str
+    kind: str
+    type: str
+    tactic: str
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it holds a convolution or a matrix product, so nearly all of the work."""
+        return bool(PRODUCT_WORDS.search(self.kind))
+
+
+def engine_layers(trt: ModuleType, engine: Any) -> list[EngineLayer]:
+    """The layers of a deserialized ICudaEngine that was built with detailed verbosity, in its order.
+
+    Source: TensorRT developer guide, "Engine Inspector". Raises ValueError for what is not the inspector's JSON.
+    """
+    said = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    return [engine_layer(described) for described in json.loads(said)["Layers"]]
+
+
+def engine_layer(described: dict[str, Any] | str) -> EngineLayer:
+    """One entry of the inspector's "Layers"; only its name where the engine was built without detailed verbosity."""
+    if isinstance(described, str):
+        return EngineLayer(described, "", "", "")
+    kind, tactic = described.get("LayerType", ""), described.get("TacticName", "")
+    parameter = described.get("ParameterType", "")
+    of = next((found for tensor in described.get("Inputs", []) if (found := _word(tensor))), "")
+    weights = described.get("Weights")
+    of = of or (_word(weights) if isinstance(weights, dict) else "")
+    if of == "fp32" and "tf32" in tactic.lower():
+        of = "tf32"
+    kind = kind if PRODUCT_WORDS.search(kind) or not parameter else f"{kind} ({parameter})"
+    return EngineLayer(described.get("Name", ""), kind, of, tactic)
+
+
+def engine_types(listed: Iterable[EngineLayer]) -> dict[str, int]:
+    """How many convolutions and matrix products run in each type, for example {"int8": 9, "fp32": 1}."""
+    return dict(Counter(layer.type for layer in listed if layer.is_product))
+
+
+def other_than_asked(precision: str, found: dict[str, int]) -> str:
+    """What is wrong with an engine whose products run in `found` types, or "" where they are what `precision` asked for.
+
+    A type that was not asked for is wrong, and so is an engine in which nothing runs in the type that it is named after.
+    A layer whose type the inspector did not tell ("") speaks neither for nor against.
+    """
+    told = {name for name in found if name}
+    listed = ", ".join(f"{number} in {name or 'an unknown type'}" for name, number in sorted(found.items()))
+    if told - ALLOWED[precision] or (told and wanted_type(precision) not in told):
+        return f"asked for {precision}, but the convolutions and matrix products of the finished engine run: {listed}"
+    return ""
+
+
+def tensors(network: Any) -> dict[str, Any]:
+    """Name -> ITensor of everything that a layer of a parsed network gives."""
+    every = (network.get_layer(i) for i in range(network.num_layers))
+    return {layer.get_output(k).name: layer.get_output(k) for layer in every for k in range(layer.num_outputs)}
 
 
 def layers(network: Any) -> list[Layer]:
@@ -44,7 +121,7 @@ def product_types(listed: list[Layer]) -> dict[str, int]:
 
 def wanted_type(precision: str) -> str:
     """The type that the products of a typed network must have for this precision; TF32 is FP32 with a flag."""
-    return {"tf32": "fp32", "int8_qdq": "int8"}.get(precision, precision)
+    return {"tf32": "fp32", "int8_qdq": "int8", "int8_fp16": "int8"}.get(precision, precision)
 
 
 def weights_bytes(log: list[str]) -> int | None:
@@ -74,6 +151,12 @@ def _layer(layer: Any, producer: dict[str, Any]) -> Layer:
         of = TYPES.get(given.dtype.name, given.dtype.name.lower()) if given is not None else ""
     shape = tuple(layer.get_output(0).shape) if layer.num_outputs else ()
     return Layer(layer.name, kind, of, shape)
+
+
+def _word(described: dict[str, Any]) -> str:
+    """The type that the inspector's words for a tensor or for weights name, "" for none of WORDS."""
+    said = " ".join(str(described.get(key, "")) for key in ("Format/Datatype", "Format", "Datatype", "Type"))
+    return next((name for name, words in WORDS if re.search(words, said, re.IGNORECASE)), "")
 
 
 def _named(error: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,17 @@ from lib import artifacts, files, system
 from lib.artifacts import Artifact
 from lib.config import Engines
 from lib.errors import ArtifactError, NotMeasured
-from lib.trt import versions
+from lib.precision import PRECISIONS
+from lib.trt import bound, calibrate, timing_cache, versions
+from lib.trt.calibrate import Calibration
+from lib.trt.versions import EngineError
 
 if TYPE_CHECKING:
     from lib.session import Session
+    from lib.trt.inspect import EngineLayer
 
-KIND, VERSION = "engine", 1  # of this builder; a change makes stored engines stale
-PLAN, LOG = "model.plan", "build.log"
+KIND, VERSION = "engine", 2  # of this builder; a change makes stored engines stale
+PLAN, LOG, ENGINE_LAYERS = "model.plan", "build.log", "engine_layers.json"
 RTX_TARGETS = "default (8.0, 8.6, 8.9, 12.0 and later)"  # TensorRT for RTX documentation, "CPU-Only AOT and TensorRT-RTX Engines"
 FIELDS = {  # in the order in which a plan is checked
     "flavour": "TensorRT flavour",
@@ -25,30 +30,36 @@ FIELDS = {  # in the order in which a plan is checked
     "compute_capability": "compute capability",
     "onnx_sha256": "ONNX",
     "precision": "precision",
+    "calibration": "calibration cache",
     "profile": "optimization profile",
     "workspace_mib": "workspace (MiB)",
     "version": "builder version",
 }
 
 
-def engine(session: Session, precision: str) -> Artifact:
+def engine(session: Session, precision: str, calibration: Calibration | None = None) -> Artifact:
     """The engine of one precision of this session's model, built now unless it is stored.
 
-    Payload: `model.plan`, `build.log`, `layers.json` (name, kind, type, shape of every layer of the parsed network).
-    info: build_s (seconds of each build), product_types, weights_bytes (or None), onnx (variant), system_id.
-    Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what TensorRT refuses.
+    calibration: of an implicitly quantized precision, the profile's own where none is given; others ignore it.
+    Payload: `model.plan`, `build.log`, `layers.json` (name, kind, type, shape of every layer of the parsed network) and,
+    where there is a GPU, `engine_layers.json` (name, kind, type, tactic of every layer of the finished engine).
+    info: build_s (seconds of each build), timing_cache (whether one was there), product_types, engine_types (None without
+    a GPU), weights_bytes (or None), onnx (variant), system_id.
+    Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what TensorRT refuses and for
+    an engine that does not run in the precision that was asked for.
     """
     if reason := versions.not_buildable(precision):
         raise NotMeasured(f"tensorrt {precision}: {reason.en}")
     from lib import export
 
     onnx = export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
-    settings = session.profile.engines
-    return session.store.get_or_build(KIND, identity(onnx, precision, settings), lambda folder: _write(folder, onnx, precision, settings))
+    cache = calibrate.cache(session, onnx, calibration or calibrate.default(session)) if PRECISIONS[precision].calibrator else None
+    inputs = identity(onnx, precision, session.profile.engines, cache)
+    return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, folder, onnx, precision, cache))
 
 
-def identity(onnx: Path, precision: str, settings: Engines) -> dict[str, Any]:
-    """Everything a plan depends on: the ONNX's hash, precision, profile shapes, workspace, TensorRT and GPU.
+def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | None = None) -> dict[str, Any]:
+    """Everything a plan depends on: the ONNX's hash, precision, calibration cache, profile shapes, workspace, TensorRT and GPU.
 
     `profile`: [min, opt, max] of the input's batch. `gpu` is "" and `compute_capability` the targets for TensorRT for
     RTX, whose plans are made for many GPUs and finished on the one that loads them.
@@ -59,6 +70,7 @@ def identity(onnx: Path, precision: str, settings: Engines) -> dict[str, Any]:
         "version": VERSION,
         "onnx_sha256": files.sha256(onnx),
         "precision": precision,
+        "calibration": cache.sha256 if cache else "",
         "profile": [settings.min_batch, settings.opt_batch, settings.max_batch],
         "workspace_mib": settings.workspace_mib,
         "flavour": versions.flavour(),
@@ -72,40 +84,81 @@ def load_plan(folder: Path, expected: dict[str, Any]) -> bytes:
     """The bytes of a stored plan, after its hash and every field of its manifest were checked against `expected`.
 
     `folder` is the artifact's (manifest.json and payload/), `expected` comes from `identity`. Deserializing runs code
-    out of the file. The hash shows that it is unaltered since its manifest was written, not who wrote both: load plans from
-    folders that you trust only. Raises ArtifactError, one line that names
-    the field and the way to rebuild.
+    out of the file. The hash shows that it is unaltered since its manifest was written, not who wrote both: load plans
+    from folders that you trust only. Raises ArtifactError, one line that names the field and the way to rebuild.
     """
-    artifact = artifacts.load(folder)
     again = f"remove {folder} and run notebook 03_engines to build it again"
-    if artifact.kind != KIND:
-        raise ArtifactError(f"{folder}: kind is '{artifact.kind}', not '{KIND}'; {again}")
-    for field, name in FIELDS.items():
-        built, here = artifact.inputs.get(field), expected[field]
-        if built != here:
-            raise ArtifactError(f"{folder / 'payload' / PLAN}: its {name} is {_shown(built)}, here it is {_shown(here)}; {again}")
-    if not artifact.file(PLAN).is_file():
-        raise ArtifactError(f"{folder / 'payload' / PLAN}: missing; {again}")
-    return artifact.file(PLAN).read_bytes()
+    return bound.checked(folder, KIND, PLAN, FIELDS, expected, again).file(PLAN).read_bytes()
 
 
-def _write(folder: Path, onnx: Path, precision: str, settings: Engines) -> dict[str, Any]:
+def open_plan(file: Path, insist: bool = False) -> bytes:
+    """The bytes of any plan file, if a manifest of this project lists it unaltered, or if the user insists.
+
+    Deserializing runs code out of the file, so a plan from elsewhere is refused: ArtifactError, one line. What a plan
+    was built for is not checked here; TensorRT itself refuses another version's.
+    """
+    if not file.is_file():
+        raise ArtifactError(f"{file}: no such plan; run notebook 03_engines to build one")
+    if insist:
+        return file.read_bytes()
+    folder = file.parent.parent
+    if file.name != PLAN or file.parent.name != "payload" or not (folder / artifacts.MANIFEST).is_file():
+        raise ArtifactError(f"{file}: no manifest of this project lists it, and loading a plan runs code from it; build it here, or insist")
+    return artifacts.load(folder).file(PLAN).read_bytes()
+
+
+def here(session: Session, artifact: Artifact) -> dict[str, Any]:
+    """What the manifest of an engine of this session must say for its plan to run here: `expected` of `load_plan`."""
+    from lib import export
+
+    precision = artifact.inputs["precision"]
+    onnx = export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
+    return identity(onnx, precision, session.profile.engines) | {"calibration": artifact.inputs["calibration"]}
+
+
+def reader(session: Session, onnx: Path, cache: Artifact | None) -> Callable[[set[str]], Any] | None:
+    """What makes the calibrator that only reads `cache`, once the tensors of the network are known; None for no cache."""
+    if cache is None:
+        return None
+    calibration = Calibration(cache.inputs["method"], cache.inputs["images"])
+    expected = calibrate.identity(session, onnx, calibration)
+    folder = cache.path.parent
+    return lambda tensors: calibrate.reader(versions.module(), calibration.method, calibrate.load_cache(folder, expected, tensors))
+
+
+def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Artifact | None) -> dict[str, Any]:
     from lib.trt import inspect
     from lib.trt.build import build
 
-    built = build(onnx, precision, settings)
+    built = build(onnx, precision, session.profile.engines, calibrator=reader(session, onnx, cache), timings=timing_cache.path(session))
+    finished = _finished(built.plan)
+    if finished is not None and (wrong := inspect.other_than_asked(precision, inspect.engine_types(finished))):
+        raise EngineError(f"{onnx}: {wrong}")
     (folder / PLAN).write_bytes(built.plan)
     (folder / LOG).write_text("\n".join(built.log) + "\n", encoding="utf-8")
-    (folder / "layers.json").write_text(json.dumps([vars(layer) for layer in built.layers], indent=0), encoding="utf-8")
+    _write_layers(folder / "layers.json", built.layers)
+    if finished is not None:
+        _write_layers(folder / ENGINE_LAYERS, finished)
     return {
         "build_s": built.build_s,
+        "timing_cache": built.timing_cache,
         "product_types": inspect.product_types(built.layers),
+        "engine_types": None if finished is None else inspect.engine_types(finished),
         "weights_bytes": inspect.weights_bytes(built.log),
         "onnx": versions.onnx_variant(precision),
         "system_id": system.system_id(),
     }
 
 
-def _shown(value: Any) -> str:
-    text = "/".join(map(str, value)) if isinstance(value, list) else str(value)
-    return "missing" if value is None else f"'{text[:16]}'" if len(text) == 64 else f"'{text}'"
+def _finished(plan: bytes) -> list[EngineLayer] | None:
+    """The layers of the finished engine, None where no engine can be opened here."""
+    if versions.unavailable():
+        return None
+    from lib.trt import execution, inspect
+
+    with execution.Execution(plan) as opened:
+        return inspect.engine_layers(versions.module(), opened.engine)
+
+
+def _write_layers(path: Path, layers: Iterable[Any]) -> None:
+    path.write_text(json.dumps([vars(layer) for layer in layers], indent=0), encoding="utf-8")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
-from lib import system
+from lib import cuda, system
 from lib.errors import ReportError
 from lib.precision import PRECISIONS
 from lib.runners import host
@@ -22,10 +22,6 @@ NOT_INSTALLED = Text("TensorRT is not installed", "TensorRTがインストール
 NO_CALIBRATOR = Text(
     "not buildable here: this TensorRT has no INT8 calibrators; INT8 comes from the Q/DQ ONNX instead",
     "ここでは構築できない：このTensorRTにはINT8キャリブレーターがない。INT8にはQ/DQ付きONNXを使う",
-)
-NO_CALIBRATION = Text(
-    "not buildable here: calibration by TensorRT is not implemented yet",
-    "ここでは構築できない：TensorRTによるキャリブレーションは未実装である",
 )
 
 
@@ -106,7 +102,7 @@ def unavailable() -> Text | None:
     """Why engines cannot be run on this system, or None. Tables print it behind "not measured"."""
     if reason := host.no_gpu():
         return reason
-    return None if flavour() else NOT_INSTALLED
+    return cuda.unavailable() if flavour() else NOT_INSTALLED
 
 
 def typed(trt: ModuleType) -> bool:
@@ -136,8 +132,8 @@ def not_buildable(precision: str, trt: ModuleType | None = None) -> Text | None:
             return NOT_INSTALLED
         trt = module()
     row = PRECISIONS[precision]
-    if row.calibrator:
-        return NO_CALIBRATION if hasattr(trt, "IInt8EntropyCalibrator2") else NO_CALIBRATOR
+    if row.calibrator and not hasattr(trt, "IInt8EntropyCalibrator2"):
+        return NO_CALIBRATOR
     carried = {"FP16", "INT8"} if typed(trt) else set()  # by the types in the ONNX
     missing = [flag for flag in row.flags if not flag.startswith("!") and flag not in carried and not hasattr(trt.BuilderFlag, flag)]
     if not missing:

@@ -1,0 +1,158 @@
+"""What runs on the GPU beside TensorRT: pinned and device memory, streams and events, through pycuda.
+
+On the primary context, which TensorFlow and ONNX Runtime use too, so that all of them live in one process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from lib.errors import ReportError
+from lib.text import Text
+
+NO_PYCUDA = Text("pycuda is not installed", "pycudaがインストールされていない")
+
+
+class CudaError(ReportError):
+    """A CUDA call failed: the text says which, what CUDA said and what to do."""
+
+
+def unavailable() -> Text | None:
+    """The reason "pycuda is not installed", or None. Imports nothing."""
+    return None if importlib.util.find_spec("pycuda") else NO_PYCUDA
+
+
+@cache
+def activate() -> None:
+    """Make the primary context of the first GPU current, once a process, for as long as it lives.
+
+    Source: pycuda documentation, Device.retain_primary_context. Raises CudaError where there is no GPU or driver.
+    """
+    import pycuda.driver as driver
+
+    with checked("starting CUDA"):
+        driver.init()
+        context = driver.Device(0).retain_primary_context()
+        context.push()
+    atexit.register(context.pop)  # pycuda aborts the process at its end where a context is still current
+
+
+@contextmanager
+def checked(doing: str) -> Iterator[None]:
+    """Turn pycuda's errors into CudaError; `doing` names the call, for example "allocating 12 bytes"."""
+    import pycuda.driver as driver
+
+    try:
+        yield
+    except driver.MemoryError:
+        raise CudaError(f"{doing}: no device memory left ({free_bytes() >> 20} MiB are free); close other runners") from None
+    except driver.Error as error:
+        raise _failed(doing, error) from None
+
+
+def free_bytes() -> int:
+    """Bytes of device memory that are free now."""
+    import pycuda.driver as driver
+
+    activate()
+    return int(driver.mem_get_info()[0])
+
+
+def pinned(shape: tuple[int, ...]) -> np.ndarray:
+    """An empty float32 array in page-locked host memory, which the GPU reads and writes by itself; freed with the array."""
+    import pycuda.driver as driver
+
+    activate()
+    try:
+        with checked(f"allocating pinned memory of shape {shape}"):
+            return driver.pagelocked_empty(shape, np.float32)
+    except MemoryError:
+        raise CudaError(f"allocating pinned memory of shape {shape}: no host memory left") from None
+
+
+class DeviceMemory:
+    """`bytes` of device memory, freed by `close`. address: for TensorRT and for copies."""
+
+    def __init__(self, size: int) -> None:
+        import pycuda.driver as driver
+
+        activate()
+        with checked(f"allocating {size} bytes on the GPU"):
+            self._memory: Any = driver.mem_alloc(size)
+        self.size, self.address = size, int(self._memory)
+
+    def close(self) -> None:
+        """Give the memory back now."""
+        if self._memory is not None:
+            self._memory.free()
+            self._memory = None
+
+
+class Stream:
+    """A CUDA stream of its own. handle: for TensorRT. Its methods lie in what is timed: they add nothing but the call."""
+
+    def __init__(self) -> None:
+        import pycuda.driver as driver
+
+        activate()
+        with checked("creating a stream"):
+            self._stream: Any = driver.Stream()
+        self.handle: int = self._stream.handle
+        self._upload, self._download, self._error = driver.memcpy_htod_async, driver.memcpy_dtoh_async, driver.Error
+
+    def upload(self, host: np.ndarray, device: DeviceMemory) -> None:
+        """Start copying a pinned array to the GPU. Raises CudaError, also for an array that is larger than `device`."""
+        _fits(host, device)
+        try:
+            self._upload(device.address, host, self._stream)
+        except self._error as error:
+            raise _failed("copying to the GPU", error) from None
+
+    def download(self, device: DeviceMemory, host: np.ndarray) -> None:
+        """Start copying from the GPU into a pinned array. Raises CudaError, also for an array that is larger than `device`."""
+        _fits(host, device)
+        try:
+            self._download(host, device.address, self._stream)
+        except self._error as error:
+            raise _failed("copying from the GPU", error) from None
+
+    def synchronize(self) -> None:
+        """Wait for everything in the stream. Raises CudaError for what failed in it."""
+        try:
+            self._stream.synchronize()
+        except self._error as error:
+            raise _failed("waiting for the GPU", error) from None
+
+    @contextmanager
+    def timed(self) -> Iterator[list[float]]:
+        """Milliseconds on the GPU between the work queued before and after the block, in the list once it is left.
+
+        Two CUDA events around it; leaving the block waits for the stream.
+        """
+        import pycuda.driver as driver
+
+        took: list[float] = []
+        with checked("timing with events"):
+            before, after = driver.Event(), driver.Event()
+            before.record(self._stream)
+        yield took
+        with checked("timing with events"):
+            after.record(self._stream)
+            after.synchronize()
+            took.append(float(before.time_till(after)))
+
+
+def _fits(host: np.ndarray, device: DeviceMemory) -> None:
+    if host.nbytes > device.size:
+        raise CudaError(f"copying {host.nbytes} bytes, the buffer on the GPU has {device.size}")
+
+
+def _failed(doing: str, error: Exception) -> CudaError:
+    return CudaError(f"{doing}: CUDA says: {' '.join(str(error).split())}")

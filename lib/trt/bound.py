@@ -1,0 +1,33 @@
+"""Stored files that are good for one model on one system only: checked field by field before they are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lib import artifacts
+from lib.artifacts import Artifact
+from lib.errors import ArtifactError
+
+
+def checked(folder: Path, kind: str, file: str, fields: dict[str, str], expected: dict[str, Any], again: str) -> Artifact:
+    """The artifact in `folder`, after its hashes and every one of `fields` were checked against `expected`.
+
+    fields: key in the manifest -> its name in words, in the order of checking; file: the payload file that matters;
+    again: the way to make it again. Raises ArtifactError, one line that names the first field that differs.
+    """
+    artifact = artifacts.load(folder)
+    if artifact.kind != kind:
+        raise ArtifactError(f"{folder}: kind is '{artifact.kind}', not '{kind}'; {again}")
+    for field, name in fields.items():
+        stored, here = artifact.inputs.get(field), expected[field]
+        if stored != here:
+            raise ArtifactError(f"{folder / 'payload' / file}: its {name} is {_shown(stored)}, here it is {_shown(here)}; {again}")
+    if not artifact.file(file).is_file():
+        raise ArtifactError(f"{folder / 'payload' / file}: missing; {again}")
+    return artifact
+
+
+def _shown(value: Any) -> str:
+    text = "/".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "missing" if value is None else f"'{text[:16]}'" if len(text) == 64 else f"'{text}'"

@@ -1,0 +1,31 @@
+"""TensorRT's own messages, kept instead of printed."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+VERBOSE = "VERBOSE"  # thousands of lines a build: not kept
+KEPT = 10_000  # lines; a runner that lives for days must not fill the memory with warnings
+ERRORS = ("ERROR", "INTERNAL_ERROR")
+
+
+def logger(trt: ModuleType) -> Any:
+    """An ILogger whose `lines` are (severity, text) of everything but VERBOSE. Keep it as long as what was made with it."""
+
+    class Lines(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.lines: list[tuple[str, str]] = []
+
+        def log(self, severity: Any, text: str) -> None:
+            if severity.name != VERBOSE and len(self.lines) < KEPT:
+                self.lines.append((severity.name, text))
+
+    return Lines()
+
+
+def last_error(log: Any) -> str:
+    """The last error that TensorRT logged, on one line, or "it gives no reason"."""
+    said = [" ".join(text.split()) for severity, text in log.lines if severity in ERRORS]
+    return said[-1] if said else "it gives no reason"

@@ -1,0 +1,75 @@
+"""Looks into engines that run: how long each layer takes, and what the tensors between the layers hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lib.precision import PRECISIONS
+from lib.trt import calibrate, inspect, plans, versions
+from lib.trt.build import build
+from lib.trt.execution import Execution
+from lib.trt.versions import EngineError
+
+if TYPE_CHECKING:
+    from lib.artifacts import Artifact
+    from lib.session import Session
+
+WARMUP_S = 0.5  # of running before layers are timed: an idle GPU has lowered its clocks
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """One layer of a finished engine and its time in each run.
+
+    index: its place in the engine's order; kind, type ("" unknown) and tactic as lib.trt.inspect.EngineLayer has them.
+    """
+
+    index: int
+    name: str
+    kind: str
+    type: str
+    tactic: str
+    times_ms: list[float]
+
+
+def layer_times(artifact: Artifact, images: np.ndarray, repeats: int) -> list[LayerTime]:
+    """Times of every layer of an engine for one batch `images`, float32 (n, 32, 32, 3), in `repeats` runs after a warm-up.
+
+    The profiler times layers one by one, which adds to each. Raises EngineError where the engine does not run.
+    """
+    with Execution(artifact.file(plans.PLAN).read_bytes()) as run:
+        known = {layer.name: layer for layer in inspect.engine_layers(versions.module(), run.engine)}
+        until = time.perf_counter() + WARMUP_S
+        while time.perf_counter() < until:
+            run.infer(images)
+        runs = run.profile_layers(images, repeats)
+    names = [name for name, _ in runs[0]]
+    if any([name for name, _ in one] != names for one in runs):
+        raise EngineError("TensorRT's profiler reported other layers from one run to the next")
+    unknown = inspect.EngineLayer("", "", "", "")
+    layers = [known.get(name, unknown) for name in names]
+    times = zip(*([ms for _, ms in one] for one in runs), strict=True)
+    return [LayerTime(i, names[i], layers[i].kind, layers[i].type, layers[i].tactic, list(ms)) for i, ms in enumerate(times)]
+
+
+def intermediate(session: Session, precision: str, tensors: Sequence[str], images: np.ndarray) -> dict[str, np.ndarray]:
+    """Values of `tensors`, named as in the ONNX, for `images`, float32 (n, 32, 32, 3); each float32 (n, …).
+
+    From an engine of the same network, precision and calibration in which they are outputs. That keeps TensorRT from
+    fusing across them, so another kernel may run than in the engine itself. Raises EngineError for unknown tensors.
+    """
+    from lib import export
+
+    onnx = export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
+    cache = calibrate.cache(session, onnx, calibrate.default(session)) if PRECISIONS[precision].calibrator else None
+    count = len(images)
+    settings = session.profile.engines.model_copy(update={"min_batch": count, "opt_batch": count, "max_batch": count})
+    built = build(onnx, precision, settings, calibrator=plans.reader(session, onnx, cache), outputs=tensors)
+    with Execution(built.plan) as run:
+        found = run.infer(images)
+    return {name: found[name] for name in tensors}

@@ -1,0 +1,46 @@
+"""Which kernels were how fast, kept between builds: one file for each TensorRT version and GPU.
+
+TensorRT refuses a cache of another version or GPU by itself; the file's name keeps them apart before it has to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib import files, progress, system
+from lib.trt import versions
+
+if TYPE_CHECKING:
+    from lib.session import Session
+
+
+def path(session: Session) -> Path | None:
+    """Where the timing cache of this TensorRT and GPU lies: outputs/PROFILE/timing-cache/…, made by the first build.
+
+    None for TensorRT for RTX, which measures no kernels when it builds.
+    """
+    if versions.flavour() != "tensorrt":
+        return None
+    gpu = system.gpus()[0]["name"] if system.gpus() else "no-gpu"
+    return session.folder / "timing-cache" / f"{system.slug(f'{versions.flavour()}-{versions.version()}-{gpu}')}.cache"
+
+
+def attach(config: Any, stored: Path | None) -> bool:
+    """Give `config` the stored timing cache, or an empty one; whether a stored one is used. Unreadable ones are left out."""
+    if stored is None:
+        return False
+    if stored.is_file():
+        cache = config.create_timing_cache(stored.read_bytes())
+        if cache is not None and config.set_timing_cache(cache, False):
+            return True
+        progress.say(f"timing cache {stored.name} is not of this TensorRT and GPU or is damaged; starting an empty one")
+    config.set_timing_cache(config.create_timing_cache(b""), False)
+    return False
+
+
+def keep(config: Any, stored: Path | None) -> None:
+    """Write what `config` has learnt to `stored`, in one step."""
+    cache = None if stored is None else config.get_timing_cache()
+    if stored is not None and cache is not None:
+        files.write_bytes(stored, bytes(cache.serialize()))

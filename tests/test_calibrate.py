@@ -1,0 +1,190 @@
+"""Calibration caches and calibrators, with a stand-in for TensorRT's classes: what they do, not what TensorRT does with them."""
+
+from __future__ import annotations
+
+import struct
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib import artifacts, session, trt
+from lib.errors import ArtifactError
+from lib.trt import bound, calibrate
+
+HEADER = "TRT-8503-EntropyCalibration2\n"
+
+
+def cache(scales: dict[str, float]) -> bytes:
+    """A cache as TensorRT writes it."""
+    return (HEADER + "".join(f"{name}: {struct.pack('>f', value).hex()}\n" for name, value in scales.items())).encode()
+
+
+class Base:
+    """What TensorRT's calibrators are to Python: a class whose own __init__ must be called."""
+
+    def __init__(self) -> None:
+        self.started = True
+
+
+FAKE = SimpleNamespace(IInt8EntropyCalibrator2=Base, IInt8MinMaxCalibrator=Base)
+
+
+class Device:
+    """Device memory, stream and pinned memory in one, on the host."""
+
+    address = 4096
+
+    def __init__(self, *_: object) -> None:
+        self.closed = False
+
+    def upload(self, host: np.ndarray, device: Device) -> None:
+        Device.seen.append(host.copy())
+
+    def synchronize(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def device(monkeypatch):
+    Device.seen = []
+    monkeypatch.setattr("lib.cuda.DeviceMemory", Device)
+    monkeypatch.setattr("lib.cuda.Stream", Device)
+    monkeypatch.setattr("lib.cuda.pinned", lambda shape: np.empty(shape, np.float32))
+    return Device
+
+
+# Caches
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Za-z0-9_/:.\-]{1,30}", fullmatch=True), st.floats(2**-20, 2**20, width=32), min_size=1))
+def test_scales_of_a_cache_are_read_back(scales):
+    assert calibrate.scales(cache(scales)) == scales
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [(HEADER + "images: 3c0\n", "line 2"), (HEADER + "images: 3c010204\nno colon\n", "line 3"), (HEADER + "images: zz010204\n", "line 2")],
+)
+def test_a_damaged_cache_names_its_line(data, line):
+    with pytest.raises(trt.EngineError, match=line):
+        calibrate.scales(data.encode())
+
+
+@pytest.mark.parametrize("data", [b"", HEADER.encode(), b"\xff\xfe"])
+def test_a_cache_without_scales_is_refused(data):
+    with pytest.raises(trt.EngineError, match="holds no scales"):
+        calibrate.scales(data)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """The folder of a stored cache and the identity that it is bound to."""
+    identity = {field: f"value of {field}" for field in calibrate.FIELDS}
+    write = lambda folder: (folder / calibrate.CACHE).write_bytes(cache({"images": 0.25, "conv": 0.5})) and None  # noqa: E731
+    return artifacts.Store(tmp_path).get_or_build(calibrate.KIND, identity, write).path.parent, identity
+
+
+def refusal(folder, identity, tensors=frozenset({"images", "conv"})):
+    with pytest.raises(ArtifactError) as caught:
+        calibrate.load_cache(folder, identity, set(tensors))
+    assert "\n" not in str(caught.value)
+    assert "calibrate again" in str(caught.value) or "built again" in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_cache_loads_for_what_it_was_made_of(stored):
+    folder, identity = stored
+    assert calibrate.load_cache(folder, identity, {"images", "conv", "more"}).startswith(b"TRT-8503")
+
+
+@pytest.mark.parametrize("field", list(calibrate.FIELDS))
+def test_a_cache_of_something_else_is_refused_by_field(stored, field):
+    folder, identity = stored
+    assert f"its {calibrate.FIELDS[field]} is" in refusal(folder, identity | {field: "another"})
+
+
+def test_a_cache_of_other_tensors_is_refused(stored):
+    assert "holds a scale for 'conv', which is no tensor of this network" in refusal(*stored, {"images"})
+
+
+def test_an_altered_cache_is_refused(stored):
+    folder, identity = stored
+    (folder / "payload" / calibrate.CACHE).write_bytes(cache({"images": 1.0, "conv": 0.5}))
+    assert "altered or truncated" in refusal(folder, identity)
+
+
+def test_the_identity_holds_every_field_that_is_checked(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr("lib.trt.versions.version", lambda: "8.5.3.1")
+    network = tmp_path / "model.onnx"
+    network.write_bytes(b"network")
+    identity = calibrate.identity(quick, network, calibrate.default(quick))
+    assert identity.keys() == calibrate.FIELDS.keys()
+    assert (identity["method"], identity["images"], identity["batch"]) == ("entropy", 320, 32)
+
+
+def test_another_kind_of_artifact_is_no_cache(tmp_path):
+    other = artifacts.Store(tmp_path).get_or_build("engine", {}, lambda folder: (folder / calibrate.CACHE).write_bytes(b"x") and None)
+    with pytest.raises(ArtifactError, match="kind is 'engine', not 'calibration'"):
+        bound.checked(other.path.parent, calibrate.KIND, calibrate.CACHE, {}, {}, "calibrate again")
+
+
+# Calibrators
+
+
+def images(count: int) -> np.ndarray:
+    return np.arange(count, dtype=np.float32)[:, None, None, None] * np.ones((1, 32, 32, 3), np.float32)
+
+
+def test_a_collector_hands_over_full_batches_in_order(device):
+    made = calibrate.collector(FAKE, "entropy", images(70), 32)  # two batches, six images are left out
+    assert made.started
+    assert made.get_batch_size() == 32
+    assert made.read_calibration_cache() is None
+    assert [made.get_batch(["images"]) for _ in range(3)] == [[4096], [4096], None]
+    assert [batch[:, 0, 0, 0].tolist() for batch in device.seen] == [list(range(32)), list(range(32, 64))]
+    made.write_calibration_cache(memoryview(b"cache"))
+    assert made.finish() == b"cache"
+    made.close()
+    assert made._device.closed
+
+
+def test_fewer_images_than_a_batch(device):
+    with pytest.raises(trt.EngineError, match="31 images, one batch has 32"):
+        calibrate.collector(FAKE, "minmax", images(31), 32)
+
+
+def test_a_calibration_that_stopped_early_is_an_error(device):
+    made = calibrate.collector(FAKE, "entropy", images(64), 32)
+    made.get_batch(["images"])
+    with pytest.raises(trt.EngineError, match="read 1 of 2 batches"):
+        made.finish()
+
+
+def test_what_goes_wrong_in_a_callback_is_not_lost(device, monkeypatch):
+    def no_memory(*_: object) -> None:
+        raise trt.EngineError("no device memory left")
+
+    monkeypatch.setattr("lib.cuda.DeviceMemory", no_memory)
+    made = calibrate.collector(FAKE, "entropy", images(64), 32)
+    assert made.get_batch(["images"]) is None  # TensorRT would only print what is raised here
+    with pytest.raises(trt.EngineError, match="batch 1 of 2: no device memory left"):
+        made.finish()
+    made.close()
+
+
+def test_a_reader_needs_no_image():
+    made = calibrate.reader(FAKE, "minmax", b"cache")
+    assert made.read_calibration_cache() == b"cache"
+    assert made.get_batch(["images"]) is None
+
+
+def test_the_profiles_own_calibration_is_the_originals():
+    opened = session.start("cifar10", "03_engines")
+    assert calibrate.default(opened) == trt.Calibration("entropy", 320)
+    assert opened.profile.engines.calibration_batch == 32  # ten batches

@@ -1,0 +1,322 @@
+"""TensorRT on a GPU: engines that run, calibration, refusals, memory, Python and C++. Needs tensorrt and pycuda (marker gpu).
+
+`pytest -m gpu -s` also prints each refusal's line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import small_network
+
+from lib import artifacts, config, datasets, session, system, trt
+from lib.errors import ArtifactError, ReportError
+from lib.runners.tensorrt import TensorRT
+from lib.trt import calibrate, inspect, plans, timing_cache, versions
+
+HERE = versions.unavailable()
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(HERE is not None, reason=HERE.en if HERE else ""),
+]
+calibrated = pytest.mark.skipif(HERE is not None or trt.not_buildable("int8") is not None, reason="this TensorRT has no calibrators")
+CYCLES = int(os.environ.get("REPORT_CYCLES", "10000"))
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """The quickstart's session with the small network in place of its exported model."""
+    folder = tmp_path_factory.mktemp("gpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(session.OUTPUTS, str(folder / "outputs"))
+
+        def exported(_, variant):
+            path = folder / variant / "model.onnx"
+            path.parent.mkdir(exist_ok=True)
+            if not path.exists():
+                small_network.write(path, quantized=variant == "int8_qdq")
+            return SimpleNamespace(file=lambda name: path)
+
+        patch.setattr("lib.export.onnx", exported)
+        yield session.start("quickstart", "03_engines")
+
+
+@pytest.fixture(scope="module")
+def images(opened):
+    return datasets.to_input(opened.images.x_test)
+
+
+@pytest.fixture(scope="module")
+def expected(opened, images):
+    """The probabilities of the network by the ONNX reference implementation, float32 (64, 10)."""
+    from onnx.reference import ReferenceEvaluator
+
+    from lib import export, model
+
+    return ReferenceEvaluator(str(export.onnx(opened, "fp32").file("model.onnx"))).run([model.OUTPUT], {model.INPUT: images[:64]})[0]
+
+
+def answers(runner, images, batch):
+    with runner as run:
+        return np.concatenate([run.infer(images[i : i + batch]) for i in range(0, len(images), batch)])
+
+
+def said(kind, call):
+    """The one line of the error that `call` raises, printed."""
+    with pytest.raises(kind) as caught:
+        call()
+    line = str(caught.value)
+    assert "\n" not in line
+    print(f"\n  {kind.__name__}: {line}")
+    return line
+
+
+# Engines that run
+
+
+@pytest.mark.parametrize(
+    ("precision", "most"), [("fp32", 1e-5), ("tf32", 1e-2), ("fp16", 2e-2), ("int8", 0.2), ("int8_fp16", 0.2), ("int8_qdq", 0.2)]
+)
+def test_every_precision_computes_what_the_onnx_says(opened, images, expected, precision, most):
+    if reason := trt.not_buildable(precision):
+        pytest.skip(reason.en)
+    got = answers(TensorRT(opened, precision), images[:64], 20)  # 20, 20, 20 and a short last batch
+    assert got.shape == expected.shape
+    assert np.abs(got - expected).max() <= most
+    assert (got.argmax(1) == expected.argmax(1)).mean() >= 0.95
+    artifact = trt.engine(opened, precision)
+    assert not inspect.other_than_asked(precision, artifact.info["engine_types"])
+    listed = json.loads(artifact.file(plans.ENGINE_LAYERS).read_text())
+    assert any(layer["tactic"] for layer in listed)
+    print("\n ", precision, artifact.info["engine_types"], artifact.size(plans.PLAN), "bytes")
+
+
+def test_every_batch_of_the_profile_gives_the_same_answers(opened, images):
+    whole = answers(TensorRT(opened, "fp32"), images[:33], 32)
+    for batch in (1, 2, 7, 16, 31):
+        np.testing.assert_allclose(answers(TensorRT(opened, "fp32"), images[:33], batch), whole, atol=5e-7)
+
+
+def test_both_apis_answer_alike(opened, images):
+    if len(TensorRT.apis()) == 1:
+        pytest.skip("this TensorRT has one API")
+    one, other = (answers(TensorRT(opened, "fp32", api=api), images[:50], 32) for api in TensorRT.apis())
+    assert np.array_equal(one, other)
+
+
+def test_layers_have_times_types_and_tactics(opened, images):
+    layers = trt.layer_times(trt.engine(opened, "fp32"), images[:16], 5)
+    assert [layer.index for layer in layers] == list(range(len(layers)))
+    assert all(len(layer.times_ms) == 5 and min(layer.times_ms) >= 0 for layer in layers)
+    assert any(layer.type == "fp32" and layer.tactic for layer in layers)
+
+
+def test_tensors_between_layers_are_those_of_the_network(opened, images, expected):
+    found = trt.intermediate(opened, "fp32", ["conv", "relu", "logits"], images[:8])
+    np.testing.assert_allclose(found["relu"], np.maximum(found["conv"], 0), atol=1e-6)
+    powers = np.exp(found["logits"] - found["logits"].max(1, keepdims=True))
+    np.testing.assert_allclose(powers / powers.sum(1, keepdims=True), expected[:8], atol=1e-5)
+    assert "no tensor 'nothing'" in said(trt.EngineError, lambda: trt.intermediate(opened, "fp32", ["nothing"], images[:8]))
+
+
+# Errors after which the process goes on
+
+
+def test_bad_input_is_an_error_and_the_next_call_works(opened, images):
+    with TensorRT(opened, "fp32") as run:
+        right = run.infer(images[:4])
+        assert "over the largest" in said(ReportError, lambda: run.infer(images[:33]))
+        assert "n >= 1" in said(ReportError, lambda: run.infer(images[:0]))
+        assert "shape" in said(ReportError, lambda: run.infer(images[:4, :16]))
+        assert "float32" in said(ReportError, lambda: run.infer(images[:4].astype(np.float64)))
+        broken = images[:4].copy()
+        broken[2, 0, 0, 0] = np.nan
+        assert "image 2" in said(ReportError, lambda: run.infer(broken))
+        assert np.array_equal(run.infer(images[:4]), right)
+
+
+def test_no_device_memory_left(opened, images):
+    from lib import cuda
+
+    with TensorRT(opened, "fp32") as run:
+        right = run.infer(images[:4])
+        assert "no device memory left" in said(cuda.CudaError, lambda: cuda.DeviceMemory(cuda.free_bytes() * 2))
+        held = [cuda.DeviceMemory(cuda.free_bytes() - 8 * MIB)]
+        try:
+            while cuda.free_bytes() > 2 * MIB:
+                held.append(cuda.DeviceMemory(MIB))
+        except cuda.CudaError:
+            pass
+        try:
+            said(ReportError, lambda: TensorRT(opened, "fp32").__enter__() and cuda.DeviceMemory(8 * MIB))
+        finally:
+            for memory in held:
+                memory.close()
+        assert np.array_equal(run.infer(images[:4]), right)
+    assert np.array_equal(answers(TensorRT(opened, "fp32"), images[:4], 4), right)
+
+
+def test_ten_thousand_cycles_hold_device_memory(opened, images):
+    from lib import cuda
+
+    runner = TensorRT(opened, "fp32")
+    batch, plan = images[:4], trt.load_plan(runner.artifact.path.parent, trt.here(opened, runner.artifact))
+    from lib.trt.execution import Execution
+
+    def cycle():
+        with Execution(plan) as run:
+            return run.infer(batch)
+
+    for _ in range(20):
+        right = cycle()
+    before = cuda.free_bytes()
+    for _ in range(CYCLES):
+        last = cycle()
+    after = cuda.free_bytes()
+    print(f"\n  {CYCLES} cycles: free before {before}, after {after} bytes")
+    assert before - after < 2 * MIB
+    assert str(last) == str(right)
+
+
+# Engines that can be trusted
+
+
+def test_refusals(opened):
+    artifact = trt.engine(opened, "fp32")
+    folder, expected = artifact.path.parent, trt.here(opened, artifact)
+    assert trt.load_plan(folder, expected) == artifact.file(plans.PLAN).read_bytes()
+    for field, value in {
+        "tensorrt": "10.16.0.1",
+        "gpu": "NVIDIA A100-SXM4-80GB",
+        "compute_capability": "8.0",
+        "onnx_sha256": "0" * 64,
+        "precision": "fp16",
+        "profile": [1, 16, 256],
+    }.items():
+        assert plans.FIELDS[field] in said(ArtifactError, lambda field=field, value=value: trt.load_plan(folder, expected | {field: value}))
+
+
+def test_a_changed_onnx_makes_another_engine(opened, tmp_path):
+    other = small_network.write(tmp_path / "other.onnx", seed=1)
+    changed = plans.identity(other, "fp32", opened.profile.engines)
+    artifact = trt.engine(opened, "fp32")
+    assert artifacts.key_of(plans.KIND, changed) != artifact.key
+    assert "its ONNX is" in said(ArtifactError, lambda: trt.load_plan(artifact.path.parent, changed))
+
+
+def test_altered_and_foreign_plans_are_refused(opened, tmp_path):
+    artifact = trt.engine(opened, "fp32")
+    expected = trt.here(opened, artifact)
+    for what, change in {"truncated": lambda data: data[: len(data) // 2], "altered": lambda data: data[:-9] + b"\x00" + data[-8:]}.items():
+        copy = tmp_path / what
+        shutil.copytree(artifact.path.parent, copy)
+        (copy / "payload" / plans.PLAN).write_bytes(change(artifact.file(plans.PLAN).read_bytes()))
+        assert "altered or truncated" in said(ArtifactError, lambda copy=copy: trt.load_plan(copy, expected))
+    foreign = tmp_path / "foreign.plan"
+    foreign.write_bytes(artifact.file(plans.PLAN).read_bytes())
+    assert "no manifest of this project" in said(ArtifactError, lambda: trt.open_plan(foreign))
+    assert trt.open_plan(foreign, insist=True) == trt.open_plan(artifact.file(plans.PLAN))
+
+
+def test_what_tensorrt_itself_does_not_load(opened):
+    from lib.trt.execution import Execution
+
+    plan = trt.engine(opened, "fp32").file(plans.PLAN).read_bytes()
+    assert "does not load this plan" in said(trt.EngineError, lambda: Execution(plan[: len(plan) // 2]).__enter__())
+    assert "does not load this plan" in said(trt.EngineError, lambda: Execution(b"no plan at all").__enter__())
+
+
+# Calibration
+
+
+@calibrated
+def test_calibration_reads_the_batches_and_is_bound(opened, tmp_path):
+    from lib import export
+
+    onnx = export.onnx(opened, "fp32").file("model.onnx")
+    caches = {method: calibrate.cache(opened, onnx, trt.Calibration(method, 320)) for method in calibrate.CALIBRATORS}
+    scales = {method: calibrate.scales(cache.file(calibrate.CACHE).read_bytes()) for method, cache in caches.items()}
+    assert {cache.info["batches"] for cache in caches.values()} == {10}
+    assert scales["entropy"].keys() == scales["minmax"].keys()
+    assert scales["entropy"] != scales["minmax"]
+    # Min-max: an INT8 step is the largest absolute value over 127.
+    assert scales["minmax"]["images"] * 127 == pytest.approx(1, abs=0.01)
+    print("\n ", caches["entropy"].file(calibrate.CACHE).read_text().splitlines()[:3])
+
+    expected = calibrate.identity(opened, onnx, trt.Calibration("entropy", 320))
+    tensors, folder = set(scales["entropy"]), caches["entropy"].path.parent
+    assert calibrate.load_cache(folder, expected, tensors)
+    other = calibrate.identity(opened, small_network.write(tmp_path / "other.onnx", seed=1), trt.Calibration("entropy", 320))
+    assert "its ONNX is" in said(ArtifactError, lambda: calibrate.load_cache(folder, other, tensors))
+    assert "dataset" in said(ArtifactError, lambda: calibrate.load_cache(folder, expected | {"dataset": "0" * 64}, tensors))
+    assert "TensorRT version" in said(ArtifactError, lambda: calibrate.load_cache(folder, expected | {"tensorrt": "10.0.0"}, tensors))
+    assert "no tensor of this network" in said(ArtifactError, lambda: calibrate.load_cache(folder, expected, {"another"}))
+
+
+@calibrated
+def test_calibrators_make_different_engines(opened):
+    entropy, minmax = (trt.engine(opened, "int8", trt.Calibration(method, 320)) for method in ("entropy", "minmax"))
+    assert entropy.key != minmax.key
+    assert "its calibration cache is" in said(ArtifactError, lambda: trt.load_plan(entropy.path.parent, trt.here(opened, minmax)))
+
+
+@calibrated
+def test_too_few_calibration_images(opened):
+    said(trt.EngineError, lambda: trt.engine(opened, "int8", trt.Calibration("entropy", 31)))
+
+
+def test_timing_cache_is_kept_and_a_damaged_one_replaced(opened, tmp_path):
+    from lib import export
+    from lib.trt.build import build
+
+    onnx, settings = export.onnx(opened, "fp32").file("model.onnx"), opened.profile.engines
+    stored = tmp_path / "timings"
+    first, second = (build(onnx, "fp32", settings, timings=stored) for _ in range(2))
+    print(f"\n  cold {first.build_s[0]:.2f} s, with the timing cache {second.build_s[0]:.2f} s")
+    assert (first.timing_cache, second.timing_cache) == (False, True)
+    assert second.build_s[0] < first.build_s[0]
+    stored.write_bytes(b"damaged")
+    assert not build(onnx, "fp32", settings, timings=stored).timing_cache
+    assert build(onnx, "fp32", settings, timings=stored).timing_cache
+    name = timing_cache.path(opened).name
+    assert system.slug(trt.version()) in name
+    assert system.slug(system.gpus()[0]["name"]) in name
+
+
+# Python and C++
+
+
+def cpp_runner() -> Path:
+    return Path(os.environ.get("REPORT_CPP_RUNNER") or config.ROOT / "build" / "cpp" / "runner")
+
+
+@pytest.mark.skipif(not cpp_runner().is_file(), reason="the C++ runner is not built: make cpp")
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_cpp_answers_as_python(opened, images, precision, tmp_path):
+    import subprocess
+
+    import pandas
+
+    if reason := trt.not_buildable(precision):
+        pytest.skip(reason.en)
+    artifact = trt.engine(opened, precision)
+    python = answers(TensorRT(opened, precision), images[:50], 32)
+    np.save(tmp_path / "samples.npy", images[:50])
+    apis = [
+        api for api in ("enqueueV3", "executeV2") if api in subprocess.run([cpp_runner(), "--help"], capture_output=True, text=True).stdout
+    ]
+    for api in apis:
+        for batch in (1, 16, 32):
+            words = ["--plan", artifact.file(plans.PLAN), "--samples", tmp_path / "samples.npy", "--batch", str(batch), "--api", api]
+            subprocess.run([cpp_runner(), *words, "--predictions", tmp_path / "p.csv"], check=True, timeout=120)
+            table = pandas.read_csv(tmp_path / "p.csv")
+            assert table["class"].tolist() == python.argmax(1).tolist()
+            np.testing.assert_allclose(table.filter(like="probability_").to_numpy(np.float32), python, atol=5e-7)
