@@ -10,32 +10,27 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lib import model
 
-CLASSES, FILTERS = 10, 32
-SCALE_IN, SCALE_W = 1 / 127, 0.004
+CLASSES, FILTERS = 10, 64
+STEPS = {"conv1": (1 / 127, 0.004), "conv2": (0.02, 0.001)}  # of INT8: of the input and of the weights
 
 
 def write(path: Path, quantized: bool = False, seed: int = 0) -> Path:
-    """NHWC images -> transpose, convolution, ReLU, pooling, dense, softmax. quantized: Q/DQ before the convolution."""
+    """NHWC images -> transpose, two convolutions with ReLU, pooling, dense, softmax. quantized: Q/DQ before the convolutions."""
     rng = np.random.default_rng(seed)
-    kernel = rng.normal(0, 0.15, (FILTERS, 3, 3, 3)).astype(np.float32)
-    dense = rng.normal(0, 0.25, (FILTERS * 8 * 8, CLASSES)).astype(np.float32)
-    values = {"bias": np.zeros(FILTERS, np.float32), "dense": dense}
-    nodes, source, weights = [helper.make_node("Transpose", [model.INPUT], ["nchw"], name="transpose", perm=[0, 3, 1, 2])], "nchw", "kernel"
-    if quantized:
-        values |= {"s_in": np.float32(SCALE_IN), "s_w": np.float32(SCALE_W), "zero": np.int8(0)}
-        values["kernel_q"] = np.clip(np.round(kernel / SCALE_W), -127, 127).astype(np.int8)
+    kernels = {"conv1": rng.normal(0, 0.15, (FILTERS, 3, 3, 3)), "conv2": rng.normal(0, 0.03, (FILTERS, FILTERS, 3, 3))}
+    values = {"dense": rng.normal(0, 0.2, (FILTERS * 8 * 8, CLASSES)).astype(np.float32)}
+    nodes, source = [helper.make_node("Transpose", [model.INPUT], ["nchw"], name="transpose", perm=[0, 3, 1, 2])], "nchw"
+    for name, kernel in kernels.items():
+        given = _quantized(name, kernel, source, nodes, values) if quantized else [source, f"{name}_w"]
+        if not quantized:
+            values[f"{name}_w"] = kernel.astype(np.float32)
         nodes += [
-            helper.make_node("QuantizeLinear", ["nchw", "s_in", "zero"], ["nchw_q"], name="q"),
-            helper.make_node("DequantizeLinear", ["nchw_q", "s_in", "zero"], ["nchw_d"], name="dq"),
-            helper.make_node("DequantizeLinear", ["kernel_q", "s_w", "zero"], ["kernel_d"], name="dq_w"),
+            helper.make_node("Conv", given, [name], name=name, pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", [name], [f"{name}_relu"], name=f"{name}_relu"),
         ]
-        source, weights = "nchw_d", "kernel_d"
-    else:
-        values["kernel"] = kernel
+        source = f"{name}_relu"
     nodes += [
-        helper.make_node("Conv", [source, weights, "bias"], ["conv"], name="conv", pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["conv"], ["relu"], name="relu"),
-        helper.make_node("MaxPool", ["relu"], ["pool"], name="pool", kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("MaxPool", [source], ["pool"], name="pool", kernel_shape=[4, 4], strides=[4, 4]),
         helper.make_node("Flatten", ["pool"], ["flat"], name="flatten"),
         helper.make_node("MatMul", ["flat", "dense"], ["logits"], name="matmul"),
         helper.make_node("Softmax", ["logits"], [model.OUTPUT], name="softmax"),
@@ -48,3 +43,16 @@ def write(path: Path, quantized: bool = False, seed: int = 0) -> Path:
     onnx.checker.check_model(network, full_check=True)
     onnx.save(network, path)
     return path
+
+
+def _quantized(name: str, kernel: np.ndarray, source: str, nodes: list[onnx.NodeProto], values: dict[str, np.ndarray]) -> list[str]:
+    """Add Q/DQ for a convolution's input and DQ for its INT8 weights; returns the convolution's inputs."""
+    step, step_w = STEPS[name]
+    values |= {f"{name}_s": np.float32(step), f"{name}_sw": np.float32(step_w), f"{name}_zero": np.int8(0)}
+    values[f"{name}_wq"] = np.clip(np.round(kernel / step_w), -127, 127).astype(np.int8)
+    nodes += [
+        helper.make_node("QuantizeLinear", [source, f"{name}_s", f"{name}_zero"], [f"{name}_q"], name=f"{name}_q"),
+        helper.make_node("DequantizeLinear", [f"{name}_q", f"{name}_s", f"{name}_zero"], [f"{name}_d"], name=f"{name}_dq"),
+        helper.make_node("DequantizeLinear", [f"{name}_wq", f"{name}_sw", f"{name}_zero"], [f"{name}_wd"], name=f"{name}_dqw"),
+    ]
+    return [f"{name}_d", f"{name}_wd"]

@@ -120,8 +120,8 @@ def test_layers_have_times_types_and_tactics(opened, images):
 
 
 def test_tensors_between_layers_are_those_of_the_network(opened, images, expected):
-    found = trt.intermediate(opened, "fp32", ["conv", "relu", "logits"], images[:8])
-    np.testing.assert_allclose(found["relu"], np.maximum(found["conv"], 0), atol=1e-6)
+    found = trt.intermediate(opened, "fp32", ["conv1", "conv1_relu", "logits"], images[:8])
+    np.testing.assert_allclose(found["conv1_relu"], np.maximum(found["conv1"], 0), atol=1e-6)
     powers = np.exp(found["logits"] - found["logits"].max(1, keepdims=True))
     np.testing.assert_allclose(powers / powers.sum(1, keepdims=True), expected[:8], atol=1e-5)
     assert "no tensor 'nothing'" in said(trt.EngineError, lambda: trt.intermediate(opened, "fp32", ["nothing"], images[:8]))

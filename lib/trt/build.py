@@ -12,7 +12,7 @@ from typing import Any
 from lib.config import Engines
 from lib.precision import PRECISIONS
 from lib.trt import inspect, timing_cache
-from lib.trt.log import last_error, logger
+from lib.trt.log import errors, logger
 from lib.trt.versions import EngineError, module, not_buildable, typed
 
 REPEATS, REPEAT_WITHIN_S = 3, 2.0  # short builds are timed this often, long ones once
@@ -109,6 +109,7 @@ def _mark(network: Any, outputs: Sequence[str], onnx: Path) -> None:
 
 
 def _calibrate(config: Any, builder: Any, network: Any, settings: Engines, calibrator: Callable[[set[str]], Any] | None) -> None:
+    """Give the builder its calibrator and the batch that it is fed. Needs feature "calibrator"."""
     if calibrator is None:
         raise EngineError("implicit INT8 needs a calibrator or a calibration cache")
     config.int8_calibrator = calibrator(set(inspect.tensors(network)))
@@ -149,6 +150,6 @@ def _build(trt: ModuleType, builder: Any, network: Any, config: Any, onnx: Path,
         made = builder.build_serialized_network(network, config)
         seconds.append(time.perf_counter() - started)
         if made is None:
-            raise EngineError(f"{onnx}: TensorRT {trt.__version__} did not build an engine: {last_error(log)}")
+            raise EngineError(f"{onnx}: TensorRT {trt.__version__} did not build an engine: {errors(log)}")
         plan = plan or bytes(made)
     return plan or b"", seconds

@@ -143,7 +143,10 @@ def _write(session: Session, onnx: Path, calibration: Calibration, folder: Path)
 
 
 def _calibrator(trt: ModuleType, method: str, batch: int, batches: list[np.ndarray], data: bytes | None) -> Any:
-    """An instance of TensorRT's calibrator. What its methods raise would only be printed, so it is kept and raised later."""
+    """An instance of TensorRT's calibrator. Needs feature "calibrator".
+
+    What its methods raise would only be printed by TensorRT, so it is kept and raised by `finish`.
+    """
     base = getattr(trt, CALIBRATORS[method])
 
     class Calibrator(base):  # type: ignore[misc, valid-type]

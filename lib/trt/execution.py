@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from lib import cuda
-from lib.trt import versions
-from lib.trt.log import last_error, logger
+from lib.trt import inspect, versions
+from lib.trt.log import errors, logger
 from lib.trt.versions import EngineError
 
 NAMED, BINDINGS = "execute_async_v3", "execute_async_v2"  # tensors by name (8.5 on), a list of addresses (8.x)
@@ -62,10 +62,9 @@ class Execution:
         self._stream.synchronize()
         return {name: self._host[name][:count].copy() for name in self.outputs}
 
-    @property
-    def engine(self) -> Any:
-        """The deserialized ICudaEngine, for the engine inspector."""
-        return self._engine
+    def layers(self) -> list[inspect.EngineLayer]:
+        """The layers of the finished engine, in its order, as the engine inspector describes them."""
+        return inspect.engine_layers(versions.module(), self._engine, self._context)
 
     def profile_layers(self, batch: np.ndarray, repeats: int) -> list[list[tuple[str, float]]]:
         """(layer, ms) of every layer, in order, for each of `repeats` runs of one batch, from TensorRT's profiler.
@@ -92,20 +91,20 @@ class Execution:
     def _open(self, stack: ExitStack) -> None:
         trt = versions.module()
         cuda.activate()
-        self._log = logger(trt)
+        self._log, self._told = logger(trt), 0
         self._runtime = trt.Runtime(self._log)
         self._engine = self._runtime.deserialize_cuda_engine(self._plan)
         if self._engine is None:
-            raise EngineError(f"TensorRT {trt.__version__} does not load this plan: {last_error(self._log)}")
+            raise EngineError(f"TensorRT {trt.__version__} does not load this plan: {self._said()}")
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise EngineError(f"no execution context: {last_error(self._log)} ({cuda.free_bytes() >> 20} MiB of device memory are free)")
+            raise EngineError(f"no execution context: {self._said()} ({cuda.free_bytes() >> 20} MiB of device memory are free)")
         self._io(trt)
         self._stream = cuda.Stream()
         self._shaped(self.max_batch)
         self._host, self._device = {}, {}
         for name in (self.input, *self.outputs):
-            shape = tuple(self._context.get_tensor_shape(name))
+            shape = self._shape(name)
             self._host[name] = cuda.pinned(shape)
             self._device[name] = stack.enter_context(closing(cuda.DeviceMemory(self._host[name].nbytes)))
         self._launch = self._launcher()
@@ -140,7 +139,13 @@ class Execution:
         else:
             done = self._context.set_input_shape(self.input, shape)
         if not done:
-            raise EngineError(f"TensorRT refuses input shape {shape}: {last_error(self._log)}")
+            raise EngineError(f"TensorRT refuses input shape {shape}: {self._said()}")
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor for the batch size that was set last."""
+        if self.api == BINDINGS:  # the two ways of setting shapes do not know of each other
+            return tuple(self._context.get_binding_shape(self._engine.get_binding_index(name)))
+        return tuple(self._context.get_tensor_shape(name))
 
     def _launcher(self) -> Callable[[], None]:
         """The call that puts the engine's work into the stream; raises EngineError where TensorRT says that it did not."""
@@ -150,12 +155,17 @@ class Execution:
             return lambda: self._done(self._context.execute_async_v2(bindings, self._stream.handle))
         for name, address in addresses.items():
             if not self._context.set_tensor_address(name, address):
-                raise EngineError(f"TensorRT refuses the address of tensor '{name}': {last_error(self._log)}")
+                raise EngineError(f"TensorRT refuses the address of tensor '{name}': {self._said()}")
         return lambda: self._done(self._context.execute_async_v3(self._stream.handle))
+
+    def _said(self) -> str:
+        """What TensorRT logged as errors since it was asked last."""
+        since, self._told = self._told, len(self._log.lines)
+        return errors(self._log, since)
 
     def _done(self, launched: bool) -> None:
         if not launched:
-            raise EngineError(f"{self.api} failed: {last_error(self._log)}")
+            raise EngineError(f"{self.api} failed: {self._said()}")
 
     def _forget(self) -> None:
         """Drop TensorRT's objects in the order that it asks for: context, engine, runtime."""

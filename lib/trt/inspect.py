@@ -20,13 +20,13 @@ TYPES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8"}
 # The inspector's words, which differ between versions: a tensor's "Row major linear FP32", a weight's "Half".
 WORDS = (("int8", r"\bint8\b"), ("fp16", r"\b(fp16|half)\b"), ("bf16", r"\b(bf16|bfloat16)\b"), ("fp32", r"\b(fp32|float)\b"))
 PRODUCT_WORDS = re.compile(r"conv|gemm|matrix|matmul|fully", re.IGNORECASE)
-ALLOWED = {  # types that the products of an engine may run in; weak typing leaves the choice to the builder
-    "fp32": {"fp32"},
-    "tf32": {"tf32", "fp32"},
-    "fp16": {"fp16", "fp32"},
-    "int8": {"int8", "fp32"},
-    "int8_fp16": {"int8", "fp16", "fp32"},
-    "int8_qdq": {"int8", "fp32"},
+ASKED = {  # the type that an engine's products must run in, and those that the builder may choose where they are faster
+    "fp32": ("fp32", {"fp32"}),
+    "tf32": ("tf32", {"tf32", "fp32"}),
+    "fp16": ("fp16", {"fp16", "fp32"}),
+    "int8": ("int8", {"int8", "fp32"}),
+    "int8_fp16": ("int8", {"int8", "fp16", "fp32"}),
+    "int8_qdq": ("int8", {"int8", "fp32"}),
 }
 
 
@@ -55,12 +55,15 @@ class EngineLayer:
         return bool(PRODUCT_WORDS.search(self.kind))
 
 
-def engine_layers(trt: ModuleType, engine: Any) -> list[EngineLayer]:
+def engine_layers(trt: ModuleType, engine: Any, context: Any) -> list[EngineLayer]:
     """The layers of a deserialized ICudaEngine that was built with detailed verbosity, in its order.
 
+    context: an execution context of it whose input shapes are set; without one a dynamic engine does not tell its types.
     Source: TensorRT developer guide, "Engine Inspector". Raises ValueError for what is not the inspector's JSON.
     """
-    said = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    inspector = engine.create_engine_inspector()
+    inspector.execution_context = context
+    said = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
     return [engine_layer(described) for described in json.loads(said)["Layers"]]
 
 
@@ -90,17 +93,19 @@ def other_than_asked(precision: str, found: dict[str, int]) -> str:
     A type that was not asked for is wrong, and so is an engine in which nothing runs in the type that it is named after.
     A layer whose type the inspector did not tell ("") speaks neither for nor against.
     """
-    told = {name for name in found if name}
+    told, (asked, allowed) = {name for name in found if name}, ASKED[precision]
     listed = ", ".join(f"{number} in {name or 'an unknown type'}" for name, number in sorted(found.items()))
-    if told - ALLOWED[precision] or (told and wanted_type(precision) not in told):
+    if told - allowed or (told and asked not in told):
         return f"asked for {precision}, but the convolutions and matrix products of the finished engine run: {listed}"
     return ""
 
 
 def tensors(network: Any) -> dict[str, Any]:
-    """Name -> ITensor of everything that a layer of a parsed network gives."""
-    every = (network.get_layer(i) for i in range(network.num_layers))
-    return {layer.get_output(k).name: layer.get_output(k) for layer in every for k in range(layer.num_outputs)}
+    """Name -> ITensor of the inputs of a parsed network and of everything that its layers give."""
+    found = [network.get_input(i) for i in range(network.num_inputs)]
+    for layer in (network.get_layer(i) for i in range(network.num_layers)):
+        found += [layer.get_output(k) for k in range(layer.num_outputs)]
+    return {tensor.name: tensor for tensor in found}
 
 
 def layers(network: Any) -> list[Layer]:
@@ -121,7 +126,7 @@ def product_types(listed: list[Layer]) -> dict[str, int]:
 
 def wanted_type(precision: str) -> str:
     """The type that the products of a typed network must have for this precision; TF32 is FP32 with a flag."""
-    return {"tf32": "fp32", "int8_qdq": "int8", "int8_fp16": "int8"}.get(precision, precision)
+    return {"tf32": "fp32", "int8_qdq": "int8"}.get(precision, precision)
 
 
 def weights_bytes(log: list[str]) -> int | None:

@@ -25,7 +25,10 @@ def logger(trt: ModuleType) -> Any:
     return Lines()
 
 
-def last_error(log: Any) -> str:
-    """The last error that TensorRT logged, on one line, or "it gives no reason"."""
-    said = [" ".join(text.split()) for severity, text in log.lines if severity in ERRORS]
-    return said[-1] if said else "it gives no reason"
+def errors(log: Any, since: int = 0) -> str:
+    """The errors that TensorRT logged from line `since` on, each once, on one line, or "it gives no reason".
+
+    All of them: the first is mostly the cause, the last mostly says no more than that something failed.
+    """
+    said = [" ".join(text.split()) for severity, text in log.lines[since:] if severity in ERRORS]
+    return "; ".join(dict.fromkeys(said)) or "it gives no reason"

@@ -154,10 +154,10 @@ def _finished(plan: bytes) -> list[EngineLayer] | None:
     """The layers of the finished engine, None where no engine can be opened here."""
     if versions.unavailable():
         return None
-    from lib.trt import execution, inspect
+    from lib.trt.execution import Execution
 
-    with execution.Execution(plan) as opened:
-        return inspect.engine_layers(versions.module(), opened.engine)
+    with Execution(plan) as opened:
+        return opened.layers()
 
 
 def _write_layers(path: Path, layers: Iterable[Any]) -> None:

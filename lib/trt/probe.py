@@ -43,7 +43,7 @@ def layer_times(artifact: Artifact, images: np.ndarray, repeats: int) -> list[La
     The profiler times layers one by one, which adds to each. Raises EngineError where the engine does not run.
     """
     with Execution(artifact.file(plans.PLAN).read_bytes()) as run:
-        known = {layer.name: layer for layer in inspect.engine_layers(versions.module(), run.engine)}
+        known = {layer.name: layer for layer in run.layers()}
         until = time.perf_counter() + WARMUP_S
         while time.perf_counter() < until:
             run.infer(images)

@@ -5,6 +5,7 @@ TensorRT refuses a cache of another version or GPU by itself; the file's name ke
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from lib.trt import versions
 
 if TYPE_CHECKING:
     from lib.session import Session
+
+DIGEST = 32  # bytes of SHA-256 before TensorRT's own
 
 
 def path(session: Session) -> Path | None:
@@ -31,7 +34,9 @@ def attach(config: Any, stored: Path | None) -> bool:
     if stored is None:
         return False
     if stored.is_file():
-        cache = config.create_timing_cache(stored.read_bytes())
+        digest, data = stored.read_bytes()[:DIGEST], stored.read_bytes()[DIGEST:]
+        whole = digest == hashlib.sha256(data).digest()  # TensorRT takes a damaged one for an empty one and does not say so
+        cache = config.create_timing_cache(data) if whole else None
         if cache is not None and config.set_timing_cache(cache, False):
             return True
         progress.say(f"timing cache {stored.name} is not of this TensorRT and GPU or is damaged; starting an empty one")
@@ -43,4 +48,5 @@ def keep(config: Any, stored: Path | None) -> None:
     """Write what `config` has learnt to `stored`, in one step."""
     cache = None if stored is None else config.get_timing_cache()
     if stored is not None and cache is not None:
-        files.write_bytes(stored, bytes(cache.serialize()))
+        data = bytes(cache.serialize())
+        files.write_bytes(stored, hashlib.sha256(data).digest() + data)
