@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ class Runtime:
 class Memory:
     """Device memory on the host. all: address -> float32 values."""
 
-    all: dict[int, np.ndarray] = {}
+    all: ClassVar[dict[int, np.ndarray]] = {}
 
     def __init__(self, size: int) -> None:
         self.size, self.address = size, 4096 * (len(Memory.all) + 1)
@@ -196,7 +197,7 @@ def test_what_tensorrt_refuses_is_an_error_with_its_words(eight):
             run.infer(images(2))
         run._context.works = True
         run.infer(images(2))
-    with pytest.raises(trt.EngineError, match="8.5.3.1 does not load this plan: bad plan"):
+    with pytest.raises(trt.EngineError, match=r"8\.5\.3\.1 does not load this plan: bad plan"):
         execution.Execution(b"bad").__enter__()
 
 
