@@ -2,6 +2,8 @@
 PROFILE ?= quickstart
 OUTPUTS ?=
 FROM ?=
+TO ?=
+SYSTEM ?=
 PYTHON ?= python3
 TESTS ?= tests
 
@@ -16,16 +18,16 @@ compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --ge
 .PHONY: help report render lab cpp test lint format lock clean distclean
 
 help: ## this list
-	@echo 'usage: make TARGET [PROFILE=quickstart|cifar10|…] [OUTPUTS=folder] [FROM=05] [PYTHON=python3.x]'
+	@echo 'usage: make TARGET [PROFILE=quickstart|cifar10|…] [OUTPUTS=folder] [FROM=03] [TO=05] [SYSTEM=folder of results/] [PYTHON=python3.x]'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 report: ## measure everything here and write the report in English and Japanese
 	$(run)
-	@exec $(PY) -m lib run --profile "$(PROFILE)" $(outputs) $(if $(FROM),--from "$(FROM)")
+	@exec $(PY) -m lib run --profile "$(PROFILE)" $(outputs) $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
 render: ## write the pages again from recorded results, measuring nothing
 	$(run)
-	@exec $(PY) -m lib render --profile "$(PROFILE)" $(outputs)
+	@exec $(PY) -m lib render --profile "$(PROFILE)" $(outputs) $(if $(SYSTEM),--system "$(SYSTEM)")
 
 lab: ## open the notebooks in JupyterLab
 	$(run)

@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--system", default="", metavar="ID", help="whose results, a folder of results/ (default: the only one)")
         if name == "run":
             command.add_argument("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
+            command.add_argument("--to", dest="last", default="", metavar="NN", help="end with notebook NN")
+        if name == "render":
+            command.add_argument("--system", default="", metavar="ID", help="whose run, a folder of results/ (default: the last one's)")
     return parser
 
 
@@ -64,14 +67,14 @@ def _run(options: argparse.Namespace, profile: config.Profile) -> str:
     """Execute the notebooks, then render the pages."""
     from lib.report import run
 
-    return f"{run.shown(run.run(options.profile, _notebooks(options), options.first))}"
+    return f"{run.shown(run.run(options.profile, _notebooks(options), options.first, options.last))}"
 
 
 def _render(options: argparse.Namespace, profile: config.Profile) -> str:
     """Render the pages again from what was executed and recorded."""
     from lib.report import render, run
 
-    return f"{run.shown(render.render(profile, _notebooks(options)))}"
+    return f"{run.shown(render.render(profile, _notebooks(options), options.system))}"
 
 
 def _check(options: argparse.Namespace, profile: config.Profile) -> str:

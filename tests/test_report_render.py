@@ -155,7 +155,7 @@ def test_pages_are_the_same_bytes_when_rendered_again_elsewhere(report: Path, mo
 
 
 def test_a_page_from_an_earlier_run_says_so(moved: Path) -> None:
-    path = moved / "executed" / "01_note.ipynb"
+    (path,) = moved.glob("results/*/executed/01_note.ipynb")
     node = nbformat.read(path, 4)
     node.metadata.report["run_id"] = "before"
     nbformat.write(node, path)
@@ -163,12 +163,29 @@ def test_a_page_from_an_earlier_run_says_so(moved: Path) -> None:
     assert "from an earlier run" in page(moved, "index").select_one(".card").text
 
 
+def test_the_run_of_another_system_is_rendered_when_asked_for(moved: Path) -> None:
+    (here,) = (moved / "results").glob("*")
+    other = moved / "results" / "older-system"
+    shutil.copytree(here, other)
+    for path in (other / "executed").glob("*.ipynb"):
+        node = nbformat.read(path, 4)
+        node.metadata.report |= {"system_id": other.name, "started_at": "2020-01-01T00:00:00+00:00"}
+        nbformat.write(node, path)
+    profile, notebooks = config.load("quickstart"), moved.parent.parent / "notebooks"
+    again(moved)
+    assert "older-system" not in page(moved, "01_note").text  # the last run's, if none is named
+    render.render(profile, notebooks, "older-system")
+    assert "2020-01-01" in page(moved, "01_note").text
+    with pytest.raises(ReportError, match=f"nothing executed on 'no-system'; there are: {here.name}, older-system"):
+        render.render(profile, notebooks, "no-system")
+
+
 def test_broken_inputs_are_named(moved: Path) -> None:
     (records,) = (moved / "results").glob("*/01_note.jsonl")
     records.write_text('{"schema": 1}\n')
     with pytest.raises(ReportError, match=r"01_note.jsonl:1: not a record"):
         again(moved)
-    (moved / "executed" / "01_note.ipynb").write_text("half")
+    (records.parent / "executed" / "01_note.ipynb").write_text("half")
     with pytest.raises(ReportError, match=r"01_note.ipynb: not a notebook"):
         again(moved)
 

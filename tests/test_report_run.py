@@ -16,7 +16,7 @@ import nbformat
 import pytest
 import small_report
 
-from lib import config
+from lib import config, system
 from lib.errors import ConfigError, ReportError
 from lib.report import lock, run
 from lib.report.execute import Lines
@@ -25,10 +25,12 @@ from lib.report.notebooks import find
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Folders of a report of its own: `notebooks`, `outputs` (of all profiles) and `profile` (outputs/quickstart)."""
+    """Folders of a report of its own: `notebooks`, `outputs` (of all profiles), `profile` (outputs/quickstart) and `executed`."""
     outputs = tmp_path / "outputs"
     monkeypatch.setenv("REPORT_OUTPUTS", str(outputs))
-    return SimpleNamespace(notebooks=tmp_path / "notebooks", outputs=outputs, profile=outputs / "quickstart")
+    profile = outputs / "quickstart"
+    executed = profile / "results" / system.system_id() / "executed"
+    return SimpleNamespace(notebooks=tmp_path / "notebooks", outputs=outputs, profile=profile, executed=executed)
 
 
 def start(place: SimpleNamespace, *more: str) -> subprocess.Popen[str]:
@@ -65,7 +67,7 @@ def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleName
     assert "[1/2] 01_one: done in " in said
     assert "; 1 left, " in said
     assert "; none left, " in said
-    one, two = (nbformat.read(place.profile / "executed" / f"{name}.ipynb", 4) for name in ("01_one", "02_two"))
+    one, two = (nbformat.read(place.executed / f"{name}.ipynb", 4) for name in ("01_one", "02_two"))
     assert one.metadata.report["run_id"] == two.metadata.report["run_id"]
     assert two.cells[-1].outputs[0].text.split() == [str(config.ROOT), "quickstart", two.metadata.report["run_id"]]
     assert ["dataset.name", "digits"] in one.metadata.report["parameters"]
@@ -82,10 +84,10 @@ def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: S
     assert process.returncode == 1
     assert out == ""
     assert last.startswith("error: 02_fails: cell 6 `value = int('x') # here`: ValueError: invalid literal for int()")
-    assert str(place.profile / "executed" / "02_fails.ipynb") in last
+    assert str(place.executed / "02_fails.ipynb") in last
     assert "Traceback" not in err
     assert "[2/3] 02_fails: failed after" in err
-    executed = nbformat.read(place.profile / "executed" / "02_fails.ipynb", 4)
+    executed = nbformat.read(place.executed / "02_fails.ipynb", 4)
     assert any(output.output_type == "error" for cell in executed.cells for output in cell.get("outputs", []))
     pages = place.profile / "html" / "en"
     assert (pages / "01_fine.html").is_file()
@@ -116,14 +118,14 @@ def test_a_killed_run_leaves_nothing_half_done_no_kernel_and_goes_on(place: Simp
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=120)
     wait_for(lambda: not alive(int(flag.read_text())), 20)
-    assert [path.name for path in (place.profile / "executed").iterdir()] == ["01_first.ipynb"]
-    nbformat.read(place.profile / "executed" / "01_first.ipynb", 4)
+    assert [path.name for path in (place.executed).iterdir()] == ["01_first.ipynb"]
+    nbformat.read(place.executed / "01_first.ipynb", 4)
     flag.with_suffix(".go").touch()
     again = start(place)
     out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert out.strip() == str(place.profile / "html" / "index.html")
-    assert sorted(path.name for path in (place.profile / "executed").iterdir()) == ["01_first.ipynb", "02_slow.ipynb"]
+    assert sorted(path.name for path in (place.executed).iterdir()) == ["01_first.ipynb", "02_slow.ipynb"]
     assert not list((place.profile / "work" / "executing").glob("*.ipynb"))
 
 
@@ -165,7 +167,7 @@ def test_a_profile_that_cannot_be_used_is_found_first(place: SimpleNamespace, wr
     assert not place.outputs.exists()
 
 
-def test_notebooks_can_be_begun_later(place: SimpleNamespace) -> None:
+def test_a_run_can_begin_later_and_end_earlier(place: SimpleNamespace) -> None:
     for stage in ("01_a", "02_b", "03_c"):
         small_report.write(place.notebooks, stage)
     found = find(place.notebooks)
@@ -175,6 +177,12 @@ def test_notebooks_can_be_begun_later(place: SimpleNamespace) -> None:
     for wrong in ("9", "02_c", "x"):
         with pytest.raises(ReportError, match="no such notebook; there are 01, 02, 03"):
             run.choose(found, wrong)
+        with pytest.raises(ReportError, match=f"--to {wrong}: no such notebook"):
+            run.choose(found, "", wrong)
+    assert [n.stage for n in run.choose(found, "", "02")] == ["01_a", "02_b"]
+    assert [n.stage for n in run.choose(found, "2", "2")] == ["02_b"]
+    with pytest.raises(ReportError, match="--from 3 --to 1: no notebook lies between"):
+        run.choose(found, "3", "1")
 
 
 def test_a_folder_without_notebooks_is_an_error(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lib.errors import ReportError
 from lib.text import LANGUAGES, Text
 
 FOLDER = config.ROOT / "notebooks"
+EXECUTED = "executed"  # folder of executed notebooks, beside the records that they wrote
 META = "report"  # key in an executed notebook's metadata: what run it belongs to
 PAPERMILL_ERROR = "papermill-error-cell-tag"
 INJECTED = "injected-parameters"

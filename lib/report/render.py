@@ -11,12 +11,13 @@ from lib.report.words import LANGUAGE_NAMES, WORDS
 from lib.text import LANGUAGES, Language
 
 
-def render(profile: config.Profile, folder: Path = notebooks.FOLDER) -> Path:
+def render(profile: config.Profile, folder: Path = notebooks.FOLDER, system: str = "") -> Path:
     """Write outputs/PROFILE/html/{en,ja}/*.html and html/index.html, and return the latter.
 
-    Raises ReportError, one line, where nothing has been executed yet, records cannot be read or the pages not be written.
+    system: whose run, a folder of results/; "" for the one that ran last. Raises ReportError, one line, where nothing has
+    been executed yet, records cannot be read or the pages not be written.
     """
-    report = shell.gather(profile, folder)
+    report = shell.gather(profile, folder, system)
     html = report.folder / "html"
     for language in LANGUAGES:
         for number, stage in enumerate(report.stages):

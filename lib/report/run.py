@@ -20,36 +20,42 @@ from lib.report import execute, lock, notebooks, render
 from lib.report.notebooks import Notebook
 
 
-def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "") -> Path:
+def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: str = "") -> Path:
     """Execute the notebooks of `folder` for a profile (name or YAML file), then render; returns html/index.html.
 
-    first: number of the notebook to begin with ("" for all). Raises ConfigError before anything heavy is imported;
-    ReportError if the outputs cannot be written, another run holds the profile, or a notebook fails: then the pages
-    so far are rendered and the executed notebook lies in outputs/PROFILE/executed.
+    first, last: numbers of the notebooks to begin and to end with ("" for all). Raises ConfigError before anything heavy
+    is imported; ReportError if the outputs cannot be written, another run holds the profile, or a notebook fails: then the
+    pages so far are rendered and the executed notebook lies in outputs/PROFILE/results/SYSTEM/executed.
     """
     settings = config.load(profile)
     datasets.check(settings)
     outputs = session.outputs(settings.name)
-    chosen = choose(notebooks.find(folder), first)
+    chosen = choose(notebooks.find(folder), first, last)
     with lock.held(outputs), _ends_on_sigterm(), _environment(_variables()):
         shutil.rmtree(outputs / "work" / "executing", ignore_errors=True)  # of a run that was killed
         failure = _execute_all(chosen, profile, settings, outputs)
-        index = render.render(settings, folder)
+        index = render.render(settings, folder, system.system_id())
     if failure is not None:
         executed = _executed(outputs, failure.stage)
         raise ReportError(f"{failure}; see {shown(executed)} and the pages so far, {shown(index)}")
     return index
 
 
-def choose(found: list[Notebook], first: str) -> list[Notebook]:
-    """The notebooks from number `first` on ("3", "03" or "03_engines"); all of them for "". Raises ReportError for none."""
-    if not first:
-        return found
+def choose(found: list[Notebook], first: str, last: str = "") -> list[Notebook]:
+    """The notebooks from `first` to `last` ("3", "03" or "03_engines"), to either end for "". Raises ReportError for none."""
+    begin = _index(found, "--from", first) if first else 0
+    end = _index(found, "--to", last) if last else len(found) - 1
+    if begin > end:
+        raise ReportError(f"--from {first} --to {last}: no notebook lies between them")
+    return found[begin : end + 1]
+
+
+def _index(found: list[Notebook], option: str, wanted: str) -> int:
     numbers = [notebook.number for notebook in found]
-    number = first[:2].rstrip("_").zfill(2)
-    if number not in numbers or (len(first) > 2 and first not in {notebook.stage for notebook in found}):
-        raise ReportError(f"--from {first}: no such notebook; there are {', '.join(numbers)}")
-    return found[numbers.index(number) :]
+    number = wanted[:2].rstrip("_").zfill(2)
+    if number not in numbers or (len(wanted) > 2 and wanted not in {notebook.stage for notebook in found}):
+        raise ReportError(f"{option} {wanted}: no such notebook; there are {', '.join(numbers)}")
+    return numbers.index(number)
 
 
 def shown(path: Path) -> str:
@@ -86,7 +92,7 @@ def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile,
 
 
 def _executed(outputs: Path, stage: str) -> Path:
-    return outputs / "executed" / f"{stage}.ipynb"
+    return outputs / "results" / system.system_id() / notebooks.EXECUTED / f"{stage}.ipynb"
 
 
 def _note(settings: config.Profile) -> dict[str, Any]:

@@ -45,18 +45,31 @@ class Report:
         return next((record.dataset for record in records.read(self.results) if record.dataset), self.profile.dataset.name)
 
 
-def gather(profile: config.Profile, folder: Path) -> Report:
-    """Read what runs of a profile have left. Raises ReportError if that is nothing."""
-    outputs = session.outputs(profile.name)
+def gather(profile: config.Profile, folder: Path, system: str = "") -> Report:
+    """Read what the runs of a profile on one system have left: on `system`, or for "" on the one that ran last.
+
+    Raises ReportError if that is nothing, naming the systems that there are.
+    """
+    outputs, found = session.outputs(profile.name), notebooks.find(folder)
+    ran = {path.parent.name for path in (outputs / "results").glob(f"*/{notebooks.EXECUTED}")}
+    if system and system not in ran:
+        raise ReportError(f"{outputs / 'results'}: nothing executed on '{system}'; there are: {', '.join(sorted(ran)) or 'none'}")
+    runs = [stages for name in sorted(ran) if system in ("", name) and (stages := _stages(outputs / "results" / name, found))]
+    if not runs:
+        raise ReportError(f"{outputs}: nothing executed yet; run it first: python -m lib run --profile {profile.name}")
+    newest = [max((stage.note for stage in stages if stage.note), key=lambda note: note["started_at"]) for stages in runs]
+    last = max(range(len(runs)), key=lambda i: newest[i]["started_at"])
+    return Report(profile, outputs, runs[last], newest[last])
+
+
+def _stages(results: Path, found: list[Notebook]) -> list[Stage]:
+    """Every notebook with what one system's runs left of it, [] if they left nothing."""
     stages = []
-    for notebook in notebooks.find(folder):
-        path = outputs / "executed" / notebook.path.name
+    for notebook in found:
+        path = results / notebooks.EXECUTED / notebook.path.name
         executed = notebooks.read(path) if path.exists() else None
         stages.append(Stage(notebook, executed, notebooks.meta(executed) if executed is not None else {}))
-    notes = [stage.note for stage in stages if stage.note]
-    if not notes:
-        raise ReportError(f"{outputs}: nothing executed yet; run it first: python -m lib run --profile {profile.name}")
-    return Report(profile, outputs, stages, max(notes, key=lambda note: note["started_at"]))
+    return stages if any(stage.note for stage in stages) else []
 
 
 def common(report: Report, language: Language, name: str, sections: list[dict[str, str]]) -> dict[str, Any]:

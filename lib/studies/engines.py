@@ -1,18 +1,18 @@
-"""Notebook 03: which engines this TensorRT builds from the exported ONNX, how large they are, and what it cannot do."""
+"""Notebook 03: which engines this TensorRT builds from the exported ONNX, how large and how fast they are, what it cannot do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from lib import files, progress, system, trt
+from lib import files, progress, sweep, system, trt
 from lib.precision import PRECISIONS
 from lib.records import Record
-from lib.runners.tensorrt import TensorRT
 from lib.show import Column
 from lib.text import Finding, Text
+from lib.trt import inspect
 
 if TYPE_CHECKING:
     from lib.artifacts import Artifact
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PLAN = "model.plan"
 ELSEWHERE = Text("the stored engine was built on another system", "保存済みのエンジンは別のシステムで構築された")
+NEEDS_GPU = Text("needs a GPU to read", "読み出しにGPUが必要")
+NOT_TOLD = Text("not told by the engine inspector", "エンジンインスペクターからは不明")
 YES, NO = Text("yes", "あり"), Text("no", "なし")
 
 FEATURE_COLUMNS = [
@@ -35,12 +37,16 @@ ENGINE_COLUMNS = [
     Column("ratio", Text("Size against FP32", "FP32に対するサイズ比"), digits=3),
     Column("weights_mb", Text("of it weights", "うち重み"), "MB", digits=2),
     Column("build_s", Text("Build time", "構築時間"), "s", digits=2, interval=("fastest_s", "slowest_s")),
-    Column("products", Text("Convolutions and matrix products", "畳み込みと行列積")),
+    Column("cache", Text("Timing cache at hand", "既存のタイミングキャッシュ")),
+    Column("products", Text("Convolutions and matrix products in the network", "ネットワーク内の畳み込みと行列積")),
+    Column("inside", Text("The same in the finished engine", "完成したエンジン内の畳み込みと行列積")),
 ]
 RUN_COLUMNS = [
     Column("precision", Text("Precision", "数値精度")),
     Column("batch", Text("Batch", "バッチサイズ"), digits=0),
-    Column("latency", Text("Latency", "レイテンシ"), "ms", digits=3),
+    Column("latency", Text("Latency, median", "レイテンシ中央値"), "ms", digits=3, best="min"),
+    Column("throughput", Text("Throughput", "スループット"), "images/s", digits=0, best="max", interval=("ci_low", "ci_high")),
+    Column("ratio", Text("Throughput against FP32", "FP32に対するスループット比"), "×", digits=2, interval=("ratio_low", "ratio_high")),
 ]
 
 ENGINE_CAPTION = Text(
@@ -48,7 +54,10 @@ ENGINE_CAPTION = Text(
     "数値精度別のエンジン。構築時間は中央値と[最短, 最長]",
 )
 SIZE_CAPTION = Text("Size of each plan", "各プランのサイズ")
-RUN_CAPTION = Text("Running the engines", "エンジンの実行")
+RUN_CAPTION = Text(
+    "Running the engines, end to end, with 95 % intervals",
+    "エンジンの実行（エンドツーエンド）。[ ]内は95%信頼区間",
+)
 
 
 @dataclass(frozen=True)
@@ -113,39 +122,41 @@ def rows(engines: Iterable[Engine]) -> list[dict[str, Any]]:
             "build_s": median(e.build_s) if e.build_s else ELSEWHERE if e.artifact else None,
             "fastest_s": min(e.build_s, default=None),
             "slowest_s": max(e.build_s, default=None),
-            "products": _products(e),
+            "cache": {True: YES, False: NO}.get(e.artifact.info.get("timing_cache"), "") if e.artifact else "",
+            "products": _types(e.artifact.info["product_types"]) if e.artifact else "",
+            "inside": _inside(e),
         }
         for e in engines
     ]
 
 
 def run_rows(measured: Iterable[Record]) -> list[dict[str, Any]]:
-    """The latency records as table rows; where nothing was measured the reason stands in its place."""
-    return [
-        {"precision": PRECISIONS[r.precision].label, "batch": r.batch_size, "latency": r.reason if r.value is None else r.value}
-        for r in measured
-        if r.metric == "latency"
-    ]
+    """One row a precision: latency (ms), throughput (images/s) and its ratio to FP32, or the reason in the place of all three."""
+    found = {(r.metric, r.precision): r for r in measured}
+    return [_run_row(found, precision) for metric, precision in found if metric == "throughput"]
 
 
 def records(session: Session, engines: Iterable[Engine]) -> list[Record]:
-    """plan_size (bytes), build_time (s, median; every build in `samples`) and latency (ms) of each precision."""
-    batch = session.profile.engines.opt_batch
-    return [record for engine in engines for record in _records(engine, batch)]
+    """plan_size (bytes) and build_time (s, median; every build in `samples`) of each precision, then latency and throughput.
+
+    Engines that are there run at opt_batch images a call, end to end (lib.sweep); the others carry their own reason.
+    """
+    engines = list(engines)
+    return [record for engine in engines for record in _records(engine)] + _run(session, engines)
 
 
 def findings(engines: Iterable[Engine]) -> list[Finding]:
     """What the builds say: engines that failed, sizes that do not shrink, what cannot be built or run here."""
     engines = list(engines)
     built = [e for e in engines if e.artifact]
-    found = [Finding("bad", Text(f"{e.label.en}: {e.reason.en}", f"{e.label.ja}:{e.reason.ja}")) for e in engines if e.failed and e.reason]
+    found = [Finding("bad", Text(f"{e.label.en}: {e.reason.en}", f"{e.label.ja}：{e.reason.ja}")) for e in engines if e.failed and e.reason]
     if built:
         name = f"{trt.name()} {trt.version()}"
         en = f"{name} built engines in {len(built)} of {len(engines)} precisions."
         found.append(Finding("good", Text(en, f"{name}は{len(engines)}種の数値精度のうち{len(built)}種でエンジンを構築した。")))
-    found += _size_findings(built, _reference(engines)) + _twins(built)
+    found += _type_findings(built) + _size_findings(built, _reference(engines)) + _twins(built)
     found += [
-        Finding("note", Text(f"{e.label.en}: {e.reason.en}.", f"{e.label.ja}:{e.reason.ja}。"))
+        Finding("note", Text(f"{e.label.en}: {e.reason.en}.", f"{e.label.ja}：{e.reason.ja}。"))
         for e in engines
         if e.reason and not e.failed
     ]
@@ -170,9 +181,16 @@ def _reference(engines: list[Engine]) -> int | None:
     return next((e.size_bytes for e in engines if e.precision == "fp32"), None)
 
 
-def _products(engine: Engine) -> str:
-    counts = engine.artifact.info["product_types"] if engine.artifact else {}
-    return ", ".join(f"{number} × {name.upper()}" for name, number in sorted(counts.items()))
+def _types(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} × {name.upper() or '?'}" for name, number in sorted(counts.items()))
+
+
+def _inside(engine: Engine) -> str | Text:
+    """The types that products run in inside the finished engine, or why they are not known."""
+    if engine.artifact is None:
+        return ""
+    found = engine.artifact.info.get("engine_types")
+    return _types(found) if found else NOT_TOLD if found is not None else NEEDS_GPU
 
 
 def _weights_mb(engine: Engine) -> float | None:
@@ -180,23 +198,54 @@ def _weights_mb(engine: Engine) -> float | None:
     return None if stated is None else stated / 1e6
 
 
-def _records(engine: Engine, batch: int) -> list[Record]:
+def _records(engine: Engine) -> list[Record]:
     common = {"runner": "tensorrt", "precision": engine.precision, "artifact_sha256": engine.artifact.sha256 if engine.artifact else ""}
     seconds = engine.build_s
-    made = [
+    built: dict[str, Any] = {"samples": seconds, "reason": None if seconds else engine.reason or ELSEWHERE}
+    if seconds and engine.artifact:
+        built["stats"] = {"timing_cache": engine.artifact.info.get("timing_cache")}
+    return [
         Record("plan_size", "bytes", engine.size_bytes, reason=engine.reason, **common),
-        Record(
-            "build_time",
-            "s",
-            median(seconds) if seconds else None,
-            samples=seconds,
-            reason=None if seconds else engine.reason or ELSEWHERE,
-            **common,
-        ),
+        Record("build_time", "s", median(seconds) if seconds else None, **built, **common),
     ]
-    if reason := engine.reason or TensorRT.unavailable(engine.precision):
-        made.append(Record("latency", "ms", None, batch_size=batch, scope="end_to_end", reason=reason, **common))
-    return made
+
+
+def _run(session: Session, engines: list[Engine]) -> list[Record]:
+    """latency and throughput of every engine: measured, or with the reason why this system cannot run it or it is not there."""
+    batch = session.profile.engines.opt_batch
+    hashes = {e.precision: e.artifact.sha256 for e in engines if e.artifact}
+    common = {"runner": "tensorrt", "batch_size": batch, "scope": sweep.SCOPE}
+    made = [
+        replace(r, artifact_sha256=hashes[r.precision])
+        for r in sweep.run(session, [sweep.Configuration("tensorrt", p, batch) for p in hashes])
+    ]
+    for e in engines:
+        if e.artifact is None:
+            empty = common | {"precision": e.precision, "reason": e.reason}
+            made += [Record("latency", "ms", None, **empty), Record("throughput", "images/s", None, **empty)]
+    return sorted(made, key=lambda r: list(PRECISIONS).index(r.precision))
+
+
+def _run_row(found: dict[tuple[str, str], Record], precision: str) -> dict[str, Any]:
+    rate, latency, base = found["throughput", precision], found["latency", precision], found.get(("throughput", "fp32"))
+    row = {"precision": PRECISIONS[precision].label, "batch": rate.batch_size}
+    if rate.value is None:
+        return row | dict.fromkeys(("latency", "throughput", "ratio"), rate.reason)
+    row |= {"latency": latency.value, "throughput": rate.value, "ci_low": rate.stats["ci_low"], "ci_high": rate.stats["ci_high"]}
+    if base is None or base.value is None or precision == "fp32":
+        return row
+    return row | dict(zip(("ratio", "ratio_low", "ratio_high"), sweep.ratio(rate, base), strict=True))
+
+
+def _type_findings(built: list[Engine]) -> list[Finding]:
+    """Engines whose products do not run in what was asked, as far as the engine inspector told."""
+    found = []
+    for e in built:
+        types = (e.artifact.info.get("engine_types") if e.artifact else None) or {}
+        if inspect.other_than_asked(e.precision, types):
+            en = f"The convolutions and matrix products of the {e.label.en} engine run in another type: {_types(types)}."
+            found.append(Finding("bad", Text(en, f"{e.label.ja}のエンジンの畳み込みと行列積が別の型で動く：{_types(types)}。")))
+    return found
 
 
 def _size_findings(built: list[Engine], reference: int | None) -> list[Finding]:
