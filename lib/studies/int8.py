@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TOLERATED_LOSS = 0.01  # of accuracy: one percentage point
 SETTLED = 0.002  # share of test images: counts whose disagreement is this close to the largest count's are as good
+RUNNER, PRECISION = "onnxrt", "int8_qdq"
 BATCH = predictions.BATCH  # so that a model that is both exported and studied answers the same in both
 METHOD_NAMES = {
     "entropy": Text("entropy", "エントロピー"),
@@ -27,6 +28,7 @@ METHOD_NAMES = {
 }
 
 TABLE = Text("Every method and number of images, on all test images.", "全テスト画像での、方法と画像数の各組み合わせの結果。")
+WHERE = Text("ONNX Runtime", "ONNX Runtime")
 
 
 def study(session: Session) -> list[Record]:
@@ -41,7 +43,8 @@ def study(session: Session) -> list[Record]:
 
     settings, reference = session.profile.int8, predictions.of(session, "onnxrt", "fp32").argmax(1)
     source = export.onnx(session, "fp32")
-    records = [_accuracy(reference, session.images.y_test, "fp32", {}, source.sha256)]
+    full = {"runner": RUNNER, "precision": "fp32", "artifact_sha256": source.sha256}
+    records = [accuracy_record(reference, session.images.y_test, full)]
     counts = image_counts(session)
     x_train, *_ = training.split(session.profile.train, session.images)
     images = datasets.calibration_subset(x_train, counts[-1], session.profile.train.seed)
@@ -63,20 +66,20 @@ def image_counts(session: Session) -> list[int]:
     return sorted({min(count, there) for count in session.profile.int8.image_counts})
 
 
-def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+def rows(records: Sequence[Record], precision: str = PRECISION) -> list[dict[str, Any]]:
     """One dict a calibration for a table: method (Text), images, accuracy, ci_low, ci_high, loss and disagreement in %."""
-    baseline = 100 * _value(records, "accuracy", "fp32")
+    baseline = 100 * value(records, "accuracy", "fp32")
     found = []
-    for accuracy, disagreement in _pairs(records):
-        value = 100 * (accuracy.value or 0.0)
+    for accuracy, disagreement in pairs(records, precision):
+        own = 100 * (accuracy.value or 0.0)
         found.append(
             {
                 "method": METHOD_NAMES[accuracy.case["method"]],
                 "images": accuracy.case["images"],
-                "accuracy": value,
+                "accuracy": own,
                 "ci_low": 100 * accuracy.stats["ci_low"],
                 "ci_high": 100 * accuracy.stats["ci_high"],
-                "loss": baseline - value,
+                "loss": baseline - own,
                 "disagreement": 100 * (disagreement.value or 0.0),
             }
         )
@@ -96,14 +99,64 @@ def columns() -> list[show.Column]:
 
 def findings(session: Session, records: Sequence[Record]) -> list[Finding]:
     """What the study says, by rule: a loss over one point, the steadiest method, when more images stop to matter."""
-    pairs = _pairs(records)
-    largest = max(accuracy.case["images"] for accuracy, _ in pairs)
-    at_largest = {a.case["method"]: (a, d) for a, d in pairs if a.case["images"] == largest}
-    baseline = _value(records, "accuracy", "fp32")
+    measured = pairs(records)
+    largest = max(accuracy.case["images"] for accuracy, _ in measured)
+    at_largest = {a.case["method"]: (a, d) for a, d in measured if a.case["images"] == largest}
+    baseline = value(records, "accuracy", "fp32")
     found = [_loss(method, baseline - (accuracy.value or 0.0), largest) for method, (accuracy, _) in at_largest.items()]
-    found.append(_steadiest({method: disagreement.value or 0.0 for method, (_, disagreement) in at_largest.items()}, largest))
-    found += [_settling(method, pairs) for method in at_largest]
+    found.append(steadiest({method: disagreement.value or 0.0 for method, (_, disagreement) in at_largest.items()}, largest, WHERE))
+    found += [settling(method, measured, WHERE) for method in at_largest]
     return found + _capped(session)
+
+
+def accuracy_record(classes: np.ndarray, labels: np.ndarray, common: dict[str, Any]) -> Record:
+    """`accuracy` of classes against labels, int64 (N,) each, with its Wilson interval. common: runner, precision, case, artifact."""
+    counted = _share(int((classes == labels).sum()), len(labels), "correct")
+    return Record("accuracy", "1", counted["correct"] / len(labels), stats=counted, **common)
+
+
+def disagreement_record(classes: np.ndarray, reference: np.ndarray, common: dict[str, Any]) -> Record:
+    """`disagreement`: the share of classes, int64 (N,), that are not the reference's, with its Wilson interval."""
+    counted = _share(int((classes != reference).sum()), len(classes), "disagreeing")
+    return Record("disagreement", "1", counted["disagreeing"] / len(classes), stats=counted, **common)
+
+
+def pairs(records: Sequence[Record], precision: str = PRECISION) -> list[tuple[Record, Record]]:
+    """(accuracy, disagreement) of every calibration of `precision` that was measured."""
+    own = [r for r in records if r.precision == precision and r.metric in ("accuracy", "disagreement") and r.value is not None]
+    by_case = {(r.metric, r.case["method"], r.case["images"]): r for r in own}
+    return [(r, by_case["disagreement", method, images]) for (metric, method, images), r in by_case.items() if metric == "accuracy"]
+
+
+def value(records: Sequence[Record], metric: str, precision: str) -> float:
+    """The first number of a metric at a precision. Raises StopIteration where there is none."""
+    return next(r.value for r in records if r.metric == metric and r.precision == precision and r.value is not None)
+
+
+def steadiest(disagreement: dict[str, float], images: int, where: Text) -> Finding:
+    """The method that changes the fewest answers, or all that tie. disagreement: method -> share; where: what calibrated."""
+    least = min(disagreement.values())
+    best = [METHOD_NAMES[method] for method, share in disagreement.items() if share == least]
+    en = f"{where.en}: with {images:,} images the fewest answers change ({least:.2%}) by: {', '.join(name.en for name in best)}."
+    ja = f"{where.ja}：{images:,}枚のとき、FP32と異なる回答が最も少ない（{least:.2%}）方法：{'、'.join(name.ja for name in best)}。"
+    return Finding("note", Text(en, ja))
+
+
+def settling(method: str, measured: Sequence[tuple[Record, Record]], where: Text) -> Finding:
+    """From how many images on this method's disagreement stays as close to the largest count's as SETTLED."""
+    own = sorted(((d.case["images"], d.value or 0.0) for _, d in measured if d.case["method"] == method), reverse=True)
+    enough = own[0][0]
+    for count, share in own:
+        if abs(share - own[0][1]) > SETTLED:
+            break
+        enough = count
+    name, points = METHOD_NAMES[method], 100 * SETTLED
+    ja = f"{name.ja}法：{enough:,}枚以上では、FP32との不一致率（{where.ja}）の変動は{points:.1f}ポイント以下にとどまる。"
+    en = (
+        f"{name.en.capitalize()}: from {enough:,} images on, "
+        f"the disagreement with FP32 ({where.en}) moves by no more than {points:.1f} points."
+    )
+    return Finding("note", Text(en, ja))
 
 
 def _measure(session: Session, prepared: Path, ranges: Any, case: dict[str, Any], reference: np.ndarray) -> list[Record]:
@@ -117,13 +170,10 @@ def _measure(session: Session, prepared: Path, ranges: Any, case: dict[str, Any]
         started = time.perf_counter()
         classes = _classes(target, session.images.x_test)
         seconds, digest = time.perf_counter() - started, files.sha256(target)
-    accuracy = _accuracy(classes, session.images.y_test, "int8_qdq", case, digest)
+    common = {"runner": RUNNER, "precision": PRECISION, "case": case, "artifact_sha256": digest}
+    accuracy = accuracy_record(classes, session.images.y_test, common)
     accuracy.stats["seconds"] = round(seconds, 3)
-    differing = int((classes != reference).sum())
-    low, high = stats.wilson(differing, len(classes))
-    counted = {"disagreeing": differing, "tested": len(classes), "ci_low": low, "ci_high": high}
-    share = Record("disagreement", "1", differing / len(classes), "onnxrt", "int8_qdq", case=case, stats=counted, artifact_sha256=digest)
-    return [accuracy, share]
+    return [accuracy, disagreement_record(classes, reference, common)]
 
 
 def _classes(network: Path, images: np.ndarray) -> np.ndarray:
@@ -141,21 +191,9 @@ def _classes(network: Path, images: np.ndarray) -> np.ndarray:
     return np.concatenate([run.run([model.OUTPUT], {model.INPUT: batch})[0].argmax(1) for batch in batches])
 
 
-def _accuracy(classes: np.ndarray, labels: np.ndarray, precision: str, case: dict[str, Any], digest: str) -> Record:
-    correct, tested = int((classes == labels).sum()), len(labels)
-    low, high = stats.wilson(correct, tested)
-    counted = {"correct": correct, "tested": tested, "ci_low": low, "ci_high": high}
-    return Record("accuracy", "1", correct / tested, "onnxrt", precision, case=case, stats=counted, artifact_sha256=digest)
-
-
-def _pairs(records: Sequence[Record]) -> list[tuple[Record, Record]]:
-    """(accuracy, disagreement) of every calibration."""
-    by_case = {(r.metric, r.case["method"], r.case["images"]): r for r in records if r.precision == "int8_qdq"}
-    return [(r, by_case["disagreement", method, images]) for (metric, method, images), r in by_case.items() if metric == "accuracy"]
-
-
-def _value(records: Sequence[Record], metric: str, precision: str) -> float:
-    return next(r.value for r in records if r.metric == metric and r.precision == precision and r.value is not None)
+def _share(count: int, tested: int, name: str) -> dict[str, Any]:
+    low, high = stats.wilson(count, tested)
+    return {name: count, "tested": tested, "ci_low": low, "ci_high": high}
 
 
 def _loss(method: str, loss: float, images: int) -> Finding:
@@ -165,35 +203,12 @@ def _loss(method: str, loss: float, images: int) -> Finding:
     level = ("bad" if method == export.CALIBRATION else "note") if over else "good"
     verdict = ("more than one point", "1ポイントを超える") if over else ("within one point", "1ポイント以内である")
     side = ("below", "低い") if points >= 0 else ("above", "高い")
-    en = f"INT8, {name.en}, {images:,} images: {abs(points):.2f} points {side[0]} FP32 in accuracy, {verdict[0]}."
-    ja = f"INT8（{name.ja}法、{images:,}枚）の正解率はFP32に比べ{abs(points):.2f}ポイント{side[1]}。差は{verdict[1]}。"
+    en = f"INT8 ({WHERE.en}), {name.en}, {images:,} images: {abs(points):.2f} points {side[0]} FP32 in accuracy, {verdict[0]}."
+    ja = f"INT8（{WHERE.ja}、{name.ja}法、{images:,}枚）の正解率はFP32に比べ{abs(points):.2f}ポイント{side[1]}。差は{verdict[1]}。"
     if not loss:
-        en = f"INT8, {name.en}, {images:,} images: the same accuracy as FP32."
-        ja = f"INT8（{name.ja}法、{images:,}枚）の正解率はFP32と同じである。"
+        en = f"INT8 ({WHERE.en}), {name.en}, {images:,} images: the same accuracy as FP32."
+        ja = f"INT8（{WHERE.ja}、{name.ja}法、{images:,}枚）の正解率はFP32と同じである。"
     return Finding(level, Text(en, ja))
-
-
-def _steadiest(disagreement: dict[str, float], images: int) -> Finding:
-    """The method that changes the fewest answers, or all that tie."""
-    least = min(disagreement.values())
-    best = [METHOD_NAMES[method] for method, value in disagreement.items() if value == least]
-    en = f"With {images:,} images the fewest answers change ({least:.2%}) by: {', '.join(name.en for name in best)}."
-    ja = f"{images:,}枚のとき、FP32と異なる回答が最も少ない（{least:.2%}）方法：{'、'.join(name.ja for name in best)}。"
-    return Finding("note", Text(en, ja))
-
-
-def _settling(method: str, pairs: Sequence[tuple[Record, Record]]) -> Finding:
-    """From how many images on this method's disagreement stays as close to the largest count's as SETTLED."""
-    own = sorted(((d.case["images"], d.value or 0.0) for _, d in pairs if d.case["method"] == method), reverse=True)
-    enough = own[0][0]
-    for count, value in own:
-        if abs(value - own[0][1]) > SETTLED:
-            break
-        enough = count
-    name, points = METHOD_NAMES[method], 100 * SETTLED
-    en = f"{name.en.capitalize()}: from {enough:,} images on, the disagreement with FP32 moves by no more than {points:.1f} points."
-    ja = f"{name.ja}法：{enough:,}枚以上では、FP32との不一致率の変動は{points:.1f}ポイント以下にとどまる。"
-    return Finding("note", Text(en, ja))
 
 
 def _capped(session: Session) -> list[Finding]:
