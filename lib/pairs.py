@@ -9,22 +9,30 @@ from lib.text import Finding, Text
 
 REFERENCE = ("savedmodel", "fp32")
 CPP = Text("TensorRT (C++)", "TensorRT（C++）")
-NO_CPP = Text("the C++ runner has not been run on a GPU yet", "C++実行系をGPU上で実行していない")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One runner at one precision. reason: why this system cannot run it, None if it can."""
+    """One runner at one precision. reason: why this system cannot run it, None if it can.
+
+    origin: where its stored answers come from, None unless another system gave them because this one cannot run it.
+    """
 
     runner: str
     precision: str
     label: Text
     reason: Text | None
+    origin: Text | None = None
 
     @property
     def key(self) -> str:
         """`runner/precision`, as records name it."""
         return f"{self.runner}/{self.precision}"
+
+    @property
+    def answered(self) -> bool:
+        """Whether its answers are to be had: it runs here, or another system's are stored."""
+        return self.reason is None or self.origin is not None
 
     @property
     def name(self) -> Text:
@@ -34,7 +42,7 @@ class Pair:
 
 def all_pairs() -> list[Pair]:
     """Every pair of the report, the reference first, those of the runner that computes nothing left out."""
-    from lib.runners import RUNNERS, host
+    from lib.runners import RUNNERS
 
     found = [
         Pair(name, precision, runner.label, runner.unavailable(precision))
@@ -42,16 +50,14 @@ def all_pairs() -> list[Pair]:
         if name != "null"
         for precision in runner.precisions
     ]
-    if "cpp" not in RUNNERS:
-        found += [Pair("cpp", precision, CPP, host.no_gpu() or NO_CPP) for precision in PRECISIONS]
     return sorted(found, key=lambda pair: (pair.runner, pair.precision) != REFERENCE)
 
 
 def missing_rows(pairs: list[Pair], column: str) -> list[dict[str, object]]:
-    """Table rows of what cannot run here: one a runner and reason, with its precisions; the reason stands in `column`."""
+    """Table rows of what has no answers: one a runner and reason, with its precisions; the reason stands in `column`."""
     groups: dict[tuple[Text, Text], list[Text]] = {}
     for pair in pairs:
-        if pair.reason is not None:
+        if pair.reason is not None and not pair.answered:
             groups.setdefault((pair.label, pair.reason), []).append(PRECISIONS[pair.precision].label)
     return [
         {"runner": label, "precision": Text(", ".join(p.en for p in labels), "、".join(p.ja for p in labels)), column: reason}
@@ -60,9 +66,10 @@ def missing_rows(pairs: list[Pair], column: str) -> list[dict[str, object]]:
 
 
 def missing_findings(pairs: list[Pair]) -> list[Finding]:
-    """A note for every runner and reason why it could not run here."""
-    absent = dict.fromkeys((pair.label, pair.reason) for pair in pairs if pair.reason)
-    return [
+    """A note for answers that another system gave, and for every runner and reason why there are none."""
+    origins = [Finding("note", pair.origin) for pair in pairs if pair.origin]
+    absent = dict.fromkeys((pair.label, pair.reason) for pair in pairs if pair.reason and not pair.answered)
+    return origins + [
         Finding("note", Text(f"Not measured: {label.en} ({reason.en}).", f"{label.ja}は未測定である（{reason.ja}）。"))
         for label, reason in absent
     ]

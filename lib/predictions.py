@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import datasets, pairs, progress, system
+from lib import artifacts, datasets, pairs, progress, system
+from lib.artifacts import Artifact
 from lib.errors import ArtifactError, NotMeasured, ReportError
+from lib.pairs import Pair
+from lib.text import Text
 
 if TYPE_CHECKING:
-    from lib.artifacts import Artifact
     from lib.runners.base import Runner
     from lib.session import Session
 
@@ -28,6 +32,7 @@ LIBRARIES = {
     "onnxrt": ("onnxruntime",),
     "onnxrt_cuda": ("onnxruntime-gpu",),
     "tensorrt": ("tensorrt", "tensorrt-rtx-cu13-libs"),
+    "cpp": ("tensorrt", "tensorrt-rtx-cu13-libs"),
 }
 
 
@@ -44,25 +49,51 @@ def artifact(session: Session, runner: str, precision: str) -> Artifact:
     """The artifact that holds `of`: payload `probabilities.npy`, info: which system and libraries answered.
 
     Keyed on the model file, the dataset, runner, precision, the version of the runtime library and, but for the
-    reference, the system.
+    reference, the system. The reference is what is stored where this system cannot run it.
     """
     from lib.runners import RUNNERS
 
     made = RUNNERS[runner]
     if reason := made.unavailable(precision):
-        raise NotMeasured(reason.en)
+        stored = stored_reference(session) if (runner, precision) == pairs.REFERENCE else None
+        if stored is None:
+            raise NotMeasured(reason.en)
+        return stored
     one = made(session, precision)
     inputs = {
-        "version": VERSION,
-        "runner": runner,
-        "precision": precision,
-        "model": one.artifact_sha256,
-        "dataset": session.images.sha256,
-        "libraries": _libraries(runner),
+        **_what(session, one),
+        "libraries": _libraries(runner) | made.versions(),
         # The reference may come from another system; every other answer is this system's own, even with shared outputs.
         "system": "" if (runner, precision) == pairs.REFERENCE else system.system_id(),
     }
     return session.store.get_or_build(KIND, inputs, lambda folder: _build(session, one, folder))
+
+
+def stored_reference(session: Session) -> Artifact | None:
+    """The newest stored answers of the reference to this model and dataset, with whatever version of its library; or None.
+
+    What a system without TensorFlow compares with: the answers came here with the artifacts. Raises ArtifactError for
+    a manifest that is unreadable and for answers that were altered.
+    """
+    from lib.runners import RUNNERS
+
+    runner, precision = pairs.REFERENCE
+    try:
+        wanted = _what(session, RUNNERS[runner](session, precision))
+    except ModuleNotFoundError:  # the model itself is not stored either, and cannot be trained here
+        return None
+    found = []
+    for folder in sorted((session.store.root / KIND).glob("[!.]*")):
+        manifest = _manifest(folder)
+        if manifest["inputs"].items() >= wanted.items():
+            found.append((manifest.get("built_at", ""), folder))
+    return artifacts.load(max(found)[1]) if found else None
+
+
+def with_reference(session: Session, every: list[Pair]) -> list[Pair]:
+    """The same pairs; where this system cannot run the reference but has its answers, that pair's `origin` says whose they are."""
+    lacks = [pair.reason is not None and (pair.runner, pair.precision) == pairs.REFERENCE for pair in every]
+    return [replace(pair, origin=_origin(session, pair)) if lacking else pair for pair, lacking in zip(every, lacks, strict=True)]
 
 
 def read(stored: Artifact) -> np.ndarray:
@@ -80,10 +111,11 @@ def read(stored: Artifact) -> np.ndarray:
 def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
     """Answers of an entered runner to uint8 images (N, 32, 32, 3), `batch` at a time, the last call with the rest.
 
+    A runner that splits images into batches itself gets all of them in one call.
     Returns float32 (N, classes). Raises ReportError, naming runner and images, for an answer of another shape or
     type, or one that is not finite.
     """
-    batch = min(batch, runner.max_batch or batch)
+    batch = _images_a_call(runner, batch, len(images))
     parts = []
     with progress.bar(len(images), f"{runner.name}/{runner.precision} on the test images") as bar:
         for start in range(0, len(images), batch):
@@ -100,7 +132,41 @@ def _build(session: Session, one: Runner, folder: Path) -> dict[str, Any]:
     if values.shape[1] != classes:
         raise ReportError(f"{one.name}/{one.precision}: answers {values.shape[1]} classes, the dataset has {classes}; export it again")
     np.save(folder / FILE, values)
-    return {"system_id": system.system_id(), "batch": BATCH}
+    return {"system_id": system.system_id(), "batch": _images_a_call(one, BATCH, len(values))}
+
+
+def _images_a_call(runner: Runner, batch: int, images: int) -> int:
+    return images if runner.batches_itself else min(batch, runner.max_batch or batch)
+
+
+def _what(session: Session, one: Runner) -> dict[str, Any]:
+    """What is asked of whom: the part of an artifact's inputs that does not depend on the system."""
+    asked = {"version": VERSION, "runner": one.name, "precision": one.precision}
+    return asked | {"model": one.artifact_sha256, "dataset": session.images.sha256}
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a stored artifact, whose payload is not looked at."""
+    path = folder / artifacts.MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest["inputs"], dict):
+            raise ValueError("inputs are missing")
+        return manifest
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: unreadable ({error}); remove {folder}") from None
+
+
+def _origin(session: Session, reference: Pair) -> Text | None:
+    """Whose answers stand in for the reference's, None where none are stored."""
+    stored = stored_reference(session)
+    if stored is None or reference.reason is None:
+        return None
+    giver, why = stored.info["system_id"], reference.reason
+    return Text(
+        f"The answers of {reference.label.en} come from the system {giver}, not from this one ({why.en}).",
+        f"{reference.label.ja}の答えはこのシステムではなく、システム{giver}で得たものである（{why.ja}）。",
+    )
 
 
 def _checked(runner: Runner, answer: np.ndarray, start: int, count: int) -> np.ndarray:

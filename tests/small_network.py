@@ -25,7 +25,7 @@ def write(path: Path, quantized: bool = False, seed: int = 0) -> Path:
         if not quantized:
             values[f"{name}_w"] = kernel.astype(np.float32)
         nodes += [
-            helper.make_node("Conv", given, [name], name=name, pads=[1, 1, 1, 1]),
+            helper.make_node("Conv", given, [name], name=name, kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
             helper.make_node("Relu", [name], [f"{name}_relu"], name=f"{name}_relu"),
         ]
         source = f"{name}_relu"

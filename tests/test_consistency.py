@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lib import compare, pairs
+from lib import compare, pairs, predictions
+from lib.errors import NotMeasured
 from lib.figures import consistency as figures
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
@@ -128,6 +131,28 @@ def test_every_pair_of_the_experiment_is_a_row_with_the_reference_first():
     assert {p.key for p in every} >= {f"{n}/{p}" for n, r in RUNNERS.items() if n != "null" for p in r.precisions}
     assert {"tensorrt", "cpp", "onnxrt_cuda"} <= {pair.runner for pair in every}
     assert "null" not in {pair.runner for pair in every}
+
+
+def test_a_reference_of_another_system_is_compared_with_and_its_origin_said():
+    done = study_of(fp32=swap(7))
+    origin = Text("The answers come from A.", "答えはAのものである。")
+    lacking = replace(PAIRS[0], reason=Text("no TensorFlow", "TensorFlowがない"), origin=origin)
+    done = replace(done, pairs=[lacking, *PAIRS[1:]], reference_system="A")
+    assert [pair.key for pair in done.measured] == ["savedmodel/fp32", "onnxrt/fp32", "onnxrt/int8_qdq"]
+    assert [row["verdict"].en for row in consistency.rows(done)[:2]] == ["OVER", "within"]
+    found = consistency.findings(done)
+    assert ("note", origin) in found
+    assert not [f for f in found if "no TensorFlow" in f.text.en]
+    against = [r for r in consistency.records(done) if r.value is not None and r.case["reference"] == "savedmodel/fp32"]
+    assert len(against) == 4 * 2
+    assert {r.stats["reference_system"] for r in against} == {"A"}
+
+
+def test_without_any_answers_of_the_reference_the_study_says_what_to_bring(quick, monkeypatch):
+    reason = Text("no TensorFlow", "TensorFlowがない")
+    monkeypatch.setattr(predictions, "with_reference", lambda session, every: [replace(every[0], reason=reason), *every[1:]])
+    with pytest.raises(NotMeasured, match=r"no TensorFlow, .* bring .*artifacts from a system that has it"):
+        consistency.study(quick)
 
 
 @pytest.mark.parametrize("view", list(figures.VIEWS))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,18 @@ def test_a_pair_against_itself_has_nothing_discordant():
     right = np.array([True, False, True])
     one = ps.paired(right, right, {"runner": "a", "precision": "fp32"})
     assert (one.value, one.stats["only_reference"], one.stats["only_this"], one.stats["difference"]) == (1.0, 0, 0, 0)
+
+
+def test_a_reference_that_is_only_stored_is_compared_with_and_not_timed(quick, monkeypatch):
+    wanted = predictions.of(quick, *pairs.REFERENCE)
+    for name in ("tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, name, None)
+    done = ps.study(quick)
+    reference = done.measured[0]
+    assert (reference.key, reference.reason.en) == (ps.REFERENCE, "TensorFlow is not installed")
+    assert done.value(reference, "accuracy") == (wanted.argmax(axis=1) == quick.images.y_test).mean()
+    assert done.value(reference, "file_size") > 1000
+    assert {done.get(reference, m).reason for m in ("load_time", "latency", "throughput")} == {reference.reason}
+    assert all(done.get(pair, "mcnemar_p").value is not None for pair in done.measured[1:])
+    assert ps.accuracy_rows(done)[0]["correct"] == done.get(reference, "accuracy").stats["correct"]
+    assert ps.cost_rows(done)[0]["load"] == ps.cost_rows(done)[0]["throughput"] == reference.reason

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import os
 import secrets
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lib import predictions, runners
+from lib import artifacts, config, pairs, predictions, runners, session, training
 from lib.errors import ArtifactError, NotMeasured, ReportError
 from lib.runners.base import Runner, check_batch
 from lib.text import Text
@@ -126,3 +131,111 @@ def test_the_savedmodel_answers_better_than_chance(quick):
     assert answers.shape == (len(quick.images.x_test), 10)
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert (answers.argmax(axis=1) == quick.images.y_test).mean() > 0.8
+
+
+def test_a_runner_that_splits_images_itself_gets_them_all_at_once(quick, fake):
+    fake.batches_itself, fake.max_batch = True, None
+    assert predictions.run(fake(quick, "fp32").__enter__(), quick.images.x_test[:250]).shape == (250, 10)
+    assert fake.calls == [250]
+
+
+def test_what_a_runner_depends_on_beside_packages_is_part_of_the_key(quick, fake):
+    first = predictions.artifact(quick, "fake", "fp32")
+    fake.versions = classmethod(lambda cls: {"program": "1"})
+    assert predictions.artifact(quick, "fake", "fp32").key != first.key
+
+
+@pytest.fixture
+def elsewhere(quick, tmp_path):
+    """A session on an empty store, and `give(built_at, value, **inputs)` that stores answers of the reference in it."""
+    opened = replace(quick)
+    opened.__dict__["store"] = artifacts.Store(tmp_path / "artifacts")
+    opened.__dict__["images"] = quick.images
+    wanted = {"version": predictions.VERSION, "runner": "savedmodel", "precision": "fp32"}
+    wanted |= {"model": training.trained(quick).sha256, "dataset": quick.images.sha256}
+
+    def give(built_at, value, **inputs):
+        def build(folder):
+            np.save(folder / predictions.FILE, np.full((500, 10), value, np.float32))
+            return {"system_id": f"system-{value}"}
+
+        libraries = {"libraries": {"tensorflow": inputs.pop("tensorflow", "2.20")}, "system": ""}
+        made = opened.store.get_or_build(predictions.KIND, wanted | libraries | inputs, build)
+        manifest = json.loads((made.path.parent / artifacts.MANIFEST).read_text())
+        (made.path.parent / artifacts.MANIFEST).write_text(json.dumps(manifest | {"built_at": built_at}))
+        return made
+
+    return opened, give
+
+
+@pytest.fixture
+def no_tensorflow(monkeypatch, quick):
+    """TensorFlow cannot be imported; the model is stored all the same."""
+    stored = training.trained(quick)
+    for name in ("tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(training, "trained", lambda opened: stored)
+
+
+@pytest.mark.usefixtures("no_tensorflow")
+def test_without_tensorflow_the_newest_stored_answers_are_the_reference(elsewhere):
+    opened, give = elsewhere
+    give("2026-11-19T00:00:00+00:00", 1, tensorflow="2.19")
+    give("2026-11-20T00:00:00+00:00", 2, tensorflow="2.21")
+    give("2026-11-18T00:00:00+00:00", 3, tensorflow="2.20")
+    give("2026-11-21T00:00:00+00:00", 4, model="another")
+    give("2026-11-21T00:00:00+00:00", 5, dataset="another")
+    give("2026-11-21T00:00:00+00:00", 6, version=0)
+    give("2026-11-21T00:00:00+00:00", 7, precision="fp16")
+    (opened.store.root / predictions.KIND / ".half-built").mkdir()  # by a build that goes on
+    stored = predictions.artifact(opened, *pairs.REFERENCE)
+    assert stored.info["system_id"] == "system-2"
+    assert predictions.of(opened, *pairs.REFERENCE)[0, 0] == 2
+    first, second = predictions.with_reference(opened, pairs.all_pairs())[:2]
+    assert first.key == "savedmodel/fp32"
+    assert (first.answered, second.origin) == (True, None)
+    assert "TensorFlow is not installed" in first.reason.en
+    assert "system-2" in first.origin.en
+    assert "system-2" in first.origin.ja
+
+
+@pytest.mark.usefixtures("no_tensorflow")
+def test_without_stored_answers_the_reference_is_not_measured(elsewhere):
+    opened, give = elsewhere
+    give("2026-11-21T00:00:00+00:00", 4, model="another")
+    with pytest.raises(NotMeasured, match="TensorFlow is not installed"):
+        predictions.artifact(opened, *pairs.REFERENCE)
+    assert not predictions.with_reference(opened, pairs.all_pairs())[0].answered
+
+
+@pytest.mark.usefixtures("no_tensorflow")
+def test_stored_answers_that_were_altered_are_refused(elsewhere):
+    opened, give = elsewhere
+    made = give("2026-11-20T00:00:00+00:00", 2)
+    np.save(made.file(predictions.FILE), np.zeros((500, 10), np.float32))
+    with pytest.raises(ArtifactError, match="altered or truncated"):
+        predictions.artifact(opened, *pairs.REFERENCE)
+    (made.path.parent / artifacts.MANIFEST).write_text("{}")
+    with pytest.raises(ArtifactError, match="unreadable"):
+        predictions.artifact(opened, *pairs.REFERENCE)
+
+
+def test_where_the_reference_runs_it_is_asked_and_has_no_other_origin(quick):
+    assert all(pair.origin is None for pair in predictions.with_reference(quick, pairs.all_pairs()))
+
+
+def test_a_system_without_tensorflow_compares_with_what_was_brought(quick, tiny_profile, outputs):
+    """The whole way in a process that cannot import TensorFlow: the trained model, the exports and the answers are stored."""
+    predictions.artifact(quick, *pairs.REFERENCE)
+    predictions.artifact(quick, "onnxrt", "fp32")  # exports the model
+    program = f"""
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = sys.modules["tf2onnx"] = None
+from lib import predictions, session
+opened = session.start({str(tiny_profile)!r}, "test")
+reference, other = (predictions.of(opened, runner, "fp32") for runner in ("savedmodel", "onnxrt"))
+print(abs(reference - other).max() < 1e-5)
+"""
+    environment = os.environ | {"PYTHONPATH": str(config.ROOT), session.OUTPUTS: str(outputs)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr

@@ -19,7 +19,7 @@ struct Predictions {
 // probabilities parse back to the same float32. Throws Error where ids and probabilities do not match.
 std::string to_csv(const Predictions& predictions);
 
-// Throws Error unless every row is finite and adds up to 1 within 1e-2 (FP16 and INT8 round): what failed to run is
+// Throws Error unless every row is finite and adds up to 1 within 0.05 (INT8 rounds): what failed to run is
 // fast and leaves something else behind.
 void check_probabilities(const float* values, std::size_t count, std::size_t classes);
 

@@ -70,7 +70,7 @@ def cost(done: Study) -> Callable[[Language], Figure]:
     """Bars side by side: size of the model file and throughput, one row a pair, coloured by precision."""
 
     def draw(language: Language) -> Figure:
-        rows = done.measured
+        rows = [pair for pair in done.measured if pair.reason is None]
         with base.style(language):
             figure, (left, right) = base.subplots(1, 2, height_in=1.0 + 0.38 * len(rows))
             _bars(left, rows, [(done.value(pair, "file_size") or 0) / 1e6 for pair in rows], "{:.2f}")

@@ -7,10 +7,11 @@ A new backend is one class (lib/runners/base.py) and one entry here; tests/test_
 from __future__ import annotations
 
 from lib.runners.base import Runner
+from lib.runners.cpp import Cpp
 from lib.runners.null import Null
 from lib.runners.onnxrt import OnnxRuntime, OnnxRuntimeCuda
 from lib.runners.savedmodel import SavedModel
 from lib.runners.tensorrt import TensorRT
 from lib.runners.tflite import TFLite
 
-RUNNERS: dict[str, type[Runner]] = {r.name: r for r in (SavedModel, OnnxRuntime, OnnxRuntimeCuda, TFLite, TensorRT, Null)}
+RUNNERS: dict[str, type[Runner]] = {r.name: r for r in (SavedModel, OnnxRuntime, OnnxRuntimeCuda, TFLite, TensorRT, Cpp, Null)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib import compare, pairs, predictions, show
+from lib.errors import NotMeasured
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
 from lib.records import Record
@@ -23,21 +24,25 @@ METRICS = ("max_abs_difference", "mean_abs_difference", "cosine", "agreement")
 
 @dataclass(frozen=True)
 class Study:
-    """answers: pair key -> float32 (N, classes); matrix: two keys -> Difference; artifacts: pair key -> sha256."""
+    """answers: pair key -> float32 (N, classes); matrix: two keys -> Difference; artifacts: pair key -> sha256.
+
+    reference_system: the system that gave the reference's answers.
+    """
 
     pairs: list[Pair]
     answers: dict[str, np.ndarray]
     artifacts: dict[str, str]
     matrix: dict[tuple[str, str], Difference]
+    reference_system: str = ""
 
     @property
     def measured(self) -> list[Pair]:
-        """The pairs that ran here, the reference first."""
+        """The pairs whose answers are there, the reference first."""
         return [pair for pair in self.pairs if pair.key in self.answers]
 
     @property
     def compared(self) -> list[tuple[Pair, Difference]]:
-        """The pairs that ran here beside the reference, with their difference from it."""
+        """The pairs whose answers are there beside the reference, with their difference from it."""
         return [(pair, self.matrix[REFERENCE, pair.key]) for pair in self.measured if pair.key != REFERENCE]
 
 
@@ -61,11 +66,20 @@ class Disagreement:
 
 
 def study(session: Session) -> Study:
-    """Predictions of every pair that runs here, and their matrix. Raises ReportError for answers that are no numbers."""
-    every = pairs.all_pairs()
-    stored = {pair.key: predictions.artifact(session, pair.runner, pair.precision) for pair in every if pair.reason is None}
+    """Predictions of every pair that runs here, and their matrix. Where the reference does not, its stored answers stand in.
+
+    Raises NotMeasured where there are none either, ReportError for answers that are no numbers.
+    """
+    every = predictions.with_reference(session, pairs.all_pairs())
+    if not every[0].answered and every[0].reason is not None:
+        why, folder = every[0].reason.en, session.store.root
+        raise NotMeasured(
+            f"nothing to compare with: {why}, and no answers of the SavedModel are stored; bring {folder} from a system that has it"
+        )
+    stored = {pair.key: predictions.artifact(session, pair.runner, pair.precision) for pair in every if pair.answered}
     answers = {key: predictions.read(artifact) for key, artifact in stored.items()}
-    return Study(every, answers, {key: artifact.inputs["model"] for key, artifact in stored.items()}, compare.matrix(answers))
+    models = {key: artifact.inputs["model"] for key, artifact in stored.items()}
+    return Study(every, answers, models, compare.matrix(answers), stored[REFERENCE].info["system_id"])
 
 
 def within(pair: Pair, found: Difference) -> bool:
@@ -128,22 +142,25 @@ def columns() -> list[show.Column]:
 
 def records(done: Study) -> list[Record]:
     """max_abs_difference, mean_abs_difference, cosine (mean; stats min) and agreement of every pair against the
-    reference and, with another `case.reference`, of every other two once; what could not run here with its reason."""
+    reference and, with another `case.reference`, of every other two once; what could not run here with its reason.
+
+    Those against the reference say in stats `reference_system` which system gave its answers.
+    """
     made, before = [], []
     for pair in done.pairs:
-        if pair.reason is not None:
+        if not pair.answered:
             common = {"runner": pair.runner, "precision": pair.precision, "case": {"reference": REFERENCE}, "reason": pair.reason}
             made += [Record(metric, "1", None, **common) for metric in METRICS]
             continue
         for reference in before:
-            made += _four(pair, reference, done.matrix[reference, pair.key], done.artifacts[pair.key])
+            made += _four(done, pair, reference)
         before.append(pair.key)
     return made
 
 
-def _four(pair: Pair, reference: str, found: Difference, sha256: str) -> list[Record]:
-    case = {"reference": reference}
-    common: dict[str, Any] = {"runner": pair.runner, "precision": pair.precision, "case": case, "artifact_sha256": sha256}
+def _four(done: Study, pair: Pair, reference: str) -> list[Record]:
+    found, case = done.matrix[reference, pair.key], {"reference": reference}
+    common: dict[str, Any] = {"runner": pair.runner, "precision": pair.precision, "case": case, "artifact_sha256": done.artifacts[pair.key]}
     limits = PRECISIONS[pair.precision]
     judged = reference == REFERENCE  # a tolerance is stated against the reference only
     values = (found.max_abs, found.mean_abs, found.cosine_mean, found.agreement)
@@ -153,7 +170,8 @@ def _four(pair: Pair, reference: str, found: Difference, sha256: str) -> list[Re
         {"min": found.cosine_min},
         {"images": found.images, "disagree": len(found.disagree)} | ({"tolerance": limits.min_agreement} if judged else {}),
     )
-    return [Record(m, "1", v, stats=s, **common) for m, v, s in zip(METRICS, values, stats, strict=True)]
+    origin = {"reference_system": done.reference_system} if judged else {}
+    return [Record(m, "1", v, stats=s | origin, **common) for m, v, s in zip(METRICS, values, stats, strict=True)]
 
 
 def findings(done: Study) -> list[Finding]:

@@ -45,15 +45,18 @@ class Study:
 
     @property
     def measured(self) -> list[Pair]:
-        """The pairs that ran here, the reference first."""
-        return [pair for pair in self.pairs if pair.reason is None]
+        """The pairs whose answers are there, the reference first; its answers may be another system's (lib/predictions.py)."""
+        return [pair for pair in self.pairs if pair.answered]
 
 
 def study(session: Session) -> Study:
-    """Measure everything of notebook 07 on this system: accuracy, McNemar test, size, load time, throughput and ratio."""
-    every = pairs.all_pairs()
-    measured = [pair for pair in every if pair.reason is None]
-    found = accuracies(session, measured) + sizes(session, measured) + load_times(session, measured)
+    """Measure everything of notebook 07 on this system: accuracy, McNemar test, size, load time, throughput and ratio.
+
+    Of a reference that does not run here accuracy and size come from what is stored; the rest is left out with the reason.
+    """
+    every = predictions.with_reference(session, pairs.all_pairs())
+    answered, measured = [p for p in every if p.answered], [p for p in every if p.reason is None]
+    found = accuracies(session, answered) + sizes(session, answered) + load_times(session, measured)
     speed = speeds(session, measured)
     found += speed + ratios(speed)
     empty = [_empty(pair, session) for pair in every if pair.reason]
@@ -61,10 +64,12 @@ def study(session: Session) -> Study:
 
 
 def _empty(pair: Pair, session: Session) -> list[Record]:
-    """Every metric of a pair that cannot run here, with the reason."""
+    """Every metric of a pair that cannot run here, with the reason; of stored answers only those that need a run."""
     common: dict[str, Any] = {"runner": pair.runner, "precision": pair.precision, "reason": pair.reason}
     timed = common | {"batch_size": session.profile.precision.batch_size, "scope": sweep.SCOPE}
-    return [Record(m, unit, None, **common) for m, unit in UNTIMED] + [Record(m, unit, None, **timed) for m, unit in TIMED]
+    untimed = [(m, unit) for m, unit in UNTIMED if not pair.answered or m == "load_time"]
+    ratio = {"throughput_ratio"} if pair.answered else set()
+    return [Record(m, unit, None, **common) for m, unit in untimed] + [Record(m, u, None, **timed) for m, u in TIMED if m not in ratio]
 
 
 def accuracies(session: Session, measured: list[Pair]) -> list[Record]:
@@ -181,8 +186,9 @@ def cost_rows(done: Study) -> list[dict[str, Any]]:
     for pair in done.measured:
         row: dict[str, Any] = {"runner": pair.label, "precision": PRECISIONS[pair.precision].label}
         load = done.get(pair, "load_time")
-        row |= {"size": done.value(pair, "file_size") / 1e6}
-        row |= {"load": 1e3 * load.value, "load_min": 1e3 * load.stats["min"], "load_max": 1e3 * load.stats["max"]}
+        row |= {"size": done.value(pair, "file_size") / 1e6, "load": load.reason}
+        if load.value is not None:
+            row |= {"load": 1e3 * load.value, "load_min": 1e3 * load.stats["min"], "load_max": 1e3 * load.stats["max"]}
         for key, metric in (("latency", "latency"), ("throughput", "throughput"), ("ratio", "throughput_ratio")):
             if (record := done.get(pair, metric)) is not None:
                 row[key] = record.value if record.reason is None else record.reason

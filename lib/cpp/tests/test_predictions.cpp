@@ -16,8 +16,10 @@ TEST(ids_and_probabilities_must_match) {
 }
 
 TEST(wrong_outputs_are_told) {
-    const std::vector<float> good{0.5F, 0.5F, 0.0F, 1.004F};
+    const std::vector<float> good{0.5F, 0.5F, 0.0F, 1.04F};
     report::check_probabilities(good.data(), 2, 2);
+    const std::vector<float> high{0.5F, 0.5F, 0.0F, 1.06F};
+    CHECK_ERROR("the probabilities of image 1 add up to 1.05", report::check_probabilities(high.data(), 2, 2));
     const std::vector<float> zeros(4);
     CHECK_ERROR("the probabilities of image 0 add up to 0", report::check_probabilities(zeros.data(), 2, 2));
     const std::vector<float> nan{0.5F, 0.5F, 1.0F, std::numeric_limits<float>::quiet_NaN()};
