@@ -16,6 +16,7 @@ class Pair:
     """One runner at one precision. reason: why this system cannot run it, None if it can.
 
     origin: where its stored answers come from, None unless another system gave them because this one cannot run it.
+    failed: it should have run here and did not; the reason says how.
     """
 
     runner: str
@@ -23,6 +24,7 @@ class Pair:
     label: Text
     reason: Text | None
     origin: Text | None = None
+    failed: bool = False
 
     @property
     def key(self) -> str:
@@ -68,7 +70,7 @@ def missing_rows(pairs: list[Pair], column: str) -> list[dict[str, object]]:
 def missing_findings(pairs: list[Pair]) -> list[Finding]:
     """A note for answers that another system gave, and for every runner and reason why there are none."""
     origins = [Finding("note", pair.origin) for pair in pairs if pair.origin]
-    absent = dict.fromkeys((pair.label, pair.reason) for pair in pairs if pair.reason and not pair.answered)
+    absent = dict.fromkeys((pair.label, pair.reason) for pair in pairs if pair.reason and not pair.answered and not pair.failed)
     return origins + [
         Finding("note", Text(f"Not measured: {label.en} ({reason.en}).", f"{label.ja}は未測定である（{reason.ja}）。"))
         for label, reason in absent

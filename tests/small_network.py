@@ -19,6 +19,7 @@ def write(path: Path, quantized: bool = False, seed: int = 0) -> Path:
     rng = np.random.default_rng(seed)
     kernels = {"conv1": rng.normal(0, 0.15, (FILTERS, 3, 3, 3)), "conv2": rng.normal(0, 0.03, (FILTERS, FILTERS, 3, 3))}
     values = {"dense": rng.normal(0, 0.2, (FILTERS * 8 * 8, CLASSES)).astype(np.float32)}
+    values["flat_shape"] = np.array([-1, FILTERS * 8 * 8], np.int64)
     nodes, source = [helper.make_node("Transpose", [model.INPUT], ["nchw"], name="transpose", perm=[0, 3, 1, 2])], "nchw"
     for name, kernel in kernels.items():
         given = _quantized(name, kernel, source, nodes, values) if quantized else [source, f"{name}_w"]
@@ -31,7 +32,7 @@ def write(path: Path, quantized: bool = False, seed: int = 0) -> Path:
         source = f"{name}_relu"
     nodes += [
         helper.make_node("MaxPool", [source], ["pool"], name="pool", kernel_shape=[4, 4], strides=[4, 4]),
-        helper.make_node("Flatten", ["pool"], ["flat"], name="flatten"),
+        helper.make_node("Reshape", ["pool", "flat_shape"], ["flat"], name="flatten"),  # as tf2onnx writes it
         helper.make_node("MatMul", ["flat", "dense"], ["logits"], name="matmul"),
         helper.make_node("Softmax", ["logits"], [model.OUTPUT], name="softmax"),
     ]

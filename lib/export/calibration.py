@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,8 @@ def activations(network: onnx.ModelProto) -> list[str]:
 
 
 def save(ranges: Ranges, path: Path) -> None:
-    """Write the ranges as the calibration cache that onnxruntime.quantization.quantize_static reads (JSON)."""
-    from onnxruntime.quantization import CalibrationMethod, TensorsData, save_tensors_data
-
-    # A cache of ranges is of kind MinMax whatever they were chosen by: the other kinds also carry histograms.
-    data = {name: (np.array(low), np.array(high)) for name, (low, high) in ranges.items()}
-    save_tensors_data(TensorsData(CalibrationMethod.MinMax, data), path)
+    """Write the ranges as JSON, {tensor: [lowest, highest]}."""
+    path.write_text(json.dumps({name: [float(low), float(high)] for name, (low, high) in ranges.items()}, indent=1), encoding="utf-8")
 
 
 def _quiet() -> contextlib.AbstractContextManager[object]:

@@ -56,19 +56,16 @@ def prepare(source: Path, target: Path) -> Path:
 def apply(prepared: Path, ranges: calibration.Ranges, target: Path, cache: Path) -> None:
     """Write the prepared network with Q/DQ nodes for these ranges to `target`, and the ranges to `cache`.
 
-    Source: onnxruntime.quantization.quantize_static with its calibration cache.
+    Source: onnxruntime.quantization.quantize_static from where it has its ranges. Called itself it would calibrate, as
+    releases before 1.24 (the last for CUDA 12 and for Python 3.10 among them) do not take ranges.
     """
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
+    from onnxruntime.quantization.calibrate import TensorsData
+    from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 
     calibration.save(ranges, cache)
-    quantize_static(
-        str(prepared),
-        str(target),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=list(calibration.QUANTIZED_OPERATORS),
-        per_channel=True,
-        activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8,
-        extra_options=OPTIONS,
-        calibration_cache_path=cache,
-    )
+    known = TensorsData(CalibrationMethod.MinMax, {name: (np.array(low), np.array(high)) for name, (low, high) in ranges.items()})
+    network, operators = load_model_with_shape_infer(prepared), list(calibration.QUANTIZED_OPERATORS)
+    quantizer = QDQQuantizer(network, True, False, QuantType.QInt8, QuantType.QInt8, known, [], [], operators, OPTIONS)
+    quantizer.quantize_model()
+    quantizer.model.save_model_to_file(str(target), False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lib.artifacts import Artifact
+from lib.errors import NotMeasured
 from lib.precision import PRECISIONS
 from lib.runners.base import Runner, check_batch
 from lib.text import Text
@@ -69,6 +70,8 @@ class TensorRT(Runner):
         from lib import model, trt
         from lib.trt import execution
 
+        if reason := self.unavailable(self.precision):
+            raise NotMeasured(f"{self.name}: {reason.en}")
         plan = trt.load_plan(self.artifact.path.parent, trt.here(self.session, self.artifact))
         self._run = execution.Execution(plan, self.api or execution.NAMED)
         self._run.__enter__()

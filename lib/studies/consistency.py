@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import compare, pairs, predictions, show
+from lib import compare, pairs, predictions, show, trt
 from lib.errors import NotMeasured
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
@@ -15,6 +15,7 @@ from lib.records import Record
 from lib.text import Finding, Text
 
 if TYPE_CHECKING:
+    from lib.artifacts import Artifact
     from lib.compare import Difference
     from lib.session import Session
 
@@ -76,10 +77,23 @@ def study(session: Session) -> Study:
         raise NotMeasured(
             f"nothing to compare with: {why}, and no answers of the SavedModel are stored; bring {folder} from a system that has it"
         )
-    stored = {pair.key: predictions.artifact(session, pair.runner, pair.precision) for pair in every if pair.answered}
+    every, stored = _asked(session, every)
     answers = {key: predictions.read(artifact) for key, artifact in stored.items()}
     models = {key: artifact.inputs["model"] for key, artifact in stored.items()}
     return Study(every, answers, models, compare.matrix(answers), stored[REFERENCE].info["system_id"])
+
+
+def _asked(session: Session, every: list[Pair]) -> tuple[list[Pair], dict[str, Artifact]]:
+    """The answers of every pair that gives any. What fails while it is asked gets its reason and the others go on."""
+    asked, stored = [], {}
+    for pair in every:
+        if pair.answered:
+            try:
+                stored[pair.key] = predictions.artifact(session, pair.runner, pair.precision)
+            except trt.EngineError as error:
+                pair = replace(pair, reason=Text(f"failed: {error}", f"失敗した：{error}"), failed=True)
+        asked.append(pair)
+    return asked, stored
 
 
 def within(pair: Pair, found: Difference) -> bool:
@@ -175,8 +189,11 @@ def _four(done: Study, pair: Pair, reference: str) -> list[Record]:
 
 
 def findings(done: Study) -> list[Finding]:
-    """Red for every pair over its tolerance, good for those within, by precision; a note on what could not run here."""
-    made, fine = [], {}
+    """Red for every pair over its tolerance and for those that failed, good for those within, by precision; a note on what
+    could not run here."""
+    failed = [pair for pair in done.pairs if pair.failed and pair.reason]
+    made = [Finding("bad", Text(f"{p.name.en} {p.reason.en}.", f"{p.name.ja}：{p.reason.ja}。")) for p in failed if p.reason]
+    fine: dict[str, list[Difference]] = {}
     for pair, found in done.compared:
         if within(pair, found):
             fine.setdefault(pair.precision, []).append(found)

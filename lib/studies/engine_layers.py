@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lib.studies.engines import Engine
 
 METRIC, REPEATS = "layer_time", 200
-HEAVY = 0.8  # heavy layers: the fewest that together take this share of an engine's time, reformatting left out
+HEAVY = 0.8  # of an engine's time: what counts as heavy where the inspector names no convolution or matrix product
 NAME_LENGTH = 26  # characters of a shortened name
 NAMED = 3  # layers that one finding names
 NAMED_AFTER = {p: {asked} for p, (asked, _) in inspect.ASKED.items()} | {"int8_fp16": {"int8", "fp16"}}  # types that were asked for
@@ -45,8 +45,8 @@ SUMMARY_COLUMNS = [
     Column("heavy", Text("Heavy layers in the type that was asked", "指定した型で動く主要な層")),
 ]
 SUMMARY_CAPTION = Text(
-    f"Time of the layers by engine; heavy are the longest layers that together take {HEAVY:.0%}, reformatting left out",
-    f"エンジン別の層の時間。主要な層とは、時間の長い順に合計の{HEAVY:.0%}を占めるまでの層である（形式変換reformatを除く）",
+    "Time of the layers by engine; heavy layers are the convolutions and matrix products",
+    "エンジン別の層の時間。主要な層とは畳み込みと行列積の層である",
 )
 CAPTION = Text(
     "Layers of the finished engines: median time with [10th, 90th percentile]",
@@ -204,10 +204,12 @@ def _top(layers: list[Record]) -> Record:
 
 
 def _heavy(layers: list[Record]) -> list[Record]:
-    """The fewest layers that together take HEAVY of the time, longest first, without those that only reformat."""
-    candidates = sorted((r for r in layers if not reformats(r)), key=lambda r: r.value or 0.0, reverse=True)
-    before = np.cumsum([0.0, *(r.value or 0.0 for r in candidates)])
-    return [r for r, sooner in zip(candidates, before, strict=False) if sooner < HEAVY * before[-1]]
+    """The convolutions and matrix products, longest first; where none is named, the fewest layers that take HEAVY of the time."""
+    computing = sorted((r for r in layers if not reformats(r)), key=lambda r: r.value or 0.0, reverse=True)
+    if products := [r for r in computing if inspect.PRODUCT_WORDS.search(r.case["kind"])]:
+        return products
+    before = np.cumsum([0.0, *(r.value or 0.0 for r in computing)])
+    return [r for r, sooner in zip(computing, before, strict=False) if sooner < HEAVY * before[-1]]
 
 
 def _others(precision: str, layers: list[Record]) -> list[Record]:

@@ -265,7 +265,7 @@ def _size_findings(built: list[Engine], reference: int | None) -> list[Finding]:
 
 
 def _twins(built: list[Engine]) -> list[Finding]:
-    """Two precisions with one and the same plan: one of them carries a wrong name."""
+    """Two precisions with one and the same plan: one of them carries a wrong name, unless one only allows more than the other."""
     seen: dict[str, Engine] = {}
     found = []
     for e in built:
@@ -273,9 +273,10 @@ def _twins(built: list[Engine]) -> list[Finding]:
             continue
         first = seen.setdefault(files.sha256(e.artifact.file(PLAN)), e)
         if first is not e:
-            en, ja = (
-                f"{e.label.en} and {first.label.en} are one and the same plan.",
-                f"{e.label.ja}と{first.label.ja}のプランが同一である。",
-            )
-            found.append(Finding("bad", Text(en, ja)))
+            same = inspect.ASKED[e.precision][0] == inspect.ASKED[first.precision][0]
+            en, ja = f"{e.label.en} and {first.label.en} are one and the same plan", f"{e.label.ja}と{first.label.ja}のプランが同一である"
+            if same:
+                en += ": where both types were allowed, TensorRT took the other one nowhere"
+                ja += "。両方の型を許しても、TensorRTはもう一方の型をどこにも使わなかった"
+            found.append(Finding("note" if same else "bad", Text(f"{en}.", f"{ja}。")))
     return found

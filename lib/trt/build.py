@@ -65,7 +65,9 @@ def build(
     warm = timing_cache.attach(config, timings)
     if PRECISIONS[precision].calibrator:
         _calibrate(config, builder, network, settings, calibrator)
-    plan, seconds = _build(trt, builder, network, config, onnx, log)
+    # With a timing cache a second build is of another kind, and a calibrator reads its images once.
+    repeats = REPEATS if timings is None and calibrator is None else 1
+    plan, seconds = _build(trt, builder, network, config, onnx, log, repeats)
     timing_cache.keep(config, timings)
     return Built(plan, [f"[{severity}] {text}" for severity, text in log.lines], seconds, layers, warm)
 
@@ -142,10 +144,10 @@ def _profile(builder: Any, network: Any, batches: tuple[int, int, int]) -> Any:
     return profile
 
 
-def _build(trt: ModuleType, builder: Any, network: Any, config: Any, onnx: Path, log: Any) -> tuple[bytes, list[float]]:
+def _build(trt: ModuleType, builder: Any, network: Any, config: Any, onnx: Path, log: Any, repeats: int) -> tuple[bytes, list[float]]:
     """The first plan, and the seconds of each build."""
     plan, seconds = None, []
-    while not seconds or (len(seconds) < REPEATS and sum(seconds) < REPEAT_WITHIN_S):
+    while not seconds or (len(seconds) < repeats and sum(seconds) < REPEAT_WITHIN_S):
         started = time.perf_counter()
         made = builder.build_serialized_network(network, config)
         seconds.append(time.perf_counter() - started)

@@ -136,6 +136,9 @@ def _write(session: Session, onnx: Path, calibration: Calibration, folder: Path)
     try:
         build.build(onnx, "int8", settings, calibrator=lambda _: made, timings=timing_cache.path(session))
         written = made.finish()
+    except EngineError:
+        made.raise_own()  # the cause, where a callback failed: TensorRT then only says that it has no ranges
+        raise
     finally:
         made.close()
     (folder / CACHE).write_bytes(written)
@@ -187,9 +190,12 @@ def _calibrator(trt: ModuleType, method: str, batch: int, batches: list[np.ndarr
         def write_calibration_cache(self, cache: Any) -> None:
             self.written = bytes(cache)
 
-        def finish(self) -> bytes:
+        def raise_own(self) -> None:
             if self._error is not None:
                 raise EngineError(f"calibration failed at batch {self.read + 1} of {len(batches)}: {self._error}")
+
+        def finish(self) -> bytes:
+            self.raise_own()
             if self.read != len(batches) or not self.written:
                 raise EngineError(f"calibration: TensorRT read {self.read} of {len(batches)} batches; calibrate again")
             return self.written
