@@ -252,7 +252,7 @@ def _size_findings(built: list[Engine], reference: int | None) -> list[Finding]:
     """Plans of lower precision: smaller is good; weights that do not shrink mean that the precision did not take."""
     found, full = [], next((_weights_mb(e) for e in built if e.precision == "fp32"), None)
     for e in built:
-        if PRECISIONS[e.precision].onnx == "fp32" or not reference or not e.size_bytes:
+        if inspect.wanted_type(e.precision) == "fp32" or not reference or not e.size_bytes:
             continue  # the same weights in the same type
         ratio, weights = e.size_bytes / reference, _weights_mb(e)
         en = f"The {e.label.en} plan has {ratio:.2f} times the size of the FP32 plan."
