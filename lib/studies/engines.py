@@ -22,6 +22,7 @@ PLAN = "model.plan"
 ELSEWHERE = Text("the stored engine was built on another system", "保存済みのエンジンは別のシステムで構築された")
 NEEDS_GPU = Text("needs a GPU to read", "読み出しにGPUが必要")
 NOT_TOLD = Text("not told by the engine inspector", "エンジンインスペクターからは不明")
+UNSTATED = Text("not in the build log", "構築ログに記載なし")
 YES, NO = Text("yes", "あり"), Text("no", "なし")
 
 FEATURE_COLUMNS = [
@@ -118,7 +119,7 @@ def rows(engines: Iterable[Engine]) -> list[dict[str, Any]]:
             "onnx": e.artifact.info["onnx"] if e.artifact else "",
             "size_mb": e.size_bytes / 1e6 if e.size_bytes else e.reason,
             "ratio": e.size_bytes / reference if e.size_bytes and reference else None,
-            "weights_mb": _weights_mb(e),
+            "weights_mb": UNSTATED if e.artifact and _weights_mb(e) is None else _weights_mb(e),
             "build_s": median(e.build_s) if e.build_s else ELSEWHERE if e.artifact else None,
             "fastest_s": min(e.build_s, default=None),
             "slowest_s": max(e.build_s, default=None),
