@@ -93,12 +93,12 @@ def _clean(options: argparse.Namespace, profile: config.Profile) -> str:
 
 
 def _readme(options: argparse.Namespace, profile: config.Profile) -> str:
-    """Write the headline table of a recorded run into the READMEs."""
+    """Write the tables of a recorded run into the READMEs."""
     from lib import session
     from lib.report import readme, run
 
     results = readme.find(session.outputs(profile.name), options.system)
-    return ", ".join(run.shown(path) for path in readme.update(profile, results)) + ": headline table written"
+    return ", ".join(run.shown(path) for path in readme.update(profile, results)) + ": tables written"
 
 
 def _lab(options: argparse.Namespace, profile: config.Profile) -> str:

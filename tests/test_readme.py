@@ -1,4 +1,4 @@
-"""The READMEs' headline table comes from records, and the committed one from the committed records."""
+"""The READMEs' tables come from records, and the committed ones from the committed records."""
 
 from __future__ import annotations
 
@@ -63,8 +63,28 @@ def test_which_system_has_to_be_named_where_there_are_several(results, tmp_path)
     assert readme.find(tmp_path, "one") == results
 
 
-def test_the_committed_table_is_that_of_committed_records():
-    systems = [path.parent for path in RECORDED.glob("results/*/07_precision.jsonl")]  # your own runs lie beside them
+def test_the_engines_have_a_table_of_their_own_where_they_ran(results):
+    assert readme.tables(PROFILE, results, "en").keys() == {"headline"}
+    own = {"stage": "04_int8", "dataset": "CIFAR-10", "started_at": "2026-11-21T10:00:00+00:00", "runner": "tensorrt"}
+    timed = {"batch_size": 32, "scope": "end_to_end"}
+    full, half = ({"precision": precision, **own} for precision in ("fp32", "fp16"))
+    found = [
+        Record("accuracy", "1", 0.8972, stats={"ci_low": 0.8911, "ci_high": 0.903}, **full),
+        Record("throughput", "images/s", 73583.0, stats={"ci_low": 73424.0, "ci_high": 73744.0}, **full, **timed),
+        Record("throughput", "images/s", None, reason=Text("the build failed", "構築に失敗した"), **half, **timed),
+    ]
+    records.write(results, "04_int8", found, [])
+    (results / "system.json").write_text(json.dumps(SYSTEM | {"gpus": [{"name": "A GPU"}], "libraries": {"tensorrt": "8.5"}}))
+    table = readme.tables(PROFILE, results, "en")["engines"]
+    assert "| FP32 | – | 89.72 [89.11, 90.30] | – | 73,583 [73,424, 73,744] |" in table
+    assert "| FP16 | – | – | – | not measured |" in table
+    assert "CIFAR-10; A GPU, TensorRT 8.5; 2026-11-21; batch size 32" in table
+
+
+def test_the_committed_tables_are_those_of_committed_records():
+    systems = [path for path in RECORDED.glob("results/*") if path.is_dir()]  # your own runs lie beside them
     for language, name in readme.READMES.items():
         text = (config.ROOT / name).read_text(encoding="utf-8")
-        assert any(readme.table(PROFILE, system, language) in text for system in systems), name
+        made = [readme.tables(PROFILE, system, language) for system in systems]
+        for block in ("headline", "engines"):
+            assert any(tables.get(block, "nothing") in text for tables in made), (name, block)
