@@ -14,7 +14,7 @@ from lib import artifacts, config, datasets, files, predictions, runners, sweep,
 from lib.errors import NotMeasured, ReportError
 from lib.runners import cpp
 from lib.runners.cpp import Cpp
-from lib.runners.tensorrt import TensorRT
+from lib.runners.tensorrt import EngineRunner, TensorRT
 from lib.sweep import Configuration
 from lib.text import Text
 
@@ -117,7 +117,7 @@ def here(tmp_path, monkeypatch, program):
     (payload / "model.plan").write_bytes(b"plan")
     engine = artifacts.Artifact("engine", "key", payload, "e" * 64, {}, {})
     monkeypatch.setattr(TensorRT, "unavailable", classmethod(lambda cls, precision: None))
-    monkeypatch.setattr(TensorRT, "artifact", engine)
+    monkeypatch.setattr(EngineRunner, "artifact", engine)
     monkeypatch.setattr(trt, "here", lambda session, artifact: {"precision": "fp16"})
     monkeypatch.setattr(trt, "load_plan", lambda folder, expected: (folder / "payload" / "model.plan").read_bytes())
     return program

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,8 @@ import numpy as np
 from lib import config, files, records
 from lib.errors import NotMeasured, ReportError
 from lib.pairs import CPP
-from lib.precision import PRECISIONS
-from lib.runners.base import Runner, check_batch
-from lib.runners.tensorrt import TensorRT
+from lib.runners.base import check_batch
+from lib.runners.tensorrt import EngineRunner, TensorRT
 from lib.text import Text
 
 if TYPE_CHECKING:
@@ -114,12 +113,11 @@ def write_samples(path: Path, images: np.ndarray) -> Path:
     return path
 
 
-class Cpp(Runner):
+class Cpp(EngineRunner):
     """The program on the engine of the Python runner, with named tensors (enqueueV3). It loads the engine in every call."""
 
     name = "cpp"
     label = CPP
-    precisions = tuple(PRECISIONS)
     batches_itself = True
 
     @classmethod
@@ -132,26 +130,10 @@ class Cpp(Runner):
         """The hash of the program."""
         return {"program": files.sha256(program())}
 
-    @cached_property
-    def artifact(self) -> Artifact:
-        """The engine of the Python runner at this precision, built now unless it is stored."""
-        return TensorRT(self.session, self.precision).artifact
-
-    @property
-    def artifact_sha256(self) -> str:
-        """Hash of the engine's artifact, the same as the Python runner's."""
-        return self.artifact.sha256
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of model.plan."""
-        return self.artifact.size("model.plan")
-
     def __enter__(self) -> Cpp:
         if reason := self.unavailable(self.precision):
             raise NotMeasured(f"{self.name}: {reason.en}")
         self._plan, self._sha256 = trusted(self.session, self.artifact)
-        self.max_batch = self.session.profile.engines.max_batch
         self._folder = tempfile.TemporaryDirectory()
         return self
 

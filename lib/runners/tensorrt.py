@@ -17,23 +17,47 @@ if TYPE_CHECKING:
     from lib.session import Session
 
 
-class TensorRT(Runner):
+class EngineRunner(Runner):
+    """What every runner of an engine of lib.trt has. engine: another artifact of `trt.engine` than the session's own."""
+
+    precisions = tuple(PRECISIONS)
+
+    def __init__(self, session: Session, precision: str, engine: Artifact | None = None) -> None:
+        super().__init__(session, precision)
+        if engine is not None:
+            self.artifact = engine
+        self.max_batch = session.profile.engines.max_batch
+
+    @cached_property
+    def artifact(self) -> Artifact:
+        """The engine of this precision, built now unless it is stored."""
+        from lib import trt
+
+        return trt.engine(self.session, self.precision)
+
+    @property
+    def artifact_sha256(self) -> str:
+        """Hash of the engine's artifact."""
+        return self.artifact.sha256
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of model.plan."""
+        return self.artifact.size("model.plan")
+
+
+class TensorRT(EngineRunner):
     """An engine of lib.trt on the GPU, host array to host array, through pinned buffers and a stream of its own.
 
-    engine: another artifact of `trt.engine` than the session's own of this precision; api: "execute_async_v3" (tensors by
-    name, every version) or "execute_async_v2" (binding calls, 8.x), see `apis`.
+    api: "execute_async_v3" (tensors by name, every version) or "execute_async_v2" (binding calls, 8.x), see `apis`.
     """
 
     name = "tensorrt"
     label = Text("TensorRT", "TensorRT")
-    precisions = tuple(PRECISIONS)
 
     def __init__(self, session: Session, precision: str, engine: Artifact | None = None, api: str = "") -> None:
-        super().__init__(session, precision)
+        super().__init__(session, precision, engine)
         self.api = api
-        if engine is not None:
-            self.artifact = engine
-        self.max_batch = session.profile.engines.max_batch
 
     @classmethod
     def unavailable(cls, precision: str) -> Text | None:
@@ -48,23 +72,6 @@ class TensorRT(Runner):
         from lib.trt import execution
 
         return execution.apis()
-
-    @cached_property
-    def artifact(self) -> Artifact:
-        """The engine of this precision, built now unless it is stored."""
-        from lib import trt
-
-        return trt.engine(self.session, self.precision)
-
-    @property
-    def artifact_sha256(self) -> str:
-        """Hash of the engine."""
-        return self.artifact.sha256
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of model.plan."""
-        return self.artifact.size("model.plan")
 
     def __enter__(self) -> TensorRT:
         from lib import model, trt
