@@ -66,7 +66,12 @@ class Store:
     def find(self, kind: str, inputs: dict[str, Any]) -> Artifact | None:
         """The stored artifact of these inputs, checked against its manifest, or None."""
         folder = self.folder(kind, inputs)
-        return load(folder) if (folder / MANIFEST).is_file() else None
+        if not (folder / MANIFEST).is_file():
+            return None
+        found = load(folder)
+        if key_of(found.kind, found.inputs) != folder.name:  # files that were copied here from another artifact
+            raise ArtifactError(f"{folder / MANIFEST}: describes another {found.kind}; remove {folder} to have it built again")
+        return found
 
     def folder(self, kind: str, inputs: dict[str, Any]) -> Path:
         """Where the artifact of these inputs lies or would lie."""
@@ -124,6 +129,21 @@ def load(folder: Path, fresh: bool = False) -> Artifact:
             raise ArtifactError(f"{folder / 'payload' / name}: {what}; remove {folder} to have it built again")
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
     return Artifact(manifest["kind"], manifest["key"], folder / "payload", digest, manifest["inputs"], manifest["info"], fresh)
+
+
+def read(folder: Path, name: str) -> bytes:
+    """The bytes of one payload file of an artifact, read once and compared with its manifest.
+
+    For what must be exactly what was checked: another process may change a file after `load`. Raises ArtifactError.
+    """
+    try:
+        data = (folder / "payload" / name).read_bytes()
+    except OSError as error:
+        reason = error.strerror
+        raise ArtifactError(f"{folder / 'payload' / name}: cannot be read ({reason}); remove {folder} to have it built again") from None
+    if hashlib.sha256(data).hexdigest() != _manifest(folder)["files"].get(name):
+        raise ArtifactError(f"{folder / 'payload' / name}: altered or truncated; remove {folder} to have it built again")
+    return data
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

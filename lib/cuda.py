@@ -1,4 +1,4 @@
-"""What runs on the GPU beside TensorRT: pinned and device memory, streams and events, through pycuda.
+"""What runs on the GPU beside TensorRT: pinned and device memory, streams, through pycuda.
 
 On the primary context, which TensorFlow and ONNX Runtime use too, so that all of them live in one process.
 """
@@ -6,6 +6,7 @@ On the primary context, which TensorFlow and ONNX Runtime use too, so that all o
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def checked(doing: str) -> Iterator[None]:
     try:
         yield
     except driver.MemoryError:
-        raise CudaError(f"{doing}: no device memory left ({free_bytes() >> 20} MiB are free); close other runners") from None
+        raise CudaError(f"{doing}: no device memory left{_free()}; close other runners and programs") from None
     except driver.Error as error:
         raise _failed(doing, error) from None
 
@@ -62,7 +63,8 @@ def free_bytes() -> int:
     import pycuda.driver as driver
 
     activate()
-    return int(driver.mem_get_info()[0])
+    with checked("asking for free memory"):
+        return int(driver.mem_get_info()[0])
 
 
 def pinned(shape: tuple[int, ...]) -> np.ndarray:
@@ -71,10 +73,9 @@ def pinned(shape: tuple[int, ...]) -> np.ndarray:
 
     activate()
     try:
-        with checked(f"allocating pinned memory of shape {shape}"):
-            return driver.pagelocked_empty(shape, np.float32)
-    except MemoryError:
-        raise CudaError(f"allocating pinned memory of shape {shape}: no host memory left") from None
+        return driver.pagelocked_empty(shape, np.float32)
+    except (driver.Error, MemoryError) as error:  # pycuda calls it device memory, but it is the host's
+        raise _failed(f"allocating pinned host memory of shape {shape}", error) from None
 
 
 class DeviceMemory:
@@ -89,10 +90,13 @@ class DeviceMemory:
         self.size, self.address = size, int(self._memory)
 
     def close(self) -> None:
-        """Give the memory back now."""
-        if self._memory is not None:
-            self._memory.free()
-            self._memory = None
+        """Give the memory back now. Nothing is raised: after an error that broke the context it is gone with it."""
+        import pycuda.driver as driver
+
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            with contextlib.suppress(driver.Error):
+                memory.free()
 
 
 class Stream:
@@ -130,28 +134,20 @@ class Stream:
         except self._error as error:
             raise _failed("waiting for the GPU", error) from None
 
-    @contextmanager
-    def timed(self) -> Iterator[list[float]]:
-        """Milliseconds on the GPU between the work queued before and after the block, in the list once it is left.
-
-        Two CUDA events around it; leaving the block waits for the stream.
-        """
-        import pycuda.driver as driver
-
-        took: list[float] = []
-        with checked("timing with events"):
-            before, after = driver.Event(), driver.Event()
-            before.record(self._stream)
-        yield took
-        with checked("timing with events"):
-            after.record(self._stream)
-            after.synchronize()
-            took.append(float(before.time_till(after)))
-
 
 def _fits(host: np.ndarray, device: DeviceMemory) -> None:
     if host.nbytes > device.size:
         raise CudaError(f"copying {host.nbytes} bytes, the buffer on the GPU has {device.size}")
+
+
+def _free() -> str:
+    """How much device memory is free, in words, "" where even that cannot be asked."""
+    import pycuda.driver as driver
+
+    try:
+        return f" ({driver.mem_get_info()[0] >> 20} MiB are free)"
+    except driver.Error:
+        return ""
 
 
 def _failed(doing: str, error: Exception) -> CudaError:

@@ -221,3 +221,23 @@ def test_two_builders_of_one_artifact_build_it_once(tmp_path):
     assert len(built) == 1
     assert made[0].sha256 == made[1].sha256
     assert sorted(artifact.fresh for artifact in made) == [False, True]
+
+
+def test_another_artifact_under_this_ones_name_is_refused(store):
+    """Whole and unaltered, but not what was asked for: its files were copied into the folder of another."""
+    wanted, other = {"precision": "fp32"}, {"precision": "int8"}
+    copied = store.get_or_build("engine", other, build).path.parent
+    copied.rename(store.folder("engine", wanted))
+    with pytest.raises(ArtifactError, match=r"manifest\.json: describes another engine; remove"):
+        store.get_or_build("engine", wanted, build)
+
+
+def test_bytes_are_those_of_the_manifest(store):
+    stored = store.get_or_build("model", INPUTS, build)
+    folder = stored.path.parent
+    assert artifacts.read(folder, "deep/model.bin") == b"weights" * 100
+    stored.file("deep/model.bin").write_bytes(b"swapped")  # after it was checked
+    with pytest.raises(ArtifactError, match=r"model\.bin: altered or truncated"):
+        artifacts.read(folder, "deep/model.bin")
+    with pytest.raises(ArtifactError, match="nothing: cannot be read"):
+        artifacts.read(folder, "nothing")

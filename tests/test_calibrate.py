@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import artifacts, session, trt
+from lib import artifacts, config, training, trt
 from lib.errors import ArtifactError
 from lib.trt import bound, calibrate
 
@@ -69,7 +69,14 @@ def test_scales_of_a_cache_are_read_back(scales):
 
 @pytest.mark.parametrize(
     ("data", "line"),
-    [(HEADER + "images: 3c0\n", "line 2"), (HEADER + "images: 3c010204\nno colon\n", "line 3"), (HEADER + "images: zz010204\n", "line 2")],
+    [
+        (HEADER + "images: 3c0\n", "line 2"),
+        (HEADER + "images: 3c010204\nno colon\n", "line 3"),
+        (HEADER + "images: zz010204\n", "line 2"),
+        (HEADER + "images: 7fc00000\n", "line 2: the scale of 'images' is nan"),
+        (HEADER + "images: bc010204\n", "line 2: the scale of 'images' is -"),
+        (HEADER + "images: 3c01020400\n", "line 2"),
+    ],
 )
 def test_a_damaged_cache_names_its_line(data, line):
     with pytest.raises(trt.EngineError, match=line):
@@ -131,7 +138,7 @@ def test_the_identity_holds_every_field_that_is_checked(quick, monkeypatch, tmp_
 def test_another_kind_of_artifact_is_no_cache(tmp_path):
     other = artifacts.Store(tmp_path).get_or_build("engine", {}, lambda folder: (folder / calibrate.CACHE).write_bytes(b"x") and None)
     with pytest.raises(ArtifactError, match="kind is 'engine', not 'calibration'"):
-        bound.checked(other.path.parent, calibrate.KIND, calibrate.CACHE, {}, {}, "calibrate again")
+        bound.read(other.path.parent, calibrate.KIND, calibrate.CACHE, {}, {}, "calibrate again")
 
 
 # Calibrators
@@ -184,7 +191,15 @@ def test_a_reader_needs_no_image():
     assert made.get_batch(["images"]) is None
 
 
-def test_the_profiles_own_calibration_is_the_originals():
-    opened = session.start("cifar10", "03_engines")
-    assert calibrate.default(opened) == trt.Calibration("entropy", 320)
-    assert opened.profile.engines.calibration_batch == 32  # ten batches
+def test_the_experiments_calibration_is_the_originals(quick):
+    engines = config.load("cifar10").engines
+    assert (engines.calibration_images, engines.calibration_batch) == (320, 32)  # ten batches
+    assert calibrate.default(quick) == trt.Calibration("entropy", 320)
+
+
+def test_the_number_of_calibration_images_is_that_of_those_read(quick):
+    there = len(training.split(quick.profile.train, quick.images)[0])
+    for wanted, read in ((330, 320), (10**6, there // 32 * 32)):
+        engines = quick.profile.engines.model_copy(update={"calibration_images": wanted})
+        session = SimpleNamespace(profile=quick.profile.model_copy(update={"engines": engines}), images=quick.images)
+        assert calibrate.default(session) == trt.Calibration("entropy", read)

@@ -57,7 +57,8 @@ def measured(session, monkeypatch):
     """`measured({"fp32": layers})`: the records of engines with these layers; an exception instead of layers is raised."""
 
     def of(layers):
-        def layer_times(artifact, images, repeats):
+        def layer_times(session, precision, artifact, images, repeats):
+            assert precision == artifact.precision
             assert images.shape == (16, 32, 32, 3)
             assert images.dtype == np.float32
             assert images.max() == 1

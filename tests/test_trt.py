@@ -260,6 +260,7 @@ def test_a_plan_loads_where_it_was_built(plan):
         ("onnx_sha256", "0" * 64),
         ("precision", "fp16"),
         ("calibration", "0" * 64),
+        ("flags", ["FP16"]),
         ("profile", [1, 1, 1]),
         ("workspace_mib", 1),
         ("version", 0),
@@ -285,6 +286,15 @@ def test_altered_plans_are_refused(plan):
     assert trt.load_plan(folder, identity) == whole
     (folder / "manifest.json").unlink()
     assert "manifest.json" in rejection(folder, identity)
+
+
+def test_an_engine_runs_under_its_own_precision_only(built):
+    session, listed = built
+    for engine in (e for e in listed if e.artifact):
+        assert trt.trusted(session, engine.precision, engine.artifact) == engine.artifact.file("model.plan").read_bytes()
+        for other in {"fp32", "fp16"} - {engine.precision}:
+            with pytest.raises(ArtifactError, match=r"its (precision|ONNX) is"):
+                trt.trusted(session, other, engine.artifact)
 
 
 def test_another_kind_of_artifact_is_no_plan(tmp_path, plan):

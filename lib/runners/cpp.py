@@ -133,7 +133,7 @@ class Cpp(EngineRunner):
     def __enter__(self) -> Cpp:
         if reason := self.unavailable(self.precision):
             raise NotMeasured(f"{self.name}: {reason.en}")
-        self._plan, self._sha256 = trusted(self.session, self.artifact)
+        self._plan, self._sha256 = trusted(self.session, self.precision, self.artifact)
         self._folder = tempfile.TemporaryDirectory()
         return self
 
@@ -161,14 +161,16 @@ class Cpp(EngineRunner):
         return _own(records.read(folder, target.stem), self.precision, len(batch), self._sha256)
 
 
-def trusted(session: Session, engine: Artifact) -> tuple[Path, str]:
+def trusted(session: Session, precision: str, engine: Artifact) -> tuple[Path, str]:
     """Path and SHA-256 of the plan of an engine of this session, checked as the Python runner checks what it loads.
+
+    The hash is of the bytes that were checked: the program refuses a file that has changed since.
 
     Raises ArtifactError for a plan that was altered or built for something else.
     """
     from lib import trt
 
-    plan = trt.load_plan(engine.path.parent, trt.here(session, engine))
+    plan = trt.trusted(session, precision, engine)
     return engine.file("model.plan"), hashlib.sha256(plan).hexdigest()
 
 

@@ -79,7 +79,7 @@ class TensorRT(EngineRunner):
 
         if reason := self.unavailable(self.precision):
             raise NotMeasured(f"{self.name}: {reason.en}")
-        plan = trt.load_plan(self.artifact.path.parent, trt.here(self.session, self.artifact))
+        plan = trt.trusted(self.session, self.precision, self.artifact)
         self._run = execution.Execution(plan, self.api or execution.NAMED)
         self._run.__enter__()
         self.max_batch, self._output = self._run.max_batch, model.OUTPUT

@@ -153,7 +153,7 @@ def _compared(session: Session, precision: str, engine: Artifact, way: Way, size
 def _answers(session: Session, precision: str, engine: Artifact, way: Way, size: int, samples: Path) -> np.ndarray:
     """Probabilities of all test images, float32 (N, classes), called in one way with `size` images a call."""
     if way.runner == "cpp":
-        plan, sha256 = cpp.trusted(session, engine)
+        plan, sha256 = cpp.trusted(session, precision, engine)
         return cpp.predict(plan, sha256, samples, len(session.images.x_test), size, way.api, way.graph)
     with tensorrt.TensorRT(session, precision, engine=engine, api=way.api) as run:
         return predictions.run(run, session.images.x_test, size)

@@ -158,7 +158,7 @@ def _engine(session: Session, engine: Engine) -> list[Record]:
         progress.say(f"layers of {engine.precision}")
         try:
             images = sweep.inputs(session.images.x_test, session.profile.engines.opt_batch)
-            layers = trt.layer_times(engine.artifact, images, REPEATS)
+            layers = trt.layer_times(session, engine.precision, engine.artifact, images, REPEATS)
             total = sum(float(np.median(layer.times_ms)) for layer in layers if layer.times_ms)
             return [_record(layer, total, common) for layer in layers] or [Record(METRIC, "ms", None, reason=NO_LAYERS, **common)]
         except ReportError as error:  # this engine only: the others are still of interest

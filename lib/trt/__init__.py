@@ -6,8 +6,8 @@ Importing this package imports no TensorRT; the functions below do when they are
 
 from lib.trt.calibrate import Calibration
 from lib.trt.calibrate import default as default_calibration
-from lib.trt.plans import engine, here, identity, load_plan, open_plan
-from lib.trt.probe import LayerTime, intermediate, layer_times
+from lib.trt.plans import engine, identity, load_plan, trusted
+from lib.trt.probe import LayerTime, intermediate, layer_times, open_plan
 from lib.trt.versions import (
     FEATURES,
     NOT_INSTALLED,
@@ -33,7 +33,6 @@ __all__ = [
     "default_calibration",
     "engine",
     "flavour",
-    "here",
     "identity",
     "intermediate",
     "layer_times",
@@ -43,6 +42,7 @@ __all__ = [
     "not_buildable",
     "onnx_variant",
     "open_plan",
+    "trusted",
     "typed",
     "unavailable",
     "version",

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lib import artifacts
-from lib.artifacts import Artifact
 from lib.errors import ArtifactError
 
 
-def checked(folder: Path, kind: str, file: str, fields: dict[str, str], expected: dict[str, Any], again: str) -> Artifact:
-    """The artifact in `folder`, after its hashes and every one of `fields` were checked against `expected`.
+def read(folder: Path, kind: str, file: str, fields: dict[str, str], expected: dict[str, Any], again: str) -> bytes:
+    """The bytes of a payload file, after the artifact's hashes and every one of `fields` were checked against `expected`.
 
     fields: key in the manifest -> its name in words, in the order of checking; file: the payload file that matters;
     again: the way to make it again. Raises ArtifactError, one line that names the first field that differs.
@@ -23,9 +22,7 @@ def checked(folder: Path, kind: str, file: str, fields: dict[str, str], expected
         stored, here = artifact.inputs.get(field), expected[field]
         if stored != here:
             raise ArtifactError(f"{folder / 'payload' / file}: its {name} is {_shown(stored)}, here it is {_shown(here)}; {again}")
-    if not artifact.file(file).is_file():
-        raise ArtifactError(f"{folder / 'payload' / file}: missing; {again}")
-    return artifact
+    return artifacts.read(folder, file)
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@ it is stored with both, with the TensorRT version and the tensor names, and refu
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lib import files
+from lib.errors import ArtifactError
+from lib.precision import PRECISIONS
 from lib.trt import bound, versions
 from lib.trt.versions import EngineError
 
@@ -43,15 +46,24 @@ class Calibration(NamedTuple):
 
 
 def default(session: Session) -> Calibration:
-    """The calibration of this profile's INT8 engines: the entropy calibrator over `engines.calibration_images`."""
-    return Calibration("entropy", session.profile.engines.calibration_images)
+    """The calibration of this profile's INT8 engines: the entropy calibrator over `engines.calibration_images`.
+
+    As many whole batches of them as there are training images for, so that its number is that of the images read.
+    """
+    from lib import training
+
+    settings = session.profile.engines
+    there = len(training.split(session.profile.train, session.images)[0])
+    batches = min(settings.calibration_images, there) // settings.calibration_batch
+    return Calibration(PRECISIONS["int8"].calibrator, batches * settings.calibration_batch)
 
 
 def cache(session: Session, onnx: Path, calibration: Calibration) -> Artifact:
     """The calibration cache of an ONNX, calibrated now unless it is stored.
 
-    Payload: `calibration.cache`, as TensorRT writes it. info: tensors (names that have a scale). Calibrating builds an
-    INT8 engine, which is thrown away: TensorRT has no call that only calibrates. Raises EngineError where it fails.
+    Payload: `calibration.cache`, as TensorRT writes it. info: tensors (names that have a scale), batches, seconds.
+    Calibrating builds an INT8 engine, which is thrown away: TensorRT has no call that only calibrates. Raises EngineError
+    where it fails.
     """
     inputs = identity(session, onnx, calibration)
     return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, onnx, calibration, folder))
@@ -79,11 +91,10 @@ def load_cache(folder: Path, expected: dict[str, Any], tensors: set[str]) -> byt
     Raises ArtifactError, one line that names what differs and how to calibrate again.
     """
     again = f"remove {folder} and run notebook 03_engines to calibrate again"
-    artifact = bound.checked(folder, KIND, CACHE, FIELDS, expected, again)
-    data = artifact.file(CACHE).read_bytes()
+    data = bound.read(folder, KIND, CACHE, FIELDS, expected, again)
     alien = sorted(set(scales(data)) - tensors)
     if alien:
-        raise bound.ArtifactError(f"{artifact.file(CACHE)}: holds a scale for '{alien[0]}', which is no tensor of this network; {again}")
+        raise ArtifactError(f"{folder / 'payload' / CACHE}: holds a scale for '{alien[0]}', which is no tensor of this network; {again}")
     return data
 
 
@@ -103,6 +114,8 @@ def scales(data: bytes) -> dict[str, float]:
             found[name] = float(np.frombuffer(bytes.fromhex(value.strip()), ">f4", count=1)[0])
         except ValueError:
             raise EngineError(f"calibration cache, line {number}: not 'tensor: scale'; calibrate again") from None
+        if not (np.isfinite(found[name]) and found[name] > 0) or len(value.strip()) != 8:
+            raise EngineError(f"calibration cache, line {number}: the scale of '{name}' is {found[name]}; calibrate again")
     if not found:
         raise EngineError("calibration cache: holds no scales; calibrate again")
     return found
@@ -133,6 +146,7 @@ def _write(session: Session, onnx: Path, calibration: Calibration, folder: Path)
     x_train, *_ = training.split(session.profile.train, session.images)  # not the validation images
     images = datasets.calibration_subset(x_train, calibration.images, session.profile.train.seed)
     made = collector(trt, calibration.method, images, settings.calibration_batch)
+    started = time.perf_counter()
     try:
         build.build(onnx, "int8", settings, calibrator=lambda _: made, timings=timing_cache.path(session))
         written = made.finish()
@@ -142,7 +156,7 @@ def _write(session: Session, onnx: Path, calibration: Calibration, folder: Path)
     finally:
         made.close()
     (folder / CACHE).write_bytes(written)
-    return {"tensors": sorted(scales(written)), "batches": made.read}
+    return {"tensors": sorted(scales(written)), "batches": made.read, "seconds": round(time.perf_counter() - started, 3)}
 
 
 def _calibrator(trt: ModuleType, method: str, batch: int, batches: list[np.ndarray], data: bytes | None) -> Any:

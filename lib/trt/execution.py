@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,7 @@ class Execution:
             shape = self._shape(name)
             self._host[name] = cuda.pinned(shape)
             self._device[name] = stack.enter_context(closing(cuda.DeviceMemory(self._host[name].nbytes)))
+        stack.callback(self._drain)  # before any buffer is freed
         self._launch = self._launcher()
 
     def _io(self, trt: Any) -> None:
@@ -166,6 +167,11 @@ class Execution:
     def _done(self, launched: bool) -> None:
         if not launched:
             raise EngineError(f"{self.api} failed: {self._said()}")
+
+    def _drain(self) -> None:
+        """Wait for what is still in the stream; after an error there is nothing to wait for."""
+        with suppress(cuda.CudaError):
+            self._stream.synchronize()
 
     def _forget(self) -> None:
         """Drop TensorRT's objects in the order that it asks for: context, engine, runtime."""

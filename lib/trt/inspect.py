@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from lib.trt.versions import EngineError
+
 PRODUCTS = ("CONVOLUTION", "MATRIX_MULTIPLY")  # the layers that hold nearly all of the work
 TRANSPARENT = ("SHUFFLE",)  # moves values, leaves their type as it is
 TYPES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8"}
@@ -59,12 +61,15 @@ def engine_layers(trt: ModuleType, engine: Any, context: Any) -> list[EngineLaye
     """The layers of a deserialized ICudaEngine that was built with detailed verbosity, in its order.
 
     context: an execution context of it whose input shapes are set; without one a dynamic engine does not tell its types.
-    Source: TensorRT developer guide, "Engine Inspector". Raises ValueError for what is not the inspector's JSON.
+    Source: TensorRT developer guide, "Engine Inspector". Raises EngineError for what is not the inspector's JSON.
     """
     inspector = engine.create_engine_inspector()
     inspector.execution_context = context
     said = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
-    return [engine_layer(described) for described in json.loads(said)["Layers"]]
+    try:
+        return [engine_layer(described) for described in json.loads(said)["Layers"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"the engine inspector's answer is not what this project reads ({error}): {said[:80]!r}") from None
 
 
 def engine_layer(described: dict[str, Any] | str) -> EngineLayer:

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 VERBOSE = "VERBOSE"  # thousands of lines a build: not kept
-KEPT = 10_000  # lines; a runner that lives for days must not fill the memory with warnings
+KEPT = 10_000  # lines before only errors are kept: a runner that lives for days must not fill the memory with warnings
 ERRORS = ("ERROR", "INTERNAL_ERROR")
 
 
@@ -19,7 +19,7 @@ def logger(trt: ModuleType) -> Any:
             self.lines: list[tuple[str, str]] = []
 
         def log(self, severity: Any, text: str) -> None:
-            if severity.name != VERBOSE and len(self.lines) < KEPT:
+            if severity.name in ERRORS or (severity.name != VERBOSE and len(self.lines) < KEPT):
                 self.lines.append((severity.name, text))
 
     return Lines()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lib.session import Session
     from lib.trt.inspect import EngineLayer
 
-KIND, VERSION = "engine", 2  # of this builder; a change makes stored engines stale
+KIND, VERSION = "engine", 3  # of this builder; a change makes stored engines stale
 PLAN, LOG, ENGINE_LAYERS = "model.plan", "build.log", "engine_layers.json"
 RTX_TARGETS = "default (8.0, 8.6, 8.9, 12.0 and later)"  # TensorRT for RTX documentation, "CPU-Only AOT and TensorRT-RTX Engines"
 FIELDS = {  # in the order in which a plan is checked
@@ -30,6 +30,7 @@ FIELDS = {  # in the order in which a plan is checked
     "compute_capability": "compute capability",
     "onnx_sha256": "ONNX",
     "precision": "precision",
+    "flags": "builder flags",
     "calibration": "calibration cache",
     "profile": "optimization profile",
     "workspace_mib": "workspace (MiB)",
@@ -43,8 +44,8 @@ def engine(session: Session, precision: str, calibration: Calibration | None = N
     calibration: of an implicitly quantized precision, the profile's own where none is given; others ignore it.
     Payload: `model.plan`, `build.log`, `layers.json` (name, kind, type, shape of every layer of the parsed network) and,
     where there is a GPU, `engine_layers.json` (name, kind, type, tactic of every layer of the finished engine).
-    info: build_s (seconds of each build), timing_cache (whether one was there), product_types, engine_types (None without
-    a GPU), weights_bytes (or None), onnx (variant), system_id.
+    info: build_s (seconds of each build), calibration_s (or None), timing_cache (whether one was there), product_types,
+    engine_types (None without a GPU), weights_bytes (or None), onnx (variant), system_id.
     Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what TensorRT refuses and for
     an engine that does not run in the precision that was asked for.
     """
@@ -70,6 +71,7 @@ def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | No
         "version": VERSION,
         "onnx_sha256": files.sha256(onnx),
         "precision": precision,
+        "flags": list(PRECISIONS[precision].flags),
         "calibration": cache.sha256 if cache else "",
         "profile": [settings.min_batch, settings.opt_batch, settings.max_batch],
         "workspace_mib": settings.workspace_mib,
@@ -88,10 +90,10 @@ def load_plan(folder: Path, expected: dict[str, Any]) -> bytes:
     from folders that you trust only. Raises ArtifactError, one line that names the field and the way to rebuild.
     """
     again = f"remove {folder} and run notebook 03_engines to build it again"
-    return bound.checked(folder, KIND, PLAN, FIELDS, expected, again).file(PLAN).read_bytes()
+    return bound.read(folder, KIND, PLAN, FIELDS, expected, again)
 
 
-def open_plan(file: Path, insist: bool = False) -> bytes:
+def any_plan(file: Path, insist: bool = False) -> bytes:
     """The bytes of any plan file, if a manifest of this project lists it unaltered, or if the user insists.
 
     Deserializing runs code out of the file, so a plan from elsewhere is refused: ArtifactError, one line. What a plan
@@ -104,16 +106,20 @@ def open_plan(file: Path, insist: bool = False) -> bytes:
     folder = file.parent.parent
     if file.name != PLAN or file.parent.name != "payload" or not (folder / artifacts.MANIFEST).is_file():
         raise ArtifactError(f"{file}: no manifest of this project lists it, and loading a plan runs code from it; build it here, or insist")
-    return artifacts.load(folder).file(PLAN).read_bytes()
+    artifacts.load(folder)
+    return artifacts.read(folder, PLAN)
 
 
-def here(session: Session, artifact: Artifact) -> dict[str, Any]:
-    """What the manifest of an engine of this session must say for its plan to run here: `expected` of `load_plan`."""
+def trusted(session: Session, precision: str, artifact: Artifact) -> bytes:
+    """The plan of an engine, if it is one of this session's model at `precision`, for here. With which calibration is its own.
+
+    Raises ArtifactError as `load_plan` does.
+    """
     from lib import export
 
-    precision = artifact.inputs["precision"]
     onnx = export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
-    return identity(onnx, precision, session.profile.engines) | {"calibration": artifact.inputs["calibration"]}
+    expected = identity(onnx, precision, session.profile.engines) | {"calibration": artifact.inputs.get("calibration")}
+    return load_plan(artifact.path.parent, expected)
 
 
 def reader(session: Session, onnx: Path, cache: Artifact | None) -> Callable[[set[str]], Any] | None:
@@ -141,6 +147,7 @@ def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Ar
         _write_layers(folder / ENGINE_LAYERS, finished)
     return {
         "build_s": built.build_s,
+        "calibration_s": cache.info.get("seconds") if cache else None,
         "timing_cache": built.timing_cache,
         "product_types": inspect.product_types(built.layers),
         "engine_types": None if finished is None else inspect.engine_types(finished),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,12 +38,22 @@ class LayerTime:
     times_ms: list[float]
 
 
-def layer_times(artifact: Artifact, images: np.ndarray, repeats: int) -> list[LayerTime]:
+def open_plan(file: Path, insist: bool = False) -> Execution:
+    """Any plan file, to be run: `with trt.open_plan(path) as run: run.infer(batch)`.
+
+    Raises ArtifactError, one line, for a plan that no manifest of this project lists, unless the user insists: loading a
+    plan runs code from it.
+    """
+    return Execution(plans.any_plan(file, insist))
+
+
+def layer_times(session: Session, precision: str, artifact: Artifact, images: np.ndarray, repeats: int) -> list[LayerTime]:
     """Times of every layer of an engine for one batch `images`, float32 (n, 32, 32, 3), in `repeats` runs after a warm-up.
 
-    The profiler times layers one by one, which adds to each. Raises EngineError where the engine does not run.
+    The profiler times layers one by one, which adds to each. Raises EngineError where the engine does not run,
+    ArtifactError for a plan that is not to be loaded.
     """
-    with Execution(artifact.file(plans.PLAN).read_bytes()) as run:
+    with Execution(plans.trusted(session, precision, artifact)) as run:
         known = {layer.name: layer for layer in run.layers()}
         until = time.perf_counter() + WARMUP_S
         while time.perf_counter() < until:
