@@ -176,6 +176,10 @@ def test_the_run_of_another_system_is_rendered_when_asked_for(moved: Path) -> No
     assert "older-system" not in page(moved, "01_note").text  # the last run's, if none is named
     render.render(profile, notebooks, "older-system")
     assert "2020-01-01" in page(moved, "01_note").text
+    for name in ("01_note", "index"):  # to measure again here would make the page of this system
+        footer = page(moved, name).footer.text
+        assert "make render PROFILE=quickstart SYSTEM=older-system" in footer
+        assert "make report" not in footer
     with pytest.raises(ReportError, match=f"nothing executed on 'no-system'; there are: {here.name}, older-system"):
         render.render(profile, notebooks, "no-system")
 

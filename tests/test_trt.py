@@ -392,6 +392,40 @@ def test_the_types_inside_the_engine_are_shown_and_compared_with_the_precision(b
     ]
 
 
+@pytest.mark.parametrize("told", [{}, {"": 9}])
+def test_types_that_could_not_be_read_back_are_a_note(built, monkeypatch, told):
+    _, listed = built
+    for e in listed:
+        if e.artifact:
+            monkeypatch.setitem(e.artifact.info, "engine_types", {e.precision.removesuffix("_qdq"): 9})
+    assert not any("could not be read back" in f.text.en for f in engines.findings(listed))
+    monkeypatch.setitem(listed[2].artifact.info, "engine_types", told)
+    (found,) = [f for f in engines.findings(listed) if "could not be read back" in f.text.en]
+    assert (found.level, found.text.en) == ("note", "The precision of FP16 could not be read back from the finished engine.")
+    assert "数値精度を読み出せなかった：FP16" in found.text.ja
+
+
+def test_engines_that_were_not_opened_are_not_said_to_tell_nothing(built, monkeypatch):
+    _, listed = built
+    for e in listed:
+        if e.artifact:
+            monkeypatch.setitem(e.artifact.info, "engine_types", None)
+    assert not any("could not be read back" in f.text.en for f in engines.findings(listed))
+
+
+def test_a_single_build_has_no_interval_and_calibration_has_its_seconds(built, monkeypatch):
+    session, listed = built
+    assert [row["calibration_s"] for row in engines.rows(listed)] == [None] * len(listed)
+    monkeypatch.setitem(listed[0].artifact.info, "build_s", [2.5])
+    monkeypatch.setitem(listed[0].artifact.info, "calibration_s", 7.25)
+    row = engines.rows(listed)[0]
+    assert (row["build_s"], row["fastest_s"], row["slowest_s"], row["calibration_s"]) == (2.5, None, None, 7.25)
+    (time,) = [r for r in engines.records(session, listed) if (r.metric, r.precision) == ("build_time", "fp32")]
+    assert time.stats["calibration_s"] == 7.25
+    monkeypatch.setattr(system, "system_id", lambda: "elsewhere")
+    assert [row["calibration_s"] for row in engines.rows(listed)[:2]] == [engines.ELSEWHERE, None]
+
+
 def test_whether_a_timing_cache_was_at_hand_is_shown(built, monkeypatch):
     session, listed = built
     monkeypatch.setitem(listed[0].artifact.info, "timing_cache", True)
@@ -430,6 +464,19 @@ def test_one_plan_under_two_names_is_a_red_finding(built):
     twin = engines.Engine("tf32", listed[0].artifact)
     assert any(f.level == "bad" and "one and the same plan" in f.text.en for f in engines.findings([listed[0], twin]))
     assert not any("same plan" in f.text.en for f in engines.findings(listed))
+
+
+def test_one_plan_that_was_measured_twice_says_what_a_difference_is_worth(built):
+    session, listed = built
+    twins = [listed[0], engines.Engine("tf32", listed[0].artifact)]
+    sizes = [r for r in engines.records(session, twins) if r.metric == "plan_size"]
+    rates = [
+        Record("throughput", "images/s", v, runner="tensorrt", precision=p, batch_size=4) for p, v in (("fp32", 1000.0), ("tf32", 1025.0))
+    ]
+    (found,) = [f for f in engines.findings(twins, sizes + rates) if "measured 2 times" in f.text.en]
+    assert "at batch size 4 (FP32; TF32): throughputs up to 1.025 times apart" in found.text.en
+    assert "最大1.025倍" in found.text.ja
+    assert not any("measured 2 times" in f.text.en for f in engines.findings(twins, sizes + rates[:1]))
 
 
 def test_weights_that_do_not_shrink_are_a_red_finding(built, monkeypatch):

@@ -13,6 +13,7 @@ from lib.errors import ReportError
 from lib.report import cells, notebooks
 from lib.report.notebooks import Notebook
 from lib.report.words import LANGUAGE_NAMES, words
+from lib.system import system_id
 from lib.text import Language
 
 
@@ -85,9 +86,15 @@ def common(report: Report, language: Language, name: str, sections: list[dict[st
         "page": name,
         "pages": pages,
         "sections": sections,
-        "command": f"make report PROFILE={report.profile.name}",
+        "command": _command(report),
         "script": safe((cells.TEMPLATES / "script.js").read_text(encoding="utf-8")),
     }
+
+
+def _command(report: Report) -> str:
+    """What makes this page here: only the system that was measured can measure again, any other renders its records."""
+    profile, measured = report.profile.name, report.newest["system_id"]
+    return f"make report PROFILE={profile}" if measured == system_id() else f"make render PROFILE={profile} SYSTEM={measured}"
 
 
 def facts(report: Report, note: dict[str, Any], language: Language) -> list[tuple[str, str, str]]:

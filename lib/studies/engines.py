@@ -11,6 +11,7 @@ from lib import files, progress, sweep, system, trt
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.show import Column
+from lib.studies import same_plan
 from lib.text import Finding, Text
 from lib.trt import inspect
 
@@ -38,6 +39,7 @@ ENGINE_COLUMNS = [
     Column("ratio", Text("Size against FP32", "FP32に対するサイズ比"), digits=3),
     Column("weights_mb", Text("of it weights", "うち重み"), "MB", digits=2),
     Column("build_s", Text("Build time", "構築時間"), "s", digits=2, interval=("fastest_s", "slowest_s")),
+    Column("calibration_s", Text("Calibration", "キャリブレーション"), "s", digits=2),
     Column("cache", Text("Timing cache at hand", "既存のタイミングキャッシュ")),
     Column("products", Text("Convolutions and matrix products in the network", "ネットワーク内の畳み込みと行列積")),
     Column("inside", Text("The same in the finished engine", "完成したエンジン内の畳み込みと行列積")),
@@ -51,13 +53,14 @@ RUN_COLUMNS = [
 ]
 
 ENGINE_CAPTION = Text(
-    "Engines by precision; build time is the median, with the fastest and the slowest build",
-    "数値精度別のエンジン。構築時間は中央値と[最短, 最長]",
+    "Engines by precision; build time is the median, with the fastest and the slowest build where there was more than one",
+    "数値精度別のエンジン。構築時間は中央値であり、複数回構築した場合は[最短, 最長]を添える",
 )
 SIZE_CAPTION = Text("Size of each plan", "各プランのサイズ")
 RUN_CAPTION = Text(
-    "Running the engines, end to end, with 95 % intervals",
-    "エンジンの実行（エンドツーエンド）。[ ]内は95%信頼区間",
+    "Running the engines, end to end, with 95 % intervals. An interval covers the noise within one measurement only, "
+    "not that between measurements.",
+    "エンジンの実行（エンドツーエンド）。[ ]内は95%信頼区間。区間が表すのは1回の測定内のばらつきだけであり、測定ごとのばらつきは含まない。",
 )
 
 
@@ -85,6 +88,12 @@ class Engine:
         """Seconds of each build, [] where it was built on another system."""
         info = self.artifact.info if self.artifact else {}
         return list(info["build_s"]) if info.get("system_id") == system.system_id() else []
+
+    @property
+    def calibration_s(self) -> float | Text | None:
+        """Seconds that TensorRT calibrated for, None where it did not, a reason where that was on another system."""
+        seconds = self.artifact.info.get("calibration_s") if self.artifact else None
+        return seconds if seconds is None or self.build_s else ELSEWHERE
 
 
 def build_all(session: Session) -> list[Engine]:
@@ -121,8 +130,9 @@ def rows(engines: Iterable[Engine]) -> list[dict[str, Any]]:
             "ratio": e.size_bytes / reference if e.size_bytes and reference else None,
             "weights_mb": UNSTATED if e.artifact and _weights_mb(e) is None else _weights_mb(e),
             "build_s": median(e.build_s) if e.build_s else ELSEWHERE if e.artifact else None,
-            "fastest_s": min(e.build_s, default=None),
-            "slowest_s": max(e.build_s, default=None),
+            "fastest_s": min(e.build_s) if len(e.build_s) > 1 else None,
+            "slowest_s": max(e.build_s) if len(e.build_s) > 1 else None,
+            "calibration_s": e.calibration_s,
             "cache": {True: YES, False: NO}.get(e.artifact.info.get("timing_cache"), "") if e.artifact else "",
             "products": _types(e.artifact.info["product_types"]) if e.artifact else "",
             "inside": _inside(e),
@@ -140,14 +150,18 @@ def run_rows(measured: Iterable[Record]) -> list[dict[str, Any]]:
 def records(session: Session, engines: Iterable[Engine]) -> list[Record]:
     """plan_size (bytes) and build_time (s, median; every build in `samples`) of each precision, then latency and throughput.
 
+    Stats: plan_sha256 of plan_size; of build_time timing_cache (was one there) and calibration_s (None where not calibrated).
     Engines that are there run at opt_batch images a call, end to end (lib.sweep); the others carry their own reason.
     """
     engines = list(engines)
     return [record for engine in engines for record in _records(engine)] + _run(session, engines)
 
 
-def findings(engines: Iterable[Engine]) -> list[Finding]:
-    """What the builds say: engines that failed, sizes that do not shrink, what cannot be built or run here."""
+def findings(engines: Iterable[Engine], measured: Iterable[Record] = ()) -> list[Finding]:
+    """What the builds say: engines that failed, sizes that do not shrink, what cannot be built or run here.
+
+    measured: what `records` gave of them, for plans that were measured under two names.
+    """
     engines = list(engines)
     built = [e for e in engines if e.artifact]
     found = [Finding("bad", Text(f"{e.label.en}: {e.reason.en}", f"{e.label.ja}：{e.reason.ja}")) for e in engines if e.failed and e.reason]
@@ -155,7 +169,8 @@ def findings(engines: Iterable[Engine]) -> list[Finding]:
         name = f"{trt.name()} {trt.version()}"
         en = f"{name} built engines in {len(built)} of {len(engines)} precisions."
         found.append(Finding("good", Text(en, f"{name}は{len(engines)}種の数値精度のうち{len(built)}種でエンジンを構築した。")))
-    found += _type_findings(built) + _size_findings(built, _reference(engines)) + _twins(built)
+    found += _type_findings(built) + _untold(built) + _size_findings(built, _reference(engines)) + same_plan.twins(built)
+    found += same_plan.findings(list(measured), "plan_size", lambda record: PRECISIONS[record.precision].label)
     found += [
         Finding("note", Text(f"{e.label.en}: {e.reason.en}.", f"{e.label.ja}：{e.reason.ja}。"))
         for e in engines
@@ -204,9 +219,10 @@ def _records(engine: Engine) -> list[Record]:
     seconds = engine.build_s
     built: dict[str, Any] = {"samples": seconds, "reason": None if seconds else engine.reason or ELSEWHERE}
     if seconds and engine.artifact:
-        built["stats"] = {"timing_cache": engine.artifact.info.get("timing_cache")}
+        built["stats"] = {key: engine.artifact.info.get(key) for key in ("timing_cache", "calibration_s")}
+    own = {same_plan.HASH: files.sha256(engine.artifact.file(PLAN))} if engine.artifact else {}
     return [
-        Record("plan_size", "bytes", engine.size_bytes, reason=engine.reason, **common),
+        Record("plan_size", "bytes", engine.size_bytes, reason=engine.reason, stats=own, **common),
         Record("build_time", "s", median(seconds) if seconds else None, **built, **common),
     ]
 
@@ -249,6 +265,20 @@ def _type_findings(built: list[Engine]) -> list[Finding]:
     return found
 
 
+def _untold(built: list[Engine]) -> list[Finding]:
+    """Engines that were opened and whose types the inspector did not tell; info has None for those that were not opened."""
+    types = [(e.label, e.artifact.info.get("engine_types")) for e in built if e.artifact]
+    names = [label for label, found in types if found is not None and not any(found)]
+    if not names:
+        return []
+    en, ja = ", ".join(name.en for name in names), "、".join(name.ja for name in names)
+    text = Text(
+        f"The precision of {en} could not be read back from the finished engine.",
+        f"完成したエンジンから数値精度を読み出せなかった：{ja}。",
+    )
+    return [Finding("note", text)]
+
+
 def _size_findings(built: list[Engine], reference: int | None) -> list[Finding]:
     """Plans of lower precision: smaller is good; weights that do not shrink mean that the precision did not take."""
     found, full = [], next((_weights_mb(e) for e in built if e.precision == "fp32"), None)
@@ -262,22 +292,4 @@ def _size_findings(built: list[Engine], reference: int | None) -> list[Finding]:
         if full and weights and weights >= full:
             en, ja = f"The weights of the {e.label.en} plan did not shrink.", f"{e.label.ja}のプランの重みが小さくなっていない。"
             found.append(Finding("bad", Text(en, ja)))
-    return found
-
-
-def _twins(built: list[Engine]) -> list[Finding]:
-    """Two precisions with one and the same plan: one of them carries a wrong name, unless one only allows more than the other."""
-    seen: dict[str, Engine] = {}
-    found = []
-    for e in built:
-        if e.artifact is None:
-            continue
-        first = seen.setdefault(files.sha256(e.artifact.file(PLAN)), e)
-        if first is not e:
-            same = inspect.ASKED[e.precision][0] == inspect.ASKED[first.precision][0]
-            en, ja = f"{e.label.en} and {first.label.en} are one and the same plan", f"{e.label.ja}と{first.label.ja}のプランが同一である"
-            if same:
-                en += ": where both types were allowed, TensorRT took the other one nowhere"
-                ja += "。両方の型を許しても、TensorRTはもう一方の型をどこにも使わなかった"
-            found.append(Finding("note" if same else "bad", Text(f"{en}.", f"{ja}。")))
     return found

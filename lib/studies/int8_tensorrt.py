@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lib import predictions, progress, sweep, training, trt
+from lib import files, predictions, progress, sweep, trt
 from lib.errors import NotMeasured, ReportError
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.runners.tensorrt import TensorRT
-from lib.studies import int8, precision_study
+from lib.studies import int8, precision_study, same_plan
 from lib.text import Text
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def study(session: Session) -> list[Record]:
     Of every engine: `accuracy` (all test images; stats correct, tested, ci_low, ci_high); beside FP32 `mcnemar_p`
     (case reference; stats only_reference, only_this, difference, difference_low, difference_high). Of precision int8:
     `disagreement` (share of images whose class is not the FP32 engine's). Of those that `compared` names: `file_size`
-    (bytes of the plan), `file_size_ratio` to FP32, and end to end at the engines' largest batch `latency`, `throughput`
+    (bytes of the plan; stats plan_sha256), `file_size_ratio` to FP32, and end to end at the engines' largest batch `latency`, `throughput`
     and `throughput_ratio`. Calibrated engines have case method, images. The default calibration is also compared with
     explicit Q/DQ: `mcnemar_p` and `throughput_ratio` with that reference.
     """
@@ -102,9 +102,8 @@ def image_counts(session: Session) -> list[int]:
 
 
 def default_images(session: Session) -> int:
-    """`engines.calibration_images`, as far as there are training images, in whole batches."""
-    there = len(training.split(session.profile.train, session.images)[0])
-    return _whole_batches(session, min(session.profile.engines.calibration_images, there))
+    """The number of images of the calibration that every other INT8 engine has."""
+    return trt.default_calibration(session).images
 
 
 def compared(session: Session, variant: Variant) -> bool:
@@ -173,7 +172,8 @@ def _sizes(engine: Engine, full: Engine) -> list[Record]:
     if engine.artifact is None or full.artifact is None:
         return [engine.empty("file_size")] + [engine.empty("file_size_ratio", FULL)] * other
     size, base = engine.artifact.size(PLAN), full.artifact.size(PLAN)
-    made = [Record("file_size", UNITS["file_size"], float(size), case=engine.case(), **engine.common)]
+    own = {same_plan.HASH: files.sha256(engine.artifact.file(PLAN))}
+    made = [Record("file_size", UNITS["file_size"], float(size), case=engine.case(), stats=own, **engine.common)]
     return made + [Record("file_size_ratio", UNITS["file_size_ratio"], size / base, case=engine.case(FULL), **engine.common)] * other
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.show import Column
-from lib.studies import int8
+from lib.studies import int8, same_plan
 from lib.studies.int8_tensorrt import DEFAULT_METHOD, EXPLICIT, FULL, METHODS, default_images
 from lib.text import Finding, Text
 
@@ -44,8 +44,10 @@ def cost_caption(session: Session) -> Text:
     """Caption of the table of costs."""
     size = session.profile.engines.max_batch
     return Text(
-        f"Implicit and explicit INT8: throughput at batch size {size}, end to end, with 95 % intervals, and size of the plan.",
-        f"暗黙的INT8と明示的INT8：バッチサイズ{size}、エンドツーエンドのスループットと95%信頼区間、およびプランのサイズ。",
+        f"Implicit and explicit INT8: throughput at batch size {size}, end to end, with 95 % intervals, and size of the plan. "
+        "An interval covers the noise within one measurement only, not that between measurements.",
+        f"暗黙的INT8と明示的INT8：バッチサイズ{size}、エンドツーエンドのスループットと95%信頼区間、およびプランのサイズ。"
+        "区間が表すのは1回の測定内のばらつきだけであり、測定ごとのばらつきは含まない。",
     )
 
 
@@ -113,12 +115,12 @@ def calibration_of(record: Record) -> Text:
     if "method" not in record.case:
         return IN_ONNX if record.precision == "int8_qdq" else NONE
     method, images = int8.METHOD_NAMES[record.case["method"]], record.case["images"]
-    return Text(f"{method.en}, {images:,} images", f"{method.ja}、{images:,}枚")
+    return Text(f"{method.en}, {images:,} images", f"{method.ja}法、{images:,}枚")
 
 
 def findings(records: Sequence[Record]) -> list[Finding]:
     """By rule: what INT8 loses, the steadiest calibrator, when more images stop to matter, implicit against explicit, faults."""
-    rules = (_losses, _steadiest, _settling, _against_explicit, _unstable, _untimed, _missing)
+    rules = (_losses, _steadiest, _settling, _against_explicit, _same_plan, _unstable, _untimed, _missing)
     return [finding for rule in rules for finding in rule(records)]
 
 
@@ -169,37 +171,69 @@ def _name(record: Record) -> Text:
 
 
 def _losses(records: Sequence[Record]) -> list[Finding]:
-    """INT8 of the comparison against FP32: a loss over LIMIT is a problem, but for the calibrator that is not the default one."""
-    tests = [find(records, "mcnemar_p", engine, FULL) for engine in compared(records) if engine.precision.startswith("int8")]
-    return [_loss(test) for test in tests if test is not None and test.value is not None]
+    """INT8 of the comparison against FP32: a loss over LIMIT is a problem, but for the calibrator that is not the default one.
+
+    Good only where the whole interval of the difference lies above -LIMIT: too few images are no proof that nothing is lost.
+    """
+    found = []
+    for engine in compared(records):
+        test, accuracy = find(records, "mcnemar_p", engine, FULL), find(records, "accuracy", engine)
+        if engine.precision.startswith("int8") and test is not None and test.value is not None and accuracy is not None:
+            found.append(_loss(test, accuracy.stats["tested"]))
+    return found
 
 
-def _loss(test: Record) -> Finding:
-    name, points, limit = _name(test), 100 * test.stats["difference"], 100 * LIMIT
-    over = -test.stats["difference"] > LIMIT
-    level = ("bad" if test.case.get("method", DEFAULT_METHOD) == DEFAULT_METHOD else "note") if over else "good"
+def _loss(test: Record, tested: int) -> Finding:
+    name, limit = _name(test), 100 * LIMIT
+    points, low, high = (100 * test.stats[key] for key in ("difference", "difference_low", "difference_high"))
+    over, held = -test.stats["difference"] > LIMIT, test.stats["difference_low"] > -LIMIT
+    problem = over and test.case.get("method", DEFAULT_METHOD) == DEFAULT_METHOD
     side = ("below", "低い") if points < 0 else ("above", "高い")
     en = f"{abs(points):.2f} points {side[0]} FP32 in accuracy" if points else "the same accuracy as FP32"
     ja = f"正解率はFP32に比べ{abs(points):.2f}ポイント{side[1]}" if points else "正解率はFP32と同じである"
-    verdict = (f"a loss over {limit:.1f} points", f"低下は{limit:.1f}ポイントを超える") if over else None
-    verdict = verdict or (f"no loss over {limit:.1f} points", f"{limit:.1f}ポイントを超える低下はない")
+    if over:
+        verdict = f"a loss over {limit:.1f} points", f"低下は{limit:.1f}ポイントを超える"
+    elif held:
+        verdict = f"no loss over {limit:.1f} points", f"{limit:.1f}ポイントを超える低下はない"
+    else:
+        verdict = (
+            f"whether a loss is over {limit:.1f} points cannot be told with {tested:,} test images",
+            f"低下が{limit:.1f}ポイントを超えるかどうかは、{tested:,}枚のテスト画像では判定できない",
+        )
+    p, between = f"p = {test.value:.2g}", (f"95 % interval {low:+.2f} to {high:+.2f}", f"95%信頼区間 {low:+.2f}～{high:+.2f}")
     return Finding(
-        level,
+        "bad" if problem else "good" if held and not over else "note",
         Text(
-            f"{name.en}: {en}, {verdict[0]} (McNemar p = {test.value:.2g}).",
-            f"{name.ja}：{ja}。{verdict[1]}（McNemar検定のp = {test.value:.2g}）。",
+            f"{name.en}: {en}, {verdict[0]} ({between[0]}; McNemar {p}).",
+            f"{name.ja}：{ja}。{verdict[1]}（{between[1]}、McNemar検定の{p}）。",
         ),
     )
 
 
 def _steadiest(records: Sequence[Record]) -> list[Finding]:
-    """The calibrator that changes the fewest answers at the default number of images."""
+    """The calibrator that changes the fewest answers at the default number of images, where their intervals tell them apart."""
     found = [find(records, "disagreement", engine) for engine in compared(records) if engine.precision == "int8"]
     shares = {r.case["method"]: r for r in found if r is not None and r.value is not None}
-    if not shares:
+    if len(shares) < 2:
         return []
-    images = next(iter(shares.values())).case["images"]
+    best = min(shares.values(), key=lambda r: r.value or 0.0)
+    images, alike = best.case["images"], [r for r in shares.values() if r.stats["ci_low"] <= best.stats["ci_high"]]
+    if len(alike) > 1:
+        return [_not_told_apart(alike, images)]
     return [int8.steadiest({method: record.value or 0.0 for method, record in shares.items()}, images, TENSORRT)]
+
+
+def _not_told_apart(alike: list[Record], images: int) -> Finding:
+    names = [(int8.METHOD_NAMES[r.case["method"]], r.value or 0.0) for r in alike]
+    en, ja = ", ".join(f"{name.en} {share:.2%}" for name, share in names), "、".join(f"{name.ja}法 {share:.2%}" for name, share in names)
+    return Finding(
+        "note",
+        Text(
+            f"TensorRT: with {images:,} images the calibrators are not told apart by how many answers change: {en} "
+            "(their 95 % intervals overlap).",
+            f"TensorRT：{images:,}枚のとき、FP32と異なる回答の割合からはキャリブレーターの優劣を判定できない。{ja}（95%信頼区間が重なる）。",
+        ),
+    )
 
 
 def _settling(records: Sequence[Record]) -> list[Finding]:
@@ -218,9 +252,13 @@ def _against_explicit(records: Sequence[Record]) -> list[Finding]:
     ratio = _ratio(records, test, EXPLICIT)
     if ratio is not None and ratio.value is not None:
         between = f" [{ratio.stats['ci_low']:.2f}, {ratio.stats['ci_high']:.2f}]" if "ci_low" in ratio.stats else ""
-        en += f", {ratio.value:.2f} times the throughput{between}"
-        ja += f"、スループットの比は{ratio.value:.2f}倍{between}"
+        en += f", {ratio.value:.2f} times the throughput{between}" + (" (noise within one measurement only)" if between else "")
+        ja += f"、スループットの比は{ratio.value:.2f}倍{between}" + ("（区間は1回の測定内のばらつきのみ）" if between else "")
     return [Finding("note", Text(f"{name.en}, beside explicit Q/DQ: {en}.", f"{name.ja}と明示的Q/DQとの比較：{ja}である。"))]
+
+
+def _same_plan(records: Sequence[Record]) -> list[Finding]:
+    return same_plan.findings(records, "file_size", _name)
 
 
 def _unstable(records: Sequence[Record]) -> list[Finding]:
