@@ -25,6 +25,7 @@ VERSION = 1  # of how predictions are made; a change makes the stored ones stale
 BATCH = 100  # images a call, fewer where an engine takes fewer; the last call takes what is left
 KIND = "predictions"
 FILE = "probabilities.npy"
+TRAINING = ("tensorflow", "keras", "tf2onnx")  # what a system may lack that compares with answers brought from another
 # Whose version changes the numbers a runner gives; a runner that is not named here answers for every library.
 LIBRARIES = {
     "savedmodel": ("tensorflow",),
@@ -80,8 +81,10 @@ def stored_reference(session: Session) -> Artifact | None:
     runner, precision = pairs.REFERENCE
     try:
         wanted = _what(session, RUNNERS[runner](session, precision))
-    except ModuleNotFoundError:  # the model itself is not stored either, and cannot be trained here
-        return None
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in TRAINING:
+            raise
+        return None  # the model itself is not stored either, and cannot be trained here
     found = []
     for folder in sorted((session.store.root / KIND).glob("[!.]*")):
         manifest = _manifest(folder)

@@ -12,17 +12,24 @@ import numpy as np
 
 from lib import datasets, measure, progress, state
 from lib.errors import NotMeasured, ReportError
+from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.runners import RUNNERS, host
 from lib.runners.base import Runner
 from lib.stats import Interval
-from lib.text import Text
+from lib.text import Finding, Text
 
 if TYPE_CHECKING:
     from lib.session import Session
 
 SCOPE, ON_GPU = "end_to_end", "gpu_compute"
 WRONG_OUTPUT = "the output is wrong"  # what a runner that measures itself says where lib.measure.wrong_output would
+
+
+class Failed(NamedTuple):
+    """In the place of a runner that should have started and did not."""
+
+    reason: Text
 
 
 class Configuration(NamedTuple):
@@ -42,9 +49,9 @@ def everything(batch_sizes: Iterable[int]) -> list[Configuration]:
 def run(session: Session, configurations: Iterable[Configuration]) -> list[Record]:
     """Latency (ms a call) and throughput (images/s) of each configuration, in the order given.
 
-    What this system cannot run, what is over a runner's largest batch and what gave wrong output becomes records with
-    a reason. The order of measuring is drawn from run id and stage, so that drift of the machine (heat, other work)
-    falls on all alike.
+    What this system cannot run and what is over a runner's largest batch becomes records with a reason; so does what
+    failed (stats `failed`) or gave wrong output (stats `wrong_output`), and the others go on. The order of measuring is
+    drawn from run id and stage, so that drift of the machine (heat, other work) falls on all alike.
     """
     configurations = list(configurations)
     with ExitStack() as stack:
@@ -53,7 +60,7 @@ def run(session: Session, configurations: Iterable[Configuration]) -> list[Recor
     return [record for records in found for record in records]
 
 
-def run_opened(session: Session, opened: Sequence[tuple[Configuration, Runner | Text]]) -> list[list[Record]]:
+def run_opened(session: Session, opened: Sequence[tuple[Configuration, Runner | Text | Failed]]) -> list[list[Record]]:
     """`run` for runners that are already entered (or the reasons why they are not): the records of each, in the order given."""
     order = random.Random(f"{session.run_id}/{session.stage}").sample(range(len(opened)), len(opened))
     records: dict[int, list[Record]] = {}
@@ -65,30 +72,51 @@ def run_opened(session: Session, opened: Sequence[tuple[Configuration, Runner | 
     return [records[place] for place in range(len(opened))]
 
 
-def _open(session: Session, name: str, precision: str, stack: ExitStack) -> Runner | Text:
+def failures(records: Iterable[Record]) -> list[Finding]:
+    """A red finding for every configuration whose timing failed or gave wrong output."""
+    lost = [(PRECISIONS[r.precision].label, r.reason) for r in records if r.metric == "latency" and r.reason and invalid(r)]
+    return [Finding("bad", Text(f"{name.en}, timing: {why.en}.", f"{name.ja}の測定：{why.ja}。")) for name, why in lost]
+
+
+def invalid(record: Record) -> bool:
+    """Whether it should have been measured here and was not: what was timed failed, or its output was wrong."""
+    return record.value is None and bool(record.stats.get("failed") or record.stats.get("wrong_output"))
+
+
+def _open(session: Session, name: str, precision: str, stack: ExitStack) -> Runner | Text | Failed:
     """The entered runner, or why there is none."""
     if reason := RUNNERS[name].unavailable(precision):
         return reason
     try:
         return stack.enter_context(RUNNERS[name](session, precision))
     except NotMeasured as error:
-        return Text(str(error), f"起動できなかった：{error}")
+        return _cannot(error)
+    except ReportError as error:
+        return Failed(_failure(error))
 
 
-def _measured(session: Session, configuration: Configuration, runner: Runner | Text) -> list[Record]:
+def _measured(session: Session, configuration: Configuration, runner: Runner | Text | Failed) -> list[Record]:
+    if isinstance(runner, Failed):
+        return _empty(configuration, runner.reason, stats={"failed": True})
     if isinstance(runner, Text):
         return _empty(configuration, runner)
-    size = configuration.batch_size
-    if runner.max_batch is not None and size > runner.max_batch:
+    if runner.max_batch is not None and configuration.batch_size > runner.max_batch:
         return _empty(configuration, _too_large(runner.max_batch))
+    try:
+        return _timed(session, configuration, runner)
+    except NotMeasured as error:
+        return _empty(configuration, _cannot(error))
+    except ReportError as error:
+        wrong = WRONG_OUTPUT in str(error)
+        reason, stats = (_wrong(error), {"wrong_output": True}) if wrong else (_failure(error), {"failed": True})
+        return _empty(configuration, reason, artifact_sha256=runner.artifact_sha256, stats=stats)
+
+
+def _timed(session: Session, configuration: Configuration, runner: Runner) -> list[Record]:
+    size = configuration.batch_size
     batch = inputs(session.images.x_test, size)
     before = state.now()
-    try:
-        own = runner.own_records(batch, session.profile.measuring)
-    except ReportError as error:
-        if WRONG_OUTPUT not in str(error):
-            raise
-        return _empty(configuration, _wrong(error), artifact_sha256=runner.artifact_sha256, stats={"wrong_output": True})
+    own = runner.own_records(batch, session.profile.measuring)
     if own is not None:
         return _taken_up(configuration, own, runner.artifact_sha256, {"before": before, "after": state.now()})
     timing = measure.time_call(lambda: runner.infer(batch), session.profile.measuring)
@@ -141,6 +169,14 @@ def _taken_up(configuration: Configuration, own: list[Record], sha256: str, arou
         Record("latency", "ms", latency.value, **common, stats=latency.stats | stats, samples=latency.samples),
         Record("throughput", "images/s", rate.value, **common, stats={"ci_low": low, "ci_high": high} | rate.stats | stats),
     ]
+
+
+def _cannot(error: NotMeasured) -> Text:
+    return Text(str(error), f"測定できなかった：{error}")
+
+
+def _failure(error: ReportError) -> Text:
+    return Text(f"failed: {error}", f"失敗した：{error}")
 
 
 def _wrong(error: ReportError) -> Text:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lib import state, sweep, system
+from lib.cuda import CudaError
 from lib.errors import NotMeasured
 from lib.figures import batching as figures
 from lib.records import Record
@@ -84,6 +85,10 @@ def test_findings_doubt_what_is_doubtful(recorded: list[Record]) -> None:
     wrong = recorded + empty("tflite", "fp16", 1, Text("broken", "不正"), wrong_output=True)
     assert said(wrong, "TensorFlow Lite (CPU) FP16, batch 1: broken") == ["bad"]
     assert not said(wrong, "Not measured: TensorFlow Lite")
+    lost = recorded + empty("tflite", "fp16", 8, Text("failed: no memory", "失敗した：メモリ不足"), failed=True)
+    assert said(lost, "TensorFlow Lite (CPU) FP16, batch 8: failed: no memory") == ["bad"]
+    assert not said(lost, "Not measured: TensorFlow Lite")
+    assert batching_tables.detail(lost)[-1]["batch_size"] == "8"
 
 
 def test_no_measurement_at_all_is_still_a_report() -> None:
@@ -170,9 +175,38 @@ class Unstartable(null.Null):
         raise NotMeasured("no driver")
 
 
+class Unloadable(null.Null):
+    """Should start and does not."""
+
+    name, label = "unloadable", Text("unloadable", "読込不可")
+
+    def __enter__(self) -> Unloadable:
+        raise CudaError("allocating 12 bytes on the GPU: no device memory left")
+
+
+class Unlaunched(null.Null):
+    """Starts, then fails at batch 32."""
+
+    name, label = "unlaunched", Text("unlaunched", "実行不可")
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        if len(batch) == 32:
+            raise CudaError("waiting for the GPU: CUDA says: launch failed")
+        return super().infer(batch)
+
+
+class Unfit(null.Null):
+    """Finds only when it runs that this system cannot."""
+
+    name, label = "unfit", Text("unfit", "不適合")
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        raise NotMeasured("no such instruction")
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> None:
-    for runner in (Broken, Small, Unstartable):
+    for runner in (Broken, Small, Unstartable, Unloadable, Unlaunched, Unfit):
         monkeypatch.setitem(RUNNERS, runner.name, runner)
 
 
@@ -192,6 +226,20 @@ def test_sweep_gives_two_records_of_every_configuration_in_the_order_asked_for(q
     assert by["small", 32].reason == Text("the largest batch of this engine is 8", "このエンジンの最大バッチサイズは8である")
     assert "no driver" in by["unstartable", 1].reason.en
     assert by["tensorrt", 1].reason == RUNNERS["tensorrt"].unavailable("fp32")
+
+
+@pytest.mark.usefixtures("made")
+def test_a_failure_is_a_record_of_its_own_and_the_others_go_on(quick: Session) -> None:
+    names = ("unloadable", "null", "unlaunched", "unfit", "broken", "unstartable")
+    records = sweep.run(quick, [Configuration(name, "fp32", size) for name in names for size in (1, 32)])
+    by = {(r.runner, r.batch_size): r for r in records if r.metric == "throughput"}
+    assert [key for key, r in by.items() if r.value is not None] == [("null", 1), ("null", 32), ("unlaunched", 1)]
+    said = "waiting for the GPU: CUDA says: launch failed"
+    assert by["unlaunched", 32].reason == Text(f"failed: {said}", f"失敗した：{said}")
+    assert "failed: allocating 12 bytes on the GPU" in by["unloadable", 1].reason.en
+    assert {key for key, r in by.items() if r.stats == {"failed": True}} == {("unloadable", 1), ("unloadable", 32), ("unlaunched", 32)}
+    assert by["unfit", 1].reason.en == "no such instruction"
+    assert {r.runner for r in by.values() if sweep.invalid(r)} == {"unloadable", "unlaunched", "broken"}
 
 
 def test_order_is_drawn_from_run_and_stage(quick: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,3 +293,12 @@ def test_state_reads_gpus_only_where_there_are_some(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(state.subprocess, "run", missing)
     assert state.now()["gpus"] == []
+
+
+def test_a_timing_that_failed_is_a_red_finding():
+    reason = Text("failed: no launch", "失敗した：起動できない")
+    common = {"runner": "tensorrt", "precision": "fp16", "batch_size": 16, "scope": "end_to_end"}
+    lost = Record("latency", "ms", None, reason=reason, stats={"failed": True}, **common)
+    absent = Record("latency", "ms", None, reason=Text("no GPU", "GPUがない"), **common)
+    (found,) = sweep.failures([lost, absent, Record("latency", "ms", 1.0, **common)])
+    assert (found.level, found.text.en) == ("bad", "FP16, timing: failed: no launch.")

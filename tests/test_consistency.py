@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from lib import compare, pairs, predictions
-from lib.errors import NotMeasured
+from lib.cuda import CudaError
+from lib.errors import ArtifactError, NotMeasured, ReportError
 from lib.figures import consistency as figures
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
+from lib.runners import RUNNERS, null
 from lib.studies import consistency
 from lib.text import LANGUAGES, Text
 
@@ -123,8 +125,6 @@ def test_rows_end_with_what_could_not_run_grouped_by_reason():
 
 
 def test_every_pair_of_the_experiment_is_a_row_with_the_reference_first():
-    from lib.runners import RUNNERS
-
     every = pairs.all_pairs()
     assert every[0].key == "savedmodel/fp32"
     assert len({pair.key for pair in every}) == len(every)
@@ -152,6 +152,57 @@ def test_without_any_answers_of_the_reference_the_study_says_what_to_bring(quick
     reason = Text("no TensorFlow", "TensorFlowがない")
     monkeypatch.setattr(predictions, "with_reference", lambda session, every: [replace(every[0], reason=reason), *every[1:]])
     with pytest.raises(NotMeasured, match=r"no TensorFlow, .* bring .*artifacts from a system that has it"):
+        consistency.study(quick)
+
+
+@pytest.fixture
+def failing(quick, monkeypatch):
+    """`failing(error)`: the study with a runner between two others that raises this when it is asked."""
+
+    def run(error):
+        class Failing(null.Null):
+            name, label = "failing", Text("failing", "故障")
+
+            def infer(self, batch):
+                raise error
+
+        monkeypatch.setitem(RUNNERS, "failing", Failing)
+        every = [*PAIRS[:1], Pair("failing", "fp32", Failing.label, None), *PAIRS[1:2]]
+        monkeypatch.setattr(pairs, "all_pairs", lambda: every)
+        return consistency.study(quick)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "error", [CudaError("waiting for the GPU: CUDA says: launch failed"), ArtifactError("plan: altered"), ReportError("x")]
+)
+def test_what_fails_while_it_is_asked_is_red_and_the_others_go_on(failing, error):
+    done = failing(error)
+    assert [pair.key for pair in done.measured] == ["savedmodel/fp32", "onnxrt/fp32"]
+    bad = [f.text for f in consistency.findings(done) if f.level == "bad"]
+    assert [text.en for text in bad] == [f"failing FP32 failed: {error}."]
+    assert [text.ja for text in bad] == [f"故障 FP32：失敗した：{error}。"]
+    lost = [r for r in consistency.records(done) if r.runner == "failing"]
+    assert {r.reason.en for r in lost} == {f"failed: {error}"}
+    assert consistency.rows(done)[-1]["max_abs"] == lost[0].reason
+
+
+def test_what_finds_only_when_asked_that_it_cannot_run_is_a_note(failing):
+    done = failing(NotMeasured("no driver"))
+    assert (
+        "note",
+        Text("Not measured: failing (no driver).", "故障は未測定である（測定できなかった：no driver）。"),
+    ) in consistency.findings(done)
+    assert "bad" not in levels(done)
+
+
+def test_a_reference_that_fails_stops_the_study(quick, monkeypatch):
+    def fail(*args):
+        raise CudaError("no device memory left")
+
+    monkeypatch.setattr(predictions, "artifact", fail)
+    with pytest.raises(CudaError, match="no device memory left"):
         consistency.study(quick)
 
 

@@ -143,3 +143,14 @@ def test_help_and_wrong_arguments(roundtrip: Path) -> None:
     done = call(roundtrip, "options", "--plan", "a", "--samples", "b", "--records", "r", "--batch", "0")
     assert done.returncode == 1
     assert done.stderr == "--batch is '0', wanted a whole number from 1 to 65536\n"
+
+
+def test_a_plan_whose_sha256_nobody_gave_is_refused_in_one_line(roundtrip: Path) -> None:
+    words = ["--plan", "a", "--samples", "b", "--records", "r"]
+    done = call(roundtrip, "options", *words)
+    assert done.returncode == 1
+    assert "--sha256 HEX is missing" in done.stderr
+    assert "--insist" in done.stderr
+    assert done.stderr.count("\n") == 1
+    for more in (["--insist"], ["--sha256", "0" * 64]):
+        assert must(roundtrip, "options", *words, *more) == "32\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -118,8 +119,7 @@ def here(tmp_path, monkeypatch, program):
     engine = artifacts.Artifact("engine", "key", payload, "e" * 64, {}, {})
     monkeypatch.setattr(TensorRT, "unavailable", classmethod(lambda cls, precision: None))
     monkeypatch.setattr(EngineRunner, "artifact", engine)
-    monkeypatch.setattr(trt, "here", lambda session, artifact: {"precision": "fp16"})
-    monkeypatch.setattr(trt, "load_plan", lambda folder, expected: (folder / "payload" / "model.plan").read_bytes())
+    monkeypatch.setattr(trt, "trusted", lambda session, precision, artifact: artifact.file("model.plan").read_bytes())
     return program
 
 
@@ -284,10 +284,12 @@ def test_a_sweep_shows_wrong_output_and_a_batch_that_is_too_large(quick, here):
     ("mode", "words"),
     [("error", "no device memory left"), ("other plan", r"measured \('cpp', 'fp16', 8, '0+'\) in place of"), ("half", "its records lack")],
 )
-def test_records_that_are_not_of_this_run_are_refused(quick, here, mode, words):
+def test_records_that_are_not_of_this_run_are_refused_and_the_others_go_on(quick, here, mode, words):
     here.mode(mode)
-    with pytest.raises(ReportError, match=words):
-        sweep.run(quick, [Configuration("cpp", "fp16", 8)])
+    latency, rate, other, _ = sweep.run(quick, [Configuration("cpp", "fp16", 8), Configuration("null", "fp32", 8)])
+    assert (latency.value, rate.value, rate.stats) == (None, None, {"failed": True})
+    assert re.match(f"failed: the C\\+\\+ runner: {words}", rate.reason.en)
+    assert other.value is not None
 
 
 def test_it_is_listed_after_the_python_runner_of_the_same_engines():
@@ -299,7 +301,7 @@ def test_it_is_listed_after_the_python_runner_of_the_same_engines():
 def test_the_arguments_are_those_of_the_real_program():
     """Every option that Python passes is one that lib/cpp/options.cpp knows."""
     known = (config.ROOT / "lib" / "cpp" / "options.cpp").read_text()
-    for name in ("plan", "samples", "sha256", "batch", "api", "graph", "predictions", "records", "precision"):
+    for name in ("plan", "samples", "sha256", "insist", "batch", "api", "graph", "predictions", "records", "precision"):
         assert f'{{"{name}", ' in known
     for option in cpp._settings(config.load("quickstart").measuring)[::2]:
         assert f'{{"{str(option)[2:]}", ' in known

@@ -48,14 +48,15 @@ def over(done, *keys, by=0.6):
     return replace(done, answers=answers, matrix=compare.matrix(answers))
 
 
-def test_where_none_is_over_its_tolerance_the_farthest_is_shown(quick, done):
+def test_where_none_is_over_its_tolerance_the_farthest_of_a_runner_is_shown(quick, done):
     found = localise.study(quick, done)
     (trace,) = found.traces
     assert (trace.pair.key, trace.over, trace.reason) == ("onnxrt/int8_qdq", False, None)
     assert len(trace.images) == len(set(trace.images)) == 32
     (finding,) = localise.findings(found)
     assert finding.level == "note"
-    assert "farthest from the SavedModel, within its tolerance" in finding.text.en
+    assert "(within its tolerance; of this runner's precisions the farthest from the SavedModel)" in finding.text.en
+    assert "この実行系の数値精度の中でSavedModelから最も離れている" in finding.text.ja
     assert f"changed a probability by up to {trace.marking:.1e}" in finding.text.en
 
 
@@ -201,6 +202,34 @@ def test_tensorrt_is_asked_for_the_tensors_of_its_network(quick, tensorrt):
     assert trace.artifact_sha256 == "engine"
 
 
+@pytest.fixture
+def several(done, tensorrt):
+    """TensorRT at two precisions beside ONNX Runtime, all within tolerance, and a runner that answers as the SavedModel does."""
+    label = Text("other", "他")
+    keys = {"tensorrt/int8": "onnxrt/fp16", "tensorrt/fp32": "onnxrt/fp32", "onnxrt_cuda/fp32": "savedmodel/fp32"}
+    answers = done.answers | {key: done.answers[like] for key, like in keys.items()}
+    more = [Pair(*key.split("/"), label, None) for key in keys]
+    return replace(
+        done, pairs=[*done.pairs, *more], answers=answers, artifacts=dict.fromkeys(answers, "sha"), matrix=compare.matrix(answers)
+    )
+
+
+def test_the_farthest_of_each_runner_is_shown_whoever_is_farthest_of_all(quick, several):
+    found = localise.study(quick, several)
+    assert [(t.pair.key, t.over) for t in found.traces] == [("onnxrt/int8_qdq", False), ("tensorrt/int8", False)]
+    assert [f.text.en.count("farthest from the SavedModel") for f in localise.findings(found)] == [1, 1]
+    labels = [row["runner"].en for row in localise_tables.rows(found)]
+    assert labels == sorted(labels, key=labels.index)  # a runner's rows lie together
+    lines = [line for line in figures.depth(found)("en").axes[0].lines if len(line.get_xdata()) > 2]
+    assert len(lines) == 2
+
+
+def test_a_runner_that_answers_as_the_savedmodel_does_has_no_difference_to_localise(quick, several):
+    keys = ("savedmodel/fp32", "onnxrt_cuda/fp32")
+    same = replace(several, pairs=[pair_of(several, key) for key in keys], answers={key: several.answers[key] for key in keys})
+    assert localise.study(quick, same).traces == []
+
+
 def test_what_tensorrt_refuses_is_a_reason(quick, tensorrt, monkeypatch):
     def refuse(*args):
         raise ReportError("the network has no tensor 'Conv'")
@@ -224,7 +253,7 @@ def test_rows_and_records_say_what_did_not_run(quick, done):
     assert len({r.case["tensor"] for r in layers}) == len(layers)
     (marking,) = [r for r in records if r.metric == "marking_difference"]
     assert 0 <= marking.value < 0.1
-    assert "32 test images" in localise_tables.caption(found).en
+    assert "32 test images on which each runner differs most" in localise_tables.caption(found).en
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -246,6 +275,6 @@ def test_where_nothing_can_be_compared_the_page_says_so(quick, done, monkeypatch
     only = replace(done, pairs=[pair_of(done, key) for key in KEYS[:2]], answers={key: done.answers[key] for key in KEYS[:2]})
     found = localise.study(quick, only)
     figures.show_depth(found)
-    assert "No runner that ran here" in pages[0][0]
+    assert "No runner that ran here differs from the SavedModel" in pages[0][0]
     assert JAPANESE.search(pages[0][1])
     assert (found.traces, localise.findings(found), localise_tables.rows(found)) == ([], [], [])

@@ -146,9 +146,10 @@ def test_the_fastest_is_named():
     assert any("INT8" in t.en and "3,000 images/s" in t.en for t in found(DONE, "note"))
 
 
-def test_wrong_output_is_red_and_instability_a_note():
+@pytest.mark.parametrize("how", ["wrong_output", "failed"])
+def test_wrong_output_is_red_and_instability_a_note(how):
     reason = Text("the output is wrong", "出力が誤っている")
-    broken = replace(throughput(ORT, 1.0), value=None, reason=reason, stats={"wrong_output": True})
+    broken = replace(throughput(ORT, 1.0), value=None, reason=reason, stats={how: True})
     swapped = [broken if (r.metric, r.precision, r.runner) == ("throughput", "fp32", "onnxrt") else r for r in DONE.records]
     swapped = [throughput(SM, 1000, stable=False) if (r.metric, r.runner) == ("throughput", "savedmodel") else r for r in swapped]
     done = replace(DONE, records=swapped)

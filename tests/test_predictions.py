@@ -208,6 +208,21 @@ def test_without_stored_answers_the_reference_is_not_measured(elsewhere):
     assert not predictions.with_reference(opened, pairs.all_pairs())[0].answered
 
 
+@pytest.mark.parametrize(
+    ("lacking", "known"), [("tensorflow.python", True), ("keras", True), ("tf2onnx", True), ("yaml", False), (None, False)]
+)
+def test_only_what_trains_and_exports_may_be_missing(elsewhere, monkeypatch, lacking, known):
+    def fail(opened):
+        raise ModuleNotFoundError("No module named X", name=lacking)
+
+    monkeypatch.setattr(training, "trained", fail)
+    if known:
+        assert predictions.stored_reference(elsewhere[0]) is None
+        return
+    with pytest.raises(ModuleNotFoundError):
+        predictions.stored_reference(elsewhere[0])
+
+
 @pytest.mark.usefixtures("no_tensorflow")
 def test_stored_answers_that_were_altered_are_refused(elsewhere):
     opened, give = elsewhere

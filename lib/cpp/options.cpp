@@ -26,7 +26,8 @@ Arguments runner_arguments(const std::vector<std::string>& apis) {
                      {
                          {"plan", "FILE", "the engine; load only plans you trust: loading one runs code from it", "", true},
                          {"samples", "FILE", "images, .csv (sample_id,pixel_0,...,pixel_3071) or .npy (float32)", "", true},
-                         {"sha256", "HEX", "refuse the plan if its SHA-256 differs", "", false},
+                         {"sha256", "HEX", "refuse the plan if its SHA-256 differs; needed unless --insist is given", "", false},
+                         {"insist", "", "load a plan whose SHA-256 nobody gave", "", false},
                          {"batch", "N", "images a call, within the plan's profile; the last call may be shorter", "32", false},
                          {"api", names, "which calls run the engine", apis.front(), false},
                          {"graph", "", "replay each call as a CUDA graph (enqueueV3 only)", "", false},
@@ -62,6 +63,9 @@ Options read_options(const Arguments& arguments, const std::vector<std::string>&
     }
     if (options.predictions.empty() && options.records.empty()) {
         throw UsageError("nothing to do: give --predictions FILE, --records FILE or both");
+    }
+    if (options.sha256.empty() && !arguments.given("insist")) {
+        throw UsageError("--sha256 HEX is missing: loading a plan runs code from it; give its SHA-256, or --insist to load any plan");
     }
     return options;
 }

@@ -14,7 +14,7 @@ namespace report {
 struct Options {
     Path plan;
     Path samples;
-    std::string sha256;  // that the plan must have; "" to load any
+    std::string sha256;  // that the plan must have; "" to load any, which takes --insist
     std::size_t batch = 1;
     bool legacy = false;  // executeV2 with bindings in place of enqueueV3
     bool graph = false;

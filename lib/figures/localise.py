@@ -32,7 +32,10 @@ CAPTION = Text(
     "上から下へ、入力側から順に示す。破線は差があるとみなす境界、丸囲みはそれを超えた最初のテンソルである。差がないテンソルと"
     "オーバーフローしたテンソルには点がない。",
 )
-NOTHING = Text("No runner that ran here can be compared layer by layer.", "ここで実行できた中に、層ごとに比較できる実行系はない。")
+NOTHING = Text(
+    "No runner that ran here differs from the SavedModel and can be compared layer by layer.",
+    "ここで実行できた中に、SavedModelとの差があり、層ごとに比較できる実行系はない。",
+)
 
 
 def show_depth(done: Study) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lib import sweep
 from lib.precision import PRECISIONS, named
 from lib.records import Record
 from lib.runners import RUNNERS
@@ -50,8 +51,8 @@ def rows(found: Iterable[Record], batch_size: int) -> list[dict[str, Any]]:
 
 
 def _rank(record: Record) -> tuple[bool, bool]:
-    """A number goes before a reason why there is none, unless 07 found the output wrong; then 07 before the others."""
-    return record.value is None and not record.stats.get("wrong_output"), record.stage != STAGE
+    """A number goes before a reason why there is none, unless 07 failed there or found the output wrong; then 07 before the others."""
+    return record.value is None and not sweep.invalid(record), record.stage != STAGE
 
 
 def measured(row: dict[str, Any], key: str) -> bool:

@@ -182,7 +182,7 @@ def _empty(records: list[Record]) -> Iterator[Finding]:
     """Runners that this system cannot run, with the reason."""
     missing: dict[Text, dict[str, None]] = defaultdict(dict)
     for record in records:
-        if record.reason is not None and "wrong_output" not in record.stats:
+        if record.reason is not None and not sweep.invalid(record):
             missing[record.reason][record.runner] = None
     for reason, runners in missing.items():
         labels = [RUNNERS[runner].label for runner in runners]
@@ -191,10 +191,10 @@ def _empty(records: list[Record]) -> Iterator[Finding]:
 
 
 def _wrong(records: list[Record]) -> Iterator[Finding]:
-    """Configurations whose output was wrong, so that their times mean nothing."""
+    """Configurations that failed, and those whose output was wrong, so that their times mean nothing."""
     wrong: dict[tuple[Pair, Text], list[str]] = defaultdict(list)
     for record in records:
-        if "wrong_output" in record.stats and record.metric == "latency" and record.reason:
+        if sweep.invalid(record) and record.metric == "latency" and record.reason:
             wrong[(record.runner, record.precision), record.reason].append(str(record.batch_size))
     for (pair, reason), sizes in wrong.items():
         title = name(*pair)

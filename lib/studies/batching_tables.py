@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lib import measure, show
+from lib import measure, show, sweep
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.runners import RUNNERS, host
@@ -95,7 +95,7 @@ def detail(records: list[Record]) -> list[dict[str, Any]]:
     for rate in (r for r in records if r.metric == "throughput"):
         row = _row(rate)
         if rate.value is None:
-            row |= {"throughput": rate.reason, "batch_size": str(rate.batch_size) if "wrong_output" in rate.stats else ALL}
+            row |= {"throughput": rate.reason, "batch_size": str(rate.batch_size) if sweep.invalid(rate) else ALL}
         else:
             percentiles = {key: latency[_key(rate)].stats[key] for key in ("p50", "p90", "p95", "p99")}
             row |= percentiles | {"n": rate.stats["n"], "stable": YES if rate.stats["stable"] else NO}

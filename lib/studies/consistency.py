@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import compare, pairs, predictions, show, trt
-from lib.errors import NotMeasured
+from lib import compare, pairs, predictions, show
+from lib.errors import NotMeasured, ReportError
 from lib.pairs import Pair
 from lib.precision import PRECISIONS
 from lib.records import Record
@@ -84,16 +84,28 @@ def study(session: Session) -> Study:
 
 
 def _asked(session: Session, every: list[Pair]) -> tuple[list[Pair], dict[str, Artifact]]:
-    """The answers of every pair that gives any. What fails while it is asked gets its reason and the others go on."""
+    """The answers of every pair that gives any. What fails while it is asked gets its reason and the others go on.
+
+    Raises what the reference fails with: there is nothing to compare with then.
+    """
     asked, stored = [], {}
     for pair in every:
         if pair.answered:
             try:
                 stored[pair.key] = predictions.artifact(session, pair.runner, pair.precision)
-            except trt.EngineError as error:
-                pair = replace(pair, reason=Text(f"failed: {error}", f"失敗した：{error}"), failed=True)
+            except ReportError as error:
+                if pair.key == REFERENCE:
+                    raise
+                pair = _without(pair, error)
         asked.append(pair)
     return asked, stored
+
+
+def _without(pair: Pair, error: ReportError) -> Pair:
+    """The pair with the reason why it has no answers; it failed unless it says that this system cannot run it."""
+    if isinstance(error, NotMeasured):
+        return replace(pair, reason=Text(str(error), f"測定できなかった：{error}"))
+    return replace(pair, reason=Text(f"failed: {error}", f"失敗した：{error}"), failed=True)
 
 
 def within(pair: Pair, found: Difference) -> bool:

@@ -170,7 +170,8 @@ def findings(engines: Iterable[Engine], measured: Iterable[Record] = ()) -> list
         en = f"{name} built engines in {len(built)} of {len(engines)} precisions."
         found.append(Finding("good", Text(en, f"{name}は{len(engines)}種の数値精度のうち{len(built)}種でエンジンを構築した。")))
     found += _type_findings(built) + _untold(built) + _size_findings(built, _reference(engines)) + same_plan.twins(built)
-    found += same_plan.findings(list(measured), "plan_size", lambda record: PRECISIONS[record.precision].label)
+    measured = list(measured)
+    found += same_plan.findings(measured, "plan_size", lambda record: PRECISIONS[record.precision].label) + sweep.failures(measured)
     found += [
         Finding("note", Text(f"{e.label.en}: {e.reason.en}.", f"{e.label.ja}：{e.reason.ja}。"))
         for e in engines

@@ -17,6 +17,7 @@ from lib.text import Finding, Text
 if TYPE_CHECKING:
     import onnx
 
+    from lib.compare import Difference
     from lib.pairs import Pair
     from lib.session import Session
 
@@ -97,13 +98,19 @@ class Study:
 
 
 def study(session: Session, done: consistency.Study) -> Study:
-    """Compare layer by layer what is over its tolerance or, where nothing is, the runner that is farthest from the reference."""
+    """Compare layer by layer what is over its tolerance or, where nothing is, what is farthest from the reference in each runner."""
     able = [(pair, found) for pair, found in done.compared if pair.runner in RUNNERS and pair.key != YARDSTICK]
     over = [pair for pair, found in able if not consistency.within(pair, found)]
-    chosen = over or [pair for pair, _ in sorted(able, key=lambda one: -one[1].max_abs)[:1]]
-    traces = [_trace(session, done, pair, pair in over) for pair in chosen]
+    traces = [_trace(session, done, pair, pair in over) for pair in over or _farthest(able)]
     export_over = any(pair.key == YARDSTICK and not consistency.within(pair, found) for pair, found in done.compared)
     return Study(traces, [pair for pair in done.pairs if pair.runner in RUNNERS], export_over)
+
+
+def _farthest(able: list[tuple[Pair, Difference]]) -> list[Pair]:
+    """Of each runner the pair that is farthest from the reference; one that gives the reference's very answers has nothing to show."""
+    apart = sorted(((pair, found) for pair, found in able if found.max_abs > 0), key=lambda one: one[1].max_abs)
+    last = {pair.runner: pair for pair, _ in apart}
+    return [last[name] for name in RUNNERS if name in last]
 
 
 def worst_images(done: consistency.Study, pair: Pair, count: int) -> list[int]:
@@ -269,7 +276,10 @@ def _named(trace: Trace) -> Text:
     name = trace.pair.name
     if trace.over:
         return name
-    return Text(f"{name.en} (farthest from the SavedModel, within its tolerance)", f"{name.ja}（許容内だがSavedModelから最も離れている）")
+    return Text(
+        f"{name.en} (within its tolerance; of this runner's precisions the farthest from the SavedModel)",
+        f"{name.ja}（許容内だが、この実行系の数値精度の中でSavedModelから最も離れている）",
+    )
 
 
 def _marking(trace: Trace) -> Text:

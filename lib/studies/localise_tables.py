@@ -46,8 +46,8 @@ def caption(done: Study) -> Text:
     """Says what is compared, over how many images, and by which rule a difference begins."""
     count = max((len(trace.images) for trace in done.traces), default=0)
     return Text(
-        f"Tensors between the layers, against ONNX Runtime (CPU) FP32, over the {count} test images with the largest differences. "
+        f"Tensors between the layers, against ONNX Runtime (CPU) FP32, over the {count} test images on which each runner differs most. "
         f"A difference begins at the first tensor whose relative difference is over {MULTIPLE} roundings of the precision.",
-        f"層の間のテンソルをONNX Runtime（CPU）のFP32と比較した。差の大きいテスト画像{count}枚による。"
+        f"層の間のテンソルをONNX Runtime（CPU）のFP32と比較した。実行系ごとに差の大きいテスト画像{count}枚による。"
         f"相対差がその数値精度の丸め誤差の{MULTIPLE}倍を超える最初のテンソルを、差の始まりとする。",
     )

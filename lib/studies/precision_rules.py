@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from lib import pairs, stats
+from lib import pairs, stats, sweep
 from lib.records import Record
 from lib.text import Finding, Text
 
@@ -187,11 +187,11 @@ def _twice(factor: float, pair: Pair, now: Record, then: Record) -> Finding:
 
 
 def unsound(done: Study) -> list[Finding]:
-    """Red where a timed call gave wrong output, a note where latencies did not become stable."""
+    """Red where a timed call failed or gave wrong output, a note where latencies did not become stable."""
     made = []
     for pair in done.measured:
         record = done.get(pair, "throughput")
-        if record is not None and record.stats.get("wrong_output"):
+        if record is not None and sweep.invalid(record):
             made.append(Finding("bad", Text(f"{pair.name.en}: {record.reason.en}.", f"{pair.name.ja}: {record.reason.ja}。")))
     shaky = [pair.name for pair in done.measured if (r := done.get(pair, "throughput")) and r.stats.get("stable") is False]
     if shaky:

@@ -17,7 +17,7 @@ Options parse(std::vector<std::string> words, const std::vector<std::string>& ap
 }
 
 Options with(const std::vector<std::string>& more, const std::vector<std::string>& apis = BOTH) {
-    std::vector<std::string> words{"--plan", "a.plan", "--samples=b.npy", "--predictions", "p.csv"};
+    std::vector<std::string> words{"--plan", "a.plan", "--samples=b.npy", "--predictions", "p.csv", "--insist"};
     words.insert(words.end(), more.begin(), more.end());
     return parse(words, apis);
 }
@@ -53,6 +53,22 @@ TEST(wrong_options_are_usage_errors) {
     CHECK_USAGE_ERROR("wanted 64 lower-case hex digits", with({"--sha256", "abc"}));
 }
 
+TEST(a_plan_is_loaded_by_its_sha256_or_by_insisting) {
+    const std::vector<std::string> words{"--plan", "a.plan", "--samples", "b.npy", "--records", "r.jsonl"};
+    const auto and_with = [&words](const std::vector<std::string>& more) {
+        std::vector<std::string> all = words;
+        all.insert(all.end(), more.begin(), more.end());
+        return parse(all);
+    };
+    const std::string hash(64, 'a');
+    CHECK_USAGE_ERROR("--sha256 HEX is missing", parse(words));
+    CHECK_USAGE_ERROR("--sha256 needs a value", and_with({"--sha256="}));
+    CHECK_USAGE_ERROR("--insist takes no value", and_with({"--insist=" + hash}));
+    CHECK(and_with({"--sha256", hash}).sha256 == hash);
+    CHECK(and_with({"--insist"}).sha256.empty());
+    CHECK(and_with({"--insist", "--sha256", hash}).sha256 == hash);  // it is still checked
+}
+
 TEST(numbers_outside_their_range_are_usage_errors) {
     for (const char* batch : {"0", "-1", "65537", "1.5", "x", "1x", "99999999999999999999", " 1"}) {
         CHECK_USAGE_ERROR("a whole number from 1 to 65536", with({"--batch", batch}));
@@ -66,7 +82,7 @@ TEST(help_names_every_option_and_needs_no_other) {
     Arguments arguments = report::runner_arguments(BOTH);
     arguments.parse({"--help"});
     CHECK(arguments.help_wanted());
-    for (const char* name : {"--plan FILE", "--batch N", "enqueueV3|executeV2", "(default 32)", "--help", "usage: runner --plan FILE"}) {
+    for (const char* name : {"--plan FILE", "--batch N", "enqueueV3|executeV2", "(default 32)", "--insist", "--help", "usage: runner --plan FILE"}) {
         CHECK(arguments.help().find(name) != std::string::npos);
     }
 }
