@@ -96,7 +96,7 @@ def here(monkeypatch) -> System:
     monkeypatch.setattr(tensorrt, "TensorRT", Engine)
     monkeypatch.setattr(cpp, "not_built", lambda: system.not_built)
     monkeypatch.setattr(cpp, "apis", lambda: system.compiled)
-    monkeypatch.setattr(cpp, "trusted", lambda session, engine: (Path("model.plan"), "hash"))
+    monkeypatch.setattr(cpp, "trusted", lambda session, precision, engine: (Path("model.plan"), "hash"))
     monkeypatch.setattr(cpp, "predict", predict)
     monkeypatch.setattr(cpp, "write_samples", write)
     return system
