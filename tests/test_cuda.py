@@ -1,0 +1,126 @@
+"""lib/cuda.py with a stand-in for pycuda: what it makes of CUDA's errors. tests/test_gpu.py runs the real one."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lib import cuda
+
+
+class Error(Exception):
+    """pycuda.driver.Error."""
+
+
+class OutOfMemory(Error):
+    """pycuda.driver.MemoryError."""
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    """pycuda.driver on a GPU that works, to be broken by a test; `calls` lists what was asked of it."""
+    calls: list[object] = []
+    fake = ModuleType("pycuda.driver")
+    fake.Error, fake.MemoryError, fake.calls = Error, OutOfMemory, calls
+    context = SimpleNamespace(push=lambda: calls.append("push"), pop=lambda: calls.append("pop"))
+    fake.init = lambda: calls.append("init")
+    fake.Device = lambda number: SimpleNamespace(retain_primary_context=lambda: context)
+    fake.mem_get_info = lambda: (64 << 20, 128 << 20)
+    fake.Stream = lambda: SimpleNamespace(handle=7, synchronize=lambda: calls.append("wait"))
+    fake.memcpy_htod_async = lambda address, host, stream: calls.append(("up", address, host.nbytes))
+    fake.memcpy_dtoh_async = lambda host, address, stream: calls.append(("down", address, host.nbytes))
+    fake.pagelocked_empty = np.empty
+
+    class Memory:
+        def __int__(self) -> int:
+            return 4096
+
+        def free(self) -> None:
+            calls.append("free")
+
+    fake.mem_alloc = lambda size: Memory()
+    package = ModuleType("pycuda")
+    package.driver = fake
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", fake)
+    monkeypatch.setattr("atexit.register", lambda function: None)
+    cuda.activate.cache_clear()
+    yield fake
+    cuda.activate.cache_clear()
+
+
+def broken(error):
+    def call(*arguments: object) -> None:
+        raise error
+
+    return call
+
+
+def test_the_primary_context_is_pushed_once_a_process(driver):
+    for _ in range(3):
+        cuda.activate()
+    assert driver.calls == ["init", "push"]
+
+
+def test_copies_go_to_the_address_and_wait_for_the_stream(driver):
+    memory, stream = cuda.DeviceMemory(64), cuda.Stream()
+    host = cuda.pinned((4, 2))
+    stream.upload(host, memory)
+    stream.download(memory, host[:1])
+    stream.synchronize()
+    assert driver.calls[2:] == [("up", 4096, 32), ("down", 4096, 8), "wait"]
+    assert host.dtype == np.float32
+
+
+def test_no_device_memory_says_how_much_there_is(driver):
+    driver.mem_alloc = broken(OutOfMemory("cuMemAlloc failed"))
+    with pytest.raises(cuda.CudaError, match=r"allocating 12 bytes on the GPU: no device memory left \(64 MiB are free\)"):
+        cuda.DeviceMemory(12)
+
+
+def test_no_memory_for_a_context_at_all_is_one_line_and_ends(driver):
+    """Another process holds the whole GPU: asking how much is free needs a context too."""
+    driver.Device = lambda number: SimpleNamespace(retain_primary_context=broken(OutOfMemory("out of memory")))
+    driver.mem_get_info = broken(Error("no context"))
+    for call in (cuda.activate, cuda.free_bytes, cuda.Stream):
+        with pytest.raises(cuda.CudaError, match="starting CUDA: no device memory left; close other runners and programs"):
+            call()
+
+
+def test_no_pinned_memory_is_not_called_device_memory(driver):
+    driver.pagelocked_empty = broken(OutOfMemory("cuMemHostAlloc failed: out of memory"))
+    with pytest.raises(cuda.CudaError, match=r"pinned host memory of shape \(2, 3\): CUDA says: cuMemHostAlloc failed"):
+        cuda.pinned((2, 3))
+
+
+@pytest.mark.parametrize(("call", "said"), [("memcpy_htod_async", "copying to the GPU"), ("memcpy_dtoh_async", "copying from the GPU")])
+def test_a_failed_copy_is_an_error_of_ours(driver, call, said):
+    setattr(driver, call, broken(Error("launch\n failure")))
+    stream, memory, host = cuda.Stream(), cuda.DeviceMemory(64), cuda.pinned((4,))
+    with pytest.raises(cuda.CudaError, match=f"{said}: CUDA says: launch failure"):
+        stream.upload(host, memory) if "htod" in call else stream.download(memory, host)
+
+
+def test_a_copy_larger_than_its_buffer_is_refused(driver):
+    stream, memory = cuda.Stream(), cuda.DeviceMemory(12)
+    for call in (lambda: stream.upload(cuda.pinned((4,)), memory), lambda: stream.download(memory, cuda.pinned((4,)))):
+        with pytest.raises(cuda.CudaError, match="copying 16 bytes, the buffer on the GPU has 12"):
+            call()
+
+
+def test_closing_frees_once_and_hides_no_error_in_flight(driver):
+    memory = cuda.DeviceMemory(12)
+    memory.close()
+    memory.close()
+    assert driver.calls.count("free") == 1
+    lost = cuda.DeviceMemory(12)
+    lost._memory.free = broken(Error("the context is broken"))
+    lost.close()
+
+
+def test_pycuda_is_asked_for_where_it_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cuda.unavailable() == cuda.NO_PYCUDA
