@@ -39,7 +39,9 @@ def test_the_table_stands_between_the_markers_of_both_languages(results, tmp_pat
     english, japanese = (path.read_text(encoding="utf-8") for path in written)
     assert "| ONNX Runtime (CPU) | FP32 | 89.72 [89.11, 90.30] | 14.97 | – | – | – |" in english
     assert "| TensorRT | FP16 | not measured | – | – | – | – |" in english
-    assert "CIFAR-10; A CPU, 2 cores, no GPU; TensorFlow 2.21.0, ONNX Runtime 1.31; 2026-11-20; batch size 32" in english
+    assert (
+        "CIFAR-10; A CPU, 2 cores, no GPU; TensorFlow 2.21.0, ONNX Runtime 1.31, TensorRT for RTX –; 2026-11-20; batch size 32" in english
+    )
     assert "未測定" in japanese
     assert english.startswith("before\n<!-- headline -->\n|")
     assert english.endswith("\n<!-- /headline -->\nafter\n")

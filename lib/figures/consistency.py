@@ -34,6 +34,7 @@ class View(NamedTuple):
     log: bool
 
 
+DENSE = 12  # runners, over which labels and numbers of a heat map have to be smaller
 VIEWS = {
     "max_abs": View(Text("largest absolute difference", "絶対差の最大値"), lambda d: d.max_abs, ".1e", True),
     "mean_abs": View(Text("mean absolute difference", "絶対差の平均値"), lambda d: d.mean_abs, ".1e", True),
@@ -53,11 +54,14 @@ def matrix(done: Study, view: str) -> Callable[[Language], Figure]:
 
     def draw(language: Language) -> Figure:
         with base.style(language):
-            figure, axes = base.subplots(height_in=1.6 + 0.5 * len(measured))
+            dense = len(measured) > DENSE
+            figure, axes = base.subplots(height_in=1.6 + (0.35 if dense else 0.5) * len(measured))
             _heat(axes, values, shown)
-            names = [_short(pair, language) for pair in measured]
-            axes.set_xticks(range(len(names)), names, fontsize=8, rotation=30, ha="right", rotation_mode="anchor")
-            axes.set_yticks(range(len(names)), names, fontsize=8)
+            names, size = [_short(pair, language) for pair in measured], 6 if dense else 8
+            axes.set_xticks(
+                range(len(names)), names, fontsize=size, rotation=90 if dense else 30, ha="right", rotation_mode="anchor", va="center"
+            )
+            axes.set_yticks(range(len(names)), names, fontsize=size)
             axes.set_title(shown.label.in_(language), loc="left", fontsize=10)
         return figure
 
@@ -82,7 +86,18 @@ def _heat(axes: Axes, values: np.ndarray, shown: View) -> None:
     for (r, c), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if norm(max(value, FLOOR)) > 0.5 else "black"
-            axes.text(c, r, f"{value:{shown.format}}" if value else "0", ha="center", va="center", fontsize=8, color=colour)
+            said, size = _number(value, shown, len(values) > DENSE)
+            axes.text(c, r, said, ha="center", va="center", fontsize=size, color=colour)
+
+
+def _number(value: float, shown: View, dense: bool) -> tuple[str, float]:
+    """A cell's number and its font size; where there are many cells one digit and the exponent have to do ("2e-4")."""
+    if not value:
+        return "0", 8
+    if dense and shown.log:
+        digits, exponent = f"{value:.0e}".split("e")
+        return f"{digits}e{int(exponent)}", 6
+    return f"{value:{shown.format}}", 6 if dense else 8
 
 
 def _short(pair: Pair, language: Language) -> str:

@@ -18,8 +18,9 @@ from lib.text import Language, Text
 READMES: dict[Language, str] = {"en": "README.md", "ja": "README.ja.md"}
 ENGINES = "04_int8"  # the stage whose engines are compared in the second table
 MEASURED_ON = Text(
-    "{dataset}; {cpu}, {cores} cores, {gpu}; TensorFlow {tensorflow}, ONNX Runtime {onnxruntime}; {date}; batch size {batch}, end to end.",
-    "{dataset}。{cpu}、{cores}コア、{gpu}。TensorFlow {tensorflow}、ONNX Runtime {onnxruntime}。{date}測定。"
+    "{dataset}; {cpu}, {cores} cores, {gpu}; TensorFlow {tensorflow}, ONNX Runtime {onnxruntime}, {trt}; {date}; "
+    "batch size {batch}, end to end.",
+    "{dataset}。{cpu}、{cores}コア、{gpu}。TensorFlow {tensorflow}、ONNX Runtime {onnxruntime}、{trt}。{date}測定。"
     "バッチサイズ{batch}、エンドツーエンド。",
 )
 RUN_ON = Text(
@@ -93,6 +94,8 @@ def _measured_on(profile: config.Profile, results: Path, measured: list[records.
     last = next(record for record in measured if record.stage == headline.STAGE)
     gpu = system["gpus"][0]["name"] if system["gpus"] else NO_GPU.in_(language)
     libraries = {name: system["libraries"].get(name, "–") for name in ("tensorflow", "onnxruntime")}
+    rtx = system["libraries"].get("tensorrt-rtx-cu13-libs", "–")
+    libraries["trt"] = f"TensorRT {system['libraries']['tensorrt']}" if "tensorrt" in system["libraries"] else f"TensorRT for RTX {rtx}"
     facts = {"dataset": last.dataset, "cpu": system["cpu"], "cores": system["cores"], "gpu": gpu, "date": last.started_at[:10]}
     return MEASURED_ON.in_(language).format(batch=profile.precision.batch_size, **facts, **libraries)
 

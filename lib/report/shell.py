@@ -54,7 +54,8 @@ def gather(profile: config.Profile, folder: Path, system: str = "") -> Report:
     outputs, found = session.outputs(profile.name), notebooks.find(folder)
     ran = {path.parent.name for path in (outputs / "results").glob(f"*/{notebooks.EXECUTED}")}
     if system and system not in ran:
-        raise ReportError(f"{outputs / 'results'}: nothing executed on '{system}'; there are: {', '.join(sorted(ran)) or 'none'}")
+        only = " (it has records, but no executed notebooks)" if (outputs / "results" / system).is_dir() else ""
+        raise ReportError(f"{outputs / 'results'}: nothing executed on '{system}'{only}; there are: {', '.join(sorted(ran)) or 'none'}")
     runs = [stages for name in sorted(ran) if system in ("", name) and (stages := _stages(outputs / "results" / name, found))]
     if not runs:
         raise ReportError(f"{outputs}: nothing executed yet; run it first: python -m lib run --profile {profile.name}")
