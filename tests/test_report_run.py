@@ -69,6 +69,7 @@ def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleName
     assert "; none left, " in said
     one, two = (nbformat.read(place.executed / f"{name}.ipynb", 4) for name in ("01_one", "02_two"))
     assert one.metadata.report["run_id"] == two.metadata.report["run_id"]
+    assert str(place.outputs) not in (place.executed / "01_one.ipynb").read_text()  # it is shared, the machine's paths are not
     assert two.cells[-1].outputs[0].text.split() == [str(config.ROOT), "quickstart", two.metadata.report["run_id"]]
     assert ["dataset.name", "digits"] in one.metadata.report["parameters"]
 

@@ -121,5 +121,7 @@ def _keep(running: Path, executed: Path, note: dict[str, Any]) -> None:
 
     node = notebooks.read(running)
     node.metadata[notebooks.META] = note
+    for name in ("input_path", "output_path"):  # paths of this machine are nobody else's business
+        node.metadata.get("papermill", {}).pop(name, None)
     files.write_text(executed, nbformat.writes(node) + "\n")
     running.unlink()
