@@ -121,7 +121,7 @@ def load(folder: Path, fresh: bool = False) -> Artifact:
 
     Raises ArtifactError that names the file which is missing, added or altered, and how to rebuild.
     """
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     listed, there = manifest["files"], _listing(folder / "payload")
     for name in sorted(listed.keys() | there.keys()):
         if listed.get(name) != there.get(name):
@@ -141,15 +141,16 @@ def read(folder: Path, name: str) -> bytes:
     except OSError as error:
         reason = error.strerror
         raise ArtifactError(f"{folder / 'payload' / name}: cannot be read ({reason}); remove {folder} to have it built again") from None
-    if hashlib.sha256(data).hexdigest() != _manifest(folder)["files"].get(name):
+    if hashlib.sha256(data).hexdigest() != read_manifest(folder)["files"].get(name):
         raise ArtifactError(f"{folder / 'payload' / name}: altered or truncated; remove {folder} to have it built again")
     return data
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest in `folder` says; the payload is not looked at. Raises ArtifactError for one that is unreadable."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if not manifest.keys() >= {"kind", "key", "inputs", "info", "files"}:
+        if not manifest.keys() >= {"kind", "key", "inputs", "info", "files"} or not isinstance(manifest["inputs"], dict):
             raise ValueError("fields are missing")
         return manifest
     except (OSError, ValueError, AttributeError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +86,7 @@ def stored_reference(session: Session) -> Artifact | None:
         return None  # the model itself is not stored either, and cannot be trained here
     found = []
     for folder in sorted((session.store.root / KIND).glob("[!.]*")):
-        manifest = _manifest(folder)
+        manifest = artifacts.read_manifest(folder)
         if manifest["inputs"].items() >= wanted.items():
             found.append((manifest.get("built_at", ""), folder))
     return artifacts.load(max(found)[1]) if found else None
@@ -146,18 +145,6 @@ def _what(session: Session, one: Runner) -> dict[str, Any]:
     """What is asked of whom: the part of an artifact's inputs that does not depend on the system."""
     asked = {"version": VERSION, "runner": one.name, "precision": one.precision}
     return asked | {"model": one.artifact_sha256, "dataset": session.images.sha256}
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a stored artifact, whose payload is not looked at."""
-    path = folder / artifacts.MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(manifest["inputs"], dict):
-            raise ValueError("inputs are missing")
-        return manifest
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: unreadable ({error}); remove {folder}") from None
 
 
 def _origin(session: Session, reference: Pair) -> Text | None:

@@ -51,12 +51,26 @@ def engine(session: Session, precision: str, calibration: Calibration | None = N
     """
     if reason := versions.not_buildable(precision):
         raise NotMeasured(f"tensorrt {precision}: {reason.en}")
-    from lib import export
-
-    onnx = export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
-    cache = calibrate.cache(session, onnx, calibration or calibrate.default(session)) if PRECISIONS[precision].calibrator else None
+    onnx, cache = source(session, precision, calibration)
     inputs = identity(onnx, precision, session.profile.engines, cache)
     return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, folder, onnx, precision, cache))
+
+
+def source(session: Session, precision: str, calibration: Calibration | None = None) -> tuple[Path, Artifact | None]:
+    """What an engine of this precision is built from: the exported ONNX and, where TensorRT calibrates, its calibration cache.
+
+    calibration: the profile's own where none is given. Both are made now unless they are stored.
+    """
+    onnx = _onnx(session, precision)
+    if not PRECISIONS[precision].calibrator:
+        return onnx, None
+    return onnx, calibrate.cache(session, onnx, calibration or calibrate.default(session))
+
+
+def _onnx(session: Session, precision: str) -> Path:
+    from lib import export
+
+    return export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
 
 
 def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | None = None) -> dict[str, Any]:
@@ -115,10 +129,7 @@ def trusted(session: Session, precision: str, artifact: Artifact) -> bytes:
 
     Raises ArtifactError as `load_plan` does.
     """
-    from lib import export
-
-    onnx = export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
-    expected = identity(onnx, precision, session.profile.engines) | {"calibration": artifact.inputs.get("calibration")}
+    expected = identity(_onnx(session, precision), precision, session.profile.engines) | {"calibration": artifact.inputs.get("calibration")}
     return load_plan(artifact.path.parent, expected)
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.precision import PRECISIONS
-from lib.trt import calibrate, inspect, plans, versions
+from lib.trt import inspect, plans
 from lib.trt.build import build
 from lib.trt.execution import Execution
 from lib.trt.versions import EngineError
@@ -74,10 +73,7 @@ def intermediate(session: Session, precision: str, tensors: Sequence[str], image
     From an engine of the same network, precision and calibration in which they are outputs. That keeps TensorRT from
     fusing across them, so another kernel may run than in the engine itself. Raises EngineError for unknown tensors.
     """
-    from lib import export
-
-    onnx = export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
-    cache = calibrate.cache(session, onnx, calibrate.default(session)) if PRECISIONS[precision].calibrator else None
+    onnx, cache = plans.source(session, precision)
     count = len(images)
     settings = session.profile.engines.model_copy(update={"min_batch": count, "opt_batch": count, "max_batch": count})
     built = build(onnx, precision, settings, calibrator=plans.reader(session, onnx, cache), outputs=tensors)

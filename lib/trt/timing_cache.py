@@ -34,7 +34,8 @@ def attach(config: Any, stored: Path | None) -> bool:
     if stored is None:
         return False
     if stored.is_file():
-        digest, data = stored.read_bytes()[:DIGEST], stored.read_bytes()[DIGEST:]
+        content = stored.read_bytes()
+        digest, data = content[:DIGEST], content[DIGEST:]
         whole = digest == hashlib.sha256(data).digest()  # TensorRT takes a damaged one for an empty one and does not say so
         cache = config.create_timing_cache(data) if whole else None
         if cache is not None and config.set_timing_cache(cache, False):
