@@ -1,4 +1,4 @@
-"""What runs on the GPU beside TensorRT: pinned and device memory, streams, through pycuda.
+"""What runs on the GPU beside TensorRT: pinned and device memory, streams, events, through pycuda.
 
 On the primary context, which TensorFlow and ONNX Runtime use too, so that all of them live in one process.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -108,6 +108,7 @@ class Stream:
         activate()
         with checked("creating a stream"):
             self._stream: Any = driver.Stream()
+            self._start, self._end = driver.Event(), driver.Event()
         self.handle: int = self._stream.handle
         self._upload, self._download, self._error = driver.memcpy_htod_async, driver.memcpy_dtoh_async, driver.Error
 
@@ -126,6 +127,17 @@ class Stream:
             self._download(host, device.address, self._stream)
         except self._error as error:
             raise _failed("copying from the GPU", error) from None
+
+    def timed(self, work: Callable[[], None]) -> float:
+        """Milliseconds on the GPU that what `work` puts into the stream takes, between two events; waits for its end."""
+        try:
+            self._start.record(self._stream)
+            work()
+            self._end.record(self._stream)
+            self._end.synchronize()
+            return float(self._start.time_till(self._end))
+        except self._error as error:
+            raise _failed("timing on the GPU", error) from None
 
     def synchronize(self) -> None:
         """Wait for everything in the stream. Raises CudaError for what failed in it."""

@@ -1,6 +1,7 @@
 """How long one call takes: warm-up, windows until they agree, percentiles the samples carry, throughput with its interval.
 
 Scope `end_to_end`: from an array in host memory to an array in host memory, wall clock (time.perf_counter_ns).
+Scope `gpu_compute`: what the GPU computes, without copies, between two CUDA events.
 """
 
 from __future__ import annotations
@@ -60,6 +61,17 @@ def time_call(call: Callable[[], Any], settings: Measuring, clock: Clock = time.
     finally:
         if collecting:
             gc.enable()
+
+
+def time_on_gpu(gpu_ms: Callable[[], float], settings: Measuring) -> Timing:
+    """`time_call` for what tells its own time: latencies, warm-up and windows are all of the ms that `gpu_ms` gives, not the clock's."""
+    elapsed_ns = 0
+
+    def call() -> None:
+        nonlocal elapsed_ns
+        elapsed_ns += round(1e6 * gpu_ms())
+
+    return time_call(call, settings, lambda: elapsed_ns)
 
 
 def agree(means: Sequence[float], tolerance: float) -> bool:

@@ -20,9 +20,11 @@ from lib.stats import Interval
 from lib.text import Finding, Text
 
 if TYPE_CHECKING:
+    from lib.config import Measuring
     from lib.session import Session
 
 SCOPE, ON_GPU = "end_to_end", "gpu_compute"
+GPU_TIME = Text("GPU compute, median", "GPU計算の中央値")
 WRONG_OUTPUT = "the output is wrong"  # what a runner that measures itself says where lib.measure.wrong_output would
 
 
@@ -122,13 +124,26 @@ def _timed(session: Session, configuration: Configuration, runner: Runner) -> li
     timing = measure.time_call(lambda: runner.infer(batch), session.profile.measuring)
     if reason := measure.wrong_output(timing.output, size, len(session.images.class_names)):
         return _empty(configuration, reason, artifact_sha256=runner.artifact_sha256, stats={"wrong_output": True})
-    stats = {"stable": timing.stable, "threads": host.threads(), "before": before, "after": state.now()}
+    stats = {"threads": host.threads(), "before": before} | _on_gpu(runner, session.profile.measuring) | {"after": state.now()}
     return _records(configuration, timing, stats, runner.artifact_sha256)
+
+
+def _on_gpu(runner: Runner, settings: Measuring) -> dict[str, Any]:
+    """The statistics `gpu_compute` (ms) of a runner that was just timed, nothing where it does not tell the GPU's time."""
+    if runner.gpu_ms() is None:
+        return {}
+    timing = measure.time_on_gpu(runner.gpu_ms, settings)
+    return {ON_GPU: measure.percentiles(timing.samples_ms) | _windows(timing)}
 
 
 def inputs(x: np.ndarray, size: int) -> np.ndarray:
     """`size` model inputs, float32 (size, 32, 32, 3), from the front of uint8 images, which repeat if there are fewer."""
     return datasets.to_input(x[np.arange(size) % len(x)])
+
+
+def on_gpu(record: Record) -> float | None:
+    """The median time on the GPU (ms, without copies) that a timing of a sweep carries, None where there is none."""
+    return record.stats.get(ON_GPU, {}).get("p50")
 
 
 def ratio(rate: Record, base: Record) -> Interval:
@@ -141,8 +156,7 @@ def ratio(rate: Record, base: Record) -> Interval:
 
 
 def _records(configuration: Configuration, timing: measure.Timing, stats: dict[str, Any], sha256: str) -> list[Record]:
-    samples = timing.samples_ms
-    stats = stats | {"n": len(samples), "window_means_ms": [float(window.mean()) for window in timing.windows_ms]}
+    samples, stats = timing.samples_ms, _windows(timing) | stats
     common = {**configuration._asdict(), "scope": SCOPE, "artifact_sha256": sha256}
     latency = measure.percentiles(samples)
     rate, low, high = measure.throughput(samples, configuration.batch_size)
@@ -150,6 +164,12 @@ def _records(configuration: Configuration, timing: measure.Timing, stats: dict[s
         Record("latency", "ms", latency["p50"], **common, stats=latency | stats, samples=samples.tolist()),
         Record("throughput", "images/s", rate, **common, stats={"ci_low": low, "ci_high": high} | stats),
     ]
+
+
+def _windows(timing: measure.Timing) -> dict[str, Any]:
+    """Whether the windows agreed, how many calls count and the mean of each window, ms."""
+    means = [float(window.mean()) for window in timing.windows_ms]
+    return {"stable": timing.stable, "n": len(timing.samples_ms), "window_means_ms": means}
 
 
 def _taken_up(configuration: Configuration, own: list[Record], sha256: str, around: dict[str, Any]) -> list[Record]:
@@ -164,7 +184,7 @@ def _taken_up(configuration: Configuration, own: list[Record], sha256: str, arou
     stats = {"threads": host.threads(), "plan_sha256": latency.artifact_sha256} | latency.case | around
     _, low, high = measure.throughput(np.array(latency.samples), configuration.batch_size)
     if on_gpu is not None and on_gpu.value is not None:
-        stats["gpu_compute"] = on_gpu.stats
+        stats[ON_GPU] = on_gpu.stats
     return [
         Record("latency", "ms", latency.value, **common, stats=latency.stats | stats, samples=latency.samples),
         Record("throughput", "images/s", rate.value, **common, stats={"ci_low": low, "ci_high": high} | rate.stats | stats),

@@ -166,6 +166,19 @@ class Small(null.Null):
     name, label, max_batch = "small", Text("small", "小"), 8
 
 
+class OnGpu(null.Null):
+    """Tells how long the GPU took: a microsecond an image."""
+
+    name, label = "on_gpu", Text("on GPU", "GPU上")
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        self.last = len(batch)
+        return super().infer(batch)
+
+    def gpu_ms(self) -> float:
+        return self.last * 1e-3
+
+
 class Unstartable(null.Null):
     """Looks as if it could run."""
 
@@ -206,7 +219,7 @@ class Unfit(null.Null):
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> None:
-    for runner in (Broken, Small, Unstartable, Unloadable, Unlaunched, Unfit):
+    for runner in (Broken, Small, OnGpu, Unstartable, Unloadable, Unlaunched, Unfit):
         monkeypatch.setitem(RUNNERS, runner.name, runner)
 
 
@@ -226,6 +239,20 @@ def test_sweep_gives_two_records_of_every_configuration_in_the_order_asked_for(q
     assert by["small", 32].reason == Text("the largest batch of this engine is 8", "このエンジンの最大バッチサイズは8である")
     assert "no driver" in by["unstartable", 1].reason.en
     assert by["tensorrt", 1].reason == RUNNERS["tensorrt"].unavailable("fp32")
+
+
+@pytest.mark.usefixtures("made")
+def test_time_on_the_gpu_stands_beside_that_of_the_call_and_in_the_table(quick: Session) -> None:
+    records = sweep.run(quick, [Configuration(name, "fp32", size) for name in ("null", "on_gpu") for size in (1, 32)])
+    by = {(r.runner, r.metric, r.batch_size): r for r in records}
+    latency = by["on_gpu", "latency", 32]
+    assert latency.stats["gpu_compute"] | {"p50": 0.032, "stable": True} == latency.stats["gpu_compute"]
+    assert latency.value != sweep.on_gpu(latency) == pytest.approx(0.032)
+    assert sweep.on_gpu(by["on_gpu", "throughput", 1]) == pytest.approx(0.001)
+    assert sweep.on_gpu(by["null", "latency", 1]) is None
+    assert [row["gpu"] for row in batching_tables.detail(records)] == [None, None, pytest.approx(0.001), pytest.approx(0.032)]
+    assert "GPU compute" in batching_tables.folded(records, "en")
+    assert "GPU compute" not in batching_tables.folded(records[:4], "en")
 
 
 @pytest.mark.usefixtures("made")

@@ -30,6 +30,18 @@ def driver(monkeypatch):
     fake.Device = lambda number: SimpleNamespace(retain_primary_context=lambda: context)
     fake.mem_get_info = lambda: (64 << 20, 128 << 20)
     fake.Stream = lambda: SimpleNamespace(handle=7, synchronize=lambda: calls.append("wait"))
+
+    class Event:
+        def record(self, stream: object) -> None:
+            calls.append("event")
+
+        def synchronize(self) -> None:
+            calls.append("wait for event")
+
+        def time_till(self, end: object) -> float:
+            return 1.5
+
+    fake.Event = Event
     fake.memcpy_htod_async = lambda address, host, stream: calls.append(("up", address, host.nbytes))
     fake.memcpy_dtoh_async = lambda host, address, stream: calls.append(("down", address, host.nbytes))
     fake.pagelocked_empty = np.empty
@@ -102,6 +114,16 @@ def test_a_failed_copy_is_an_error_of_ours(driver, call, said):
     stream, memory, host = cuda.Stream(), cuda.DeviceMemory(64), cuda.pinned((4,))
     with pytest.raises(cuda.CudaError, match=f"{said}: CUDA says: launch failure"):
         stream.upload(host, memory) if "htod" in call else stream.download(memory, host)
+
+
+def test_work_is_timed_between_two_events(driver):
+    stream = cuda.Stream()
+    driver.calls.clear()
+    assert stream.timed(lambda: driver.calls.append("work")) == 1.5
+    assert driver.calls == ["event", "work", "event", "wait for event"]
+    driver.Event.synchronize = broken(Error("launch failed"))
+    with pytest.raises(cuda.CudaError, match="timing on the GPU: CUDA says: launch failed"):
+        stream.timed(lambda: None)
 
 
 def test_a_copy_larger_than_its_buffer_is_refused(driver):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import small_network
 
-from lib import artifacts, config, datasets, session, system, trt
+from lib import artifacts, config, datasets, measure, session, system, trt
 from lib.errors import ArtifactError, ReportError
 from lib.runners.tensorrt import TensorRT
 from lib.trt import calibrate, inspect, plans, timing_cache, versions
@@ -112,6 +112,19 @@ def test_every_batch_of_the_profile_gives_the_same_answers(opened, images):
     whole = answers(TensorRT(opened, "fp32"), images[:33], 32)
     for batch in (1, 2, 7, 16, 31):
         np.testing.assert_allclose(answers(TensorRT(opened, "fp32"), images[:33], batch), whole, atol=5e-7)
+
+
+def test_time_on_the_gpu_is_part_of_the_call_and_grows_with_the_batch(opened, images):
+    settings = config.Measuring(warmup_s=0.1, window_s=0.1, stable_windows=3, tolerance=0.1, limit_s=2.0)
+    for api in TensorRT.apis():
+        with TensorRT(opened, "fp32", api=api) as run:
+            whole = measure.time_call(lambda run=run: run.infer(images[:32]), settings).samples_ms
+            alone = measure.time_on_gpu(run.gpu_ms, settings).samples_ms
+            run.infer(images[:1])
+            one = measure.time_on_gpu(run.gpu_ms, settings).samples_ms
+        print(f"\n  {api}: {np.median(whole):.4f} ms end to end, {np.median(alone):.4f} ms on the GPU, batch 1 {np.median(one):.4f} ms")
+        assert 0 < np.median(alone) < np.median(whole)
+        assert np.median(one) <= 1.1 * np.median(alone)
 
 
 def test_both_apis_answer_alike(opened, images):

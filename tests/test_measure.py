@@ -90,6 +90,14 @@ def test_microseconds_end_a_window_by_its_number_of_calls() -> None:
     assert len(unsettled.windows_ms) <= 10  # limit over window: not thousands of tiny windows
 
 
+def test_what_tells_its_own_time_is_measured_by_that_time() -> None:
+    told = iter([9.0, 9.0] + [2.0, 4.0] * 1000)
+    own = Measuring(warmup_s=0.018, window_s=0.006, stable_windows=2, tolerance=0.1, limit_s=1.0)
+    timing = measure.time_on_gpu(lambda: next(told), own)
+    assert timing.stable
+    assert [window.tolist() for window in timing.windows_ms] == [[2.0, 4.0], [2.0, 4.0]]
+
+
 @given(st.lists(st.floats(0.1, 1e3), min_size=2, max_size=6), st.floats(0.01, 0.9))
 def test_windows_agree_when_none_is_further_than_the_tolerance_from_the_fastest(means: list[float], tolerance: float) -> None:
     assert measure.agree(means, tolerance) == all(mean - min(means) <= tolerance * min(means) for mean in means)

@@ -354,7 +354,7 @@ def test_notebook_03_records_are_complete(built):
         assert found["throughput", "int8"].reason == trt.not_buildable("int8")
         rows = engines.run_rows(measured)
         assert [row["precision"] for row in rows] == [p.label for p in PRECISIONS.values()]
-        assert {row[key].en for row in rows[:3] for key in ("latency", "throughput", "ratio")} == {trt.unavailable().en}
+        assert {row[key].en for row in rows[:3] for key in ("latency", "gpu", "throughput", "ratio")} == {trt.unavailable().en}
 
 
 def test_engines_that_run_are_measured_and_compared_with_fp32(built, monkeypatch):
@@ -365,12 +365,14 @@ def test_engines_that_run_are_measured_and_compared_with_fp32(built, monkeypatch
         for runner, precision, size in configurations:
             common = {"runner": runner, "precision": precision, "batch_size": size, "scope": sweep.SCOPE}
             yield Record("latency", "ms", 1e3 * size / rates[precision], **common)
-            yield Record("throughput", "images/s", rates[precision], stats={"ci_low": None, "ci_high": None}, **common)
+            stats = {"ci_low": None, "ci_high": None} | ({"gpu_compute": {"p50": 0.5}} if precision == "fp16" else {})
+            yield Record("throughput", "images/s", rates[precision], stats=stats, **common)
 
     monkeypatch.setattr(sweep, "run", run)
     rows = engines.run_rows(engines.records(session, listed))
     assert [row.get("ratio") for row in rows[:3]] == [None, 1.5, 3.0]
     assert (rows[2]["batch"], rows[2]["latency"], rows[2]["throughput"]) == (4, pytest.approx(40 / 3), 300)
+    assert [row["gpu"] for row in rows[:3]] == [None, None, 0.5]
     assert rows[3]["throughput"] == trt.not_buildable("int8")
     assert "ratio" not in engines.run_rows(engines.records(session, listed[1:]))[0]  # without FP32 there is nothing to compare with
 

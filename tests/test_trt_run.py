@@ -123,6 +123,10 @@ class Stream:
     def download(self, device, host):
         host[...] = Memory.all[device.address][: host.size].reshape(host.shape)
 
+    def timed(self, work):
+        work()
+        return 1.5
+
     def synchronize(self):
         pass
 
@@ -160,6 +164,19 @@ def test_both_apis_run_every_batch_of_the_profile(eight, api):
             answer = run.infer(images(count))["sums"]
             np.testing.assert_allclose(answer[:, 0], images(count).sum((1, 2, 3)), rtol=1e-6)
     assert not Memory.all  # closed: nothing stays on the device
+
+
+@pytest.mark.parametrize("api", ["execute_async_v3", "execute_async_v2"])
+def test_time_on_the_gpu_is_that_of_the_last_batch_and_a_failed_launch_an_error(eight, api):
+    with execution.Execution(b"plan", api) as run:
+        run.infer(images(3))
+        made = Memory.all[run._device["sums"].address]
+        made[:] = 0
+        assert run.gpu_ms() == 1.5
+        np.testing.assert_allclose(made[:3], images(3).sum((1, 2, 3)), rtol=1e-6)
+        run._context.works = False
+        with pytest.raises(ReportError, match="no launch"):
+            run.gpu_ms()
 
 
 def test_answers_stay_when_the_next_batch_runs(eight):

@@ -65,6 +65,10 @@ class Runner(ABC):
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """float32 (n, 32, 32, 3) from 0 to 1 -> float32 (n, classes). Raises ReportError for another shape or type."""
 
+    def gpu_ms(self) -> float | None:
+        """Milliseconds that the GPU computes the batch of the last `infer`, without copies; None where that is not told."""
+        return None
+
     def own_records(self, batch: np.ndarray, settings: Measuring) -> list[Record] | None:
         """Latency and throughput (lib/records.py) of this batch by a runner that measures itself, None where `infer` is to be timed."""
         return None

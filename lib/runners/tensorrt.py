@@ -92,3 +92,7 @@ class TensorRT(EngineRunner):
         """float32 (n, 32, 32, 3) from 0 to 1, n within the optimization profile -> probabilities, float32 (n, classes)."""
         check_batch(batch, self.max_batch)
         return self._run.infer(batch)[self._output]
+
+    def gpu_ms(self) -> float:
+        """Milliseconds on the GPU between two events around the launch, on the batch of the last `infer`."""
+        return self._run.gpu_ms()

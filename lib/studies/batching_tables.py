@@ -39,6 +39,7 @@ DETAIL_COLUMNS = [
     Column("p90", Text("p90", "p90"), "ms", 4),
     Column("p95", Text("p95", "p95"), "ms", 4),
     Column("p99", Text("p99", "p99"), "ms", 4),
+    Column("gpu", sweep.GPU_TIME, "ms", 4),
     Column("n", Text("Calls", "呼び出し回数"), "", 0),
     Column("throughput", THROUGHPUT, "images/s", 0, None, ("ci_low", "ci_high")),
     Column("stable", Text("Stable", "安定")),
@@ -83,7 +84,9 @@ def method(session: Session) -> list[dict[str, Any]]:
 def folded(records: list[Record], language: Language) -> str:
     """The detail table as HTML that opens on a click: it has a row for every configuration."""
     title = Text("All configurations", "すべての構成").in_(language)
-    return f"<details><summary>{title}</summary>{show.table_html(detail(records), DETAIL_COLUMNS, DETAIL_CAPTION, language)}</details>"
+    rows = detail(records)
+    columns = [column for column in DETAIL_COLUMNS if column.key != "gpu" or any(row.get("gpu") for row in rows)]
+    return f"<details><summary>{title}</summary>{show.table_html(rows, columns, DETAIL_CAPTION, language)}</details>"
 
 
 def detail(records: list[Record]) -> list[dict[str, Any]]:
@@ -98,7 +101,7 @@ def detail(records: list[Record]) -> list[dict[str, Any]]:
             row |= {"throughput": rate.reason, "batch_size": str(rate.batch_size) if sweep.invalid(rate) else ALL}
         else:
             percentiles = {key: latency[_key(rate)].stats[key] for key in ("p50", "p90", "p95", "p99")}
-            row |= percentiles | {"n": rate.stats["n"], "stable": YES if rate.stats["stable"] else NO}
+            row |= percentiles | {"gpu": sweep.on_gpu(rate), "n": rate.stats["n"], "stable": YES if rate.stats["stable"] else NO}
         if row not in rows:
             rows.append(row)
     return rows

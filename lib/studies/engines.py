@@ -48,6 +48,7 @@ RUN_COLUMNS = [
     Column("precision", Text("Precision", "数値精度")),
     Column("batch", Text("Batch", "バッチサイズ"), digits=0),
     Column("latency", Text("Latency, median", "レイテンシ中央値"), "ms", digits=3, best="min"),
+    Column("gpu", sweep.GPU_TIME, "ms", digits=3, best="min"),
     Column("throughput", Text("Throughput", "スループット"), "images/s", digits=0, best="max", interval=("ci_low", "ci_high")),
     Column("ratio", Text("Throughput against FP32", "FP32に対するスループット比"), "×", digits=2, interval=("ratio_low", "ratio_high")),
 ]
@@ -142,7 +143,7 @@ def rows(engines: Iterable[Engine]) -> list[dict[str, Any]]:
 
 
 def run_rows(measured: Iterable[Record]) -> list[dict[str, Any]]:
-    """One row a precision: latency (ms), throughput (images/s) and its ratio to FP32, or the reason in the place of all three."""
+    """One row a precision: latency and time on the GPU (ms), throughput (images/s), its ratio to FP32, or the reason in place of all."""
     found = {(r.metric, r.precision): r for r in measured}
     return [_run_row(found, precision) for metric, precision in found if metric == "throughput"]
 
@@ -246,7 +247,7 @@ def _run(session: Session, engines: list[Engine]) -> list[Record]:
 
 def _run_row(found: dict[tuple[str, str], Record], precision: str) -> dict[str, Any]:
     rate, latency, base = found["throughput", precision], found["latency", precision], found.get(("throughput", "fp32"))
-    row = {"precision": PRECISIONS[precision].label, "batch": rate.batch_size}
+    row = {"precision": PRECISIONS[precision].label, "batch": rate.batch_size, "gpu": rate.reason or sweep.on_gpu(rate)}
     if rate.value is None:
         return row | dict.fromkeys(("latency", "throughput", "ratio"), rate.reason)
     row |= {"latency": latency.value, "throughput": rate.value, "ci_low": rate.stats["ci_low"], "ci_high": rate.stats["ci_high"]}

@@ -181,23 +181,18 @@ def _times(session: Session, engines: list[Engine]) -> list[Record]:
     """Latency and throughput at the largest batch, all in one random order, with every engine open at once."""
     size = session.profile.engines.max_batch
     with ExitStack() as stack:
-        opened = [
-            (sweep.Configuration(RUNNER, engine.variant.precision, size), engine.reason or _open(session, engine, stack))
-            for engine in engines
-        ]
+        opened = [(sweep.Configuration(RUNNER, engine.variant.precision, size), _open(session, engine, stack)) for engine in engines]
         measured = sweep.run_opened(session, opened)
-    return [
-        replace(record, case=engine.case(), stats=record.stats | ({"failed": True} if engine.failed else {}))
-        for engine, records in zip(engines, measured, strict=True)
-        for record in records
-    ]
+    return [replace(record, case=engine.case()) for engine, records in zip(engines, measured, strict=True) for record in records]
 
 
-def _open(session: Session, engine: Engine, stack: ExitStack) -> Runner | Text:
+def _open(session: Session, engine: Engine, stack: ExitStack) -> Runner | Text | sweep.Failed:
+    if engine.reason is not None:
+        return sweep.Failed(engine.reason) if engine.failed else engine.reason
     try:
         return stack.enter_context(TensorRT(session, engine.variant.precision, engine=engine.artifact))
     except ReportError as error:
-        return _failure(error)
+        return sweep.Failed(_failure(error))
 
 
 def _ratios(times: list[Record]) -> list[Record]:
