@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import small_network
 
-from lib import artifacts, config, datasets, measure, session, system, trt
+from lib import artifacts, config, datasets, files, measure, session, sweep, system, trt
 from lib.errors import ArtifactError, ReportError
+from lib.runners import cpp
 from lib.runners.tensorrt import TensorRT
 from lib.trt import calibrate, inspect, plans, timing_cache, versions
 
@@ -319,32 +319,41 @@ def test_timing_cache_is_kept_and_a_damaged_one_replaced(opened, tmp_path):
 # Python and C++
 
 
-def cpp_runner() -> Path:
-    return Path(os.environ.get("REPORT_CPP_RUNNER") or config.ROOT / "build" / "cpp" / "runner")
+compiled = pytest.mark.skipif(not cpp.program().is_file(), reason="the C++ runner is not built: make cpp")
 
 
-@pytest.mark.skipif(not cpp_runner().is_file(), reason="the C++ runner is not built: make cpp")
+@compiled
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_cpp_answers_as_python(opened, images, precision, tmp_path):
-    import subprocess
-
-    import pandas
-
-    from lib import files
-
     if reason := trt.not_buildable(precision):
         pytest.skip(reason.en)
     plan = trt.engine(opened, precision).file(plans.PLAN)
-    trusted = ["--plan", plan, "--sha256", files.sha256(plan)]
     python = answers(TensorRT(opened, precision), images[:50], 32)
-    np.save(tmp_path / "samples.npy", images[:50])
-    apis = [
-        api for api in ("enqueueV3", "executeV2") if api in subprocess.run([cpp_runner(), "--help"], capture_output=True, text=True).stdout
-    ]
-    for api in apis:
+    samples = cpp.write_samples(tmp_path / "samples.npy", images[:50])
+    for api in cpp.apis():
         for batch in (1, 16, 32):
-            words = [*trusted, "--samples", tmp_path / "samples.npy", "--batch", str(batch), "--api", api]
-            subprocess.run([cpp_runner(), *words, "--predictions", tmp_path / "p.csv"], check=True, timeout=120)
-            table = pandas.read_csv(tmp_path / "p.csv")
-            assert table["class"].tolist() == python.argmax(1).tolist()
-            np.testing.assert_allclose(table.filter(like="probability_").to_numpy(np.float32), python, atol=5e-7)
+            got = cpp.predict(plan, files.sha256(plan), samples, 50, batch, api)
+            assert got.argmax(1).tolist() == python.argmax(1).tolist()
+            np.testing.assert_allclose(got, python, atol=5e-7)
+
+
+@compiled
+def test_cpp_measures_itself_beside_python(opened):
+    found = sweep.run(opened, [sweep.Configuration(runner, "fp32", batch) for runner in ("tensorrt", "cpp") for batch in (1, 32)])
+    assert [record.reason for record in found] == [None] * 8
+    for record in found[::2]:
+        on_gpu = sweep.on_gpu(record)
+        print(f"\n  {record.runner} {record.batch_size}: {record.value:.4f} ms end to end, {on_gpu:.4f} ms on the GPU")
+        assert 0 < on_gpu < record.value
+
+
+@compiled
+def test_cpp_loads_no_plan_that_nobody_vouches_for(opened, images, tmp_path):
+    plan = trt.engine(opened, "fp32").file(plans.PLAN)
+    np.save(tmp_path / "samples.npy", images[:4])
+    words = ["--plan", plan, "--samples", tmp_path / "samples.npy", "--predictions", tmp_path / "p.csv"]
+    assert "--sha256" in said(ReportError, lambda: cpp.call(*words))
+    assert "altered" in said(ReportError, lambda: cpp.call(*words, "--sha256", "0" * 64))
+    assert not (tmp_path / "p.csv").exists()
+    cpp.call(*words, "--insist")
+    assert (tmp_path / "p.csv").exists()
