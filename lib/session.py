@@ -62,7 +62,7 @@ class Session:
         records.write(self.results, self.stage, [replace(record, **own) for record in measured], findings)
 
     def recorded(self, stage: str) -> list[Record]:
-        """The records that an earlier stage left for this system."""
+        """The records that an earlier stage left for this system, or those of several: `*`, `?` and `[…]` as in file names."""
         return records.read(self.results, stage)
 
 

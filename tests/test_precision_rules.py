@@ -13,6 +13,7 @@ from lib.records import Record
 from lib.show import table_html
 from lib.studies import precision_rules as rules
 from lib.studies import precision_study as ps
+from lib.studies import repeated
 from lib.text import LANGUAGES, Text
 
 SM = Pair("savedmodel", "fp32", Text("SM", "SM"), None)
@@ -46,8 +47,8 @@ def correct(count, total=1000):
     return np.arange(total) < count
 
 
-def found(done, level, minimum=0.5, batching=()):
-    return [f.text for f in rules.findings(done, minimum, batching) if f.level == level]
+def found(done, level, minimum=0.5, earlier=()):
+    return [f.text for f in rules.findings(done, minimum, earlier) if f.level == level]
 
 
 def test_a_model_at_chance_level_is_red_and_nothing_is_said_of_losses():
@@ -93,41 +94,62 @@ def test_no_difference_is_good_only_with_its_interval():
     good = [t for t in found(study_of(correct(9000, 10_000), correct(9000, 10_000)), "good") if "No difference" in t.en]
     assert len(good) == 1
     assert "-0.03 and +0.03 points" in good[0].en
-    assert "smaller ones are not" in good[0].en
+    assert "smaller ones are not (ORT FP32, INT8 (explicit))" in good[0].en
     assert "それより小さい差は否定できない" in good[0].ja
 
 
 DONE = study_of(correct(950), correct(950))
 
 
+def elsewhere(rate, stage="06_batching", **changes):
+    """What another notebook found for ORT."""
+    return replace(throughput(ORT, rate), **({"stage": stage} | changes))
+
+
 def test_the_originals_fourfold_baseline_is_red():
-    bad = found(DONE, "bad", batching=[throughput(ORT, 500)])
+    bad = found(DONE, "bad", earlier=[elsewhere(500)])
     assert len(bad) == 1
     assert "2,000 images/s here, 500 in notebook 06, a factor of 4.0" in bad[0].en
     assert "4.0倍" in bad[0].ja
-    assert found(DONE, "bad", batching=[throughput(ORT, 8000)])
+    assert found(DONE, "bad", earlier=[elsewhere(8000)])
 
 
-@pytest.mark.parametrize(("rate", "level"), [(1900, "good"), (2900, "good"), (3100, "note"), (1200, "note"), (4000, "bad"), (1000, "bad")])
+@pytest.mark.parametrize(("rate", "level"), [(1900, "good"), (2300, "good"), (2500, "note"), (1600, "note"), (4000, "bad"), (1000, "bad")])
 def test_from_which_factor_on_two_notebooks_contradict_each_other(rate, level):
-    got = rules.repeated(DONE, [throughput(ORT, rate)])
-    assert [f.level for f in got] == [level]
+    assert [f.level for f in repeated.findings(DONE.records, [elsewhere(rate)])] == [level]
+
+
+def test_every_notebook_that_measured_it_is_held_against_it():
+    close, apart = elsewhere(1950), elsewhere(1500, "04_int8")
+    (only,) = repeated.findings(DONE.records, [close, apart])
+    assert "ONNX Runtime (CPU) FP32" in only.text.en
+    assert "1,500 in notebook 04, a factor of 1.3" in only.text.en
+    (same,) = repeated.findings(DONE.records, [close, elsewhere(2100, "04_int8")])
+    assert "notebooks 04 and 06 in 1 configuration that both measured" in same.text.en
+    assert "a factor of 1.05" in same.text.en
+
+
+def test_the_time_on_the_gpu_tells_which_side_was_slow():
+    now = elsewhere(2000, "07_precision", stats={"gpu_compute": {"p50": 0.104}})
+    then = elsewhere(1500, "04_int8", stats={"gpu_compute": {"p50": 0.106}})
+    (said,) = repeated.findings([now], [then])
+    assert said.text.en.endswith("Computing on the GPU took 0.104 ms here and 0.106 ms there.")
+    assert "0.104 ms、ノートブック04では0.106 ms" in said.text.ja
 
 
 def test_an_unstable_measurement_contradicts_nothing():
-    shaky = replace(throughput(ORT, 500), stats={"stable": False})
-    assert [f.level for f in rules.repeated(DONE, [shaky])] == ["note"]
+    assert [f.level for f in repeated.findings(DONE.records, [elsewhere(500, stats={"stable": False})])] == ["note"]
 
 
 @pytest.mark.parametrize("other", [{"batch_size": 1}, {"artifact_sha256": "x"}, {"precision": "fp16"}, {"scope": "gpu_compute"}])
 def test_only_the_same_configuration_is_held_against_it(other):
-    got = rules.repeated(DONE, [replace(throughput(ORT, 1), **other)])
-    assert [f.level for f in got] == ["note"]
-    assert "Not checked" in got[0].text.en
+    (got,) = repeated.findings(DONE.records, [elsewhere(1, **other)])
+    assert got.level == "note"
+    assert "Not checked" in got.text.en
 
 
-def test_without_notebook_06_nothing_is_claimed():
-    assert "Not checked" in rules.repeated(DONE, [])[0].text.en
+def test_without_other_notebooks_nothing_is_claimed():
+    assert "Not checked" in repeated.findings(DONE.records, [])[0].text.en
 
 
 def test_a_precision_slower_than_fp32_of_its_runner_is_named():

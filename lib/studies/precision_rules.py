@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lib import pairs, stats, sweep
+from lib.precision import PRECISIONS
 from lib.records import Record
+from lib.studies import repeated
 from lib.text import Finding, Text
 
 if TYPE_CHECKING:
@@ -15,15 +17,13 @@ if TYPE_CHECKING:
 
 LIMIT = 0.01  # accuracy lost against the SavedModel that is a problem: one percentage point
 ALPHA = 0.05  # significance of the McNemar test
-REPEATED = 1.5  # throughputs of one configuration in notebooks 06 and 07 may differ by this factor ...
-CONTRADICTING = 2.0  # ... and contradict each other from this one on
 
 
-def findings(done: Study, minimum_accuracy: float, batching: Iterable[Record]) -> list[Finding]:
-    """All findings of notebook 07. batching: the records of notebook 06 on this system, empty where it has not run."""
+def findings(done: Study, minimum_accuracy: float, earlier: Iterable[Record]) -> list[Finding]:
+    """All findings of notebook 07. earlier: the records that other notebooks left for this system."""
     chance = at_chance(done)
     made = chance or losses(done)  # of a classifier at chance level nothing is said that could sound like a result
-    made += below_minimum(done, minimum_accuracy) + repeated(done, batching) + speed(done) + unsound(done)
+    made += below_minimum(done, minimum_accuracy) + repeated.findings(done.records, earlier) + speed(done) + unsound(done)
     return made + pairs.missing_findings(done.pairs)
 
 
@@ -102,17 +102,28 @@ def _changed(pair: Pair, test: Record, adjusted: float) -> Text:
 def _held(group: list[tuple[Pair, Record]]) -> Finding:
     low = 100 * min(test.stats["difference_low"] for _, test in group)
     high = 100 * max(test.stats["difference_high"] for _, test in group)
-    p = min(test.value for _, test in group)
+    p, names = min(test.value for _, test in group), _listed(pair for pair, _ in group)
     return Finding(
         "good",
         Text(
             f"No difference in accuracy from the SavedModel is shown for {len(group)} exported models (smallest McNemar p = {p:.2g}): "
             f"the 95 % intervals of the differences lie between {low:+.2f} and {high:+.2f} points, so a loss of {100 * LIMIT:.0f} point is "
-            f"ruled out at that level, smaller ones are not ({', '.join(pair.name.en for pair, _ in group)}).",
+            f"ruled out at that level, smaller ones are not ({names.en}).",
             f"{len(group)}個の変換後モデルで、SavedModelとの正解率の差は示されなかった（McNemar検定のpの最小値は{p:.2g}）。"
             f"差の95%信頼区間は{low:+.2f}～{high:+.2f}ポイントにおさまる。{100 * LIMIT:.0f}ポイントの低下は否定できるが、"
-            f"それより小さい差は否定できない（{'、'.join(pair.name.ja for pair, _ in group)}）。",
+            f"それより小さい差は否定できない（{names.ja}）。",
         ),
+    )
+
+
+def _listed(found: Iterable[Pair]) -> Text:
+    """Pairs in words, each runner once."""
+    by: dict[Text, list[Text]] = {}
+    for pair in found:
+        by.setdefault(pair.label, []).append(PRECISIONS[pair.precision].label)
+    return Text(
+        "; ".join(f"{runner.en} {', '.join(label.en for label in labels)}" for runner, labels in by.items()),
+        "；".join(f"{runner.ja} {'、'.join(label.ja for label in labels)}" for runner, labels in by.items()),
     )
 
 
@@ -135,55 +146,6 @@ def speed(done: Study) -> list[Finding]:
             text = Text(f"{en} (95 % interval {low:.2f} to {high:.2f}).", f"{ja}（95%信頼区間 {low:.2f}～{high:.2f}）である。")
             made.append(Finding("note", text))
     return made
-
-
-def repeated(done: Study, batching: Iterable[Record]) -> list[Finding]:
-    """Whether notebook 06 found the same throughput for the same runner, precision, batch size and model file.
-
-    A report that gives one configuration two speeds has at least one wrong: red from CONTRADICTING times on, a note
-    from REPEATED times on.
-    """
-    earlier = {_configuration(r): r for r in batching if r.metric == "throughput" and r.value}
-    both = [(pair, done.get(pair, "throughput")) for pair in done.measured]
-    both = [(p, now, earlier[_configuration(now)]) for p, now in both if now and now.value and _configuration(now) in earlier]
-    if not both:
-        text = Text(
-            "Not checked against notebook 06: it has no throughput of the same models at this batch size on this system.",
-            "ノートブック06との照合はできない。同じモデル、同じバッチサイズのスループットがこのシステムでは記録されていない。",
-        )
-        return [Finding("note", text)]
-    apart = [(max(now.value / then.value, then.value / now.value), p, now, then) for p, now, then in both]
-    made = [_twice(factor, *rest) for factor, *rest in apart if factor > REPEATED]
-    return made or [_same(max(factor for factor, *_ in apart), len(apart))]
-
-
-def _configuration(record: Record) -> tuple[object, ...]:
-    return record.runner, record.precision, record.batch_size, record.scope, record.artifact_sha256
-
-
-def _same(factor: float, count: int) -> Finding:
-    return Finding(
-        "good",
-        Text(
-            f"Throughput agrees with notebook 06 in all {count} configurations that both measured: within a factor of {factor:.2f}.",
-            f"スループットは、ノートブック06でも測定した{count}個の構成すべてで一致する（比は最大{factor:.2f}）。",
-        ),
-    )
-
-
-def _twice(factor: float, pair: Pair, now: Record, then: Record) -> Finding:
-    """Two stable measurements contradict each other; one that was not stable has already said that it cannot be relied on."""
-    unstable = any(record.stats.get("stable") is False for record in (now, then))
-    here, there, size = f"{now.value:,.0f}", f"{then.value:,.0f}", now.batch_size
-    return Finding(
-        "bad" if factor >= CONTRADICTING and not unstable else "note",
-        Text(
-            f"{pair.name.en} at batch size {size}: {here} images/s here, {there} in notebook 06, a factor of {factor:.1f} "
-            f"(over {REPEATED}). The machine was busy or one of the two is wrong; measure again.",
-            f"{pair.name.ja}、バッチサイズ{size}：ここでは{here}枚/秒、ノートブック06では{there}枚/秒であり、{factor:.1f}倍の開きがある"
-            f"（許容{REPEATED}倍）。他の処理が動いていたか、どちらかが誤りである。測定し直すこと。",
-        ),
-    )
 
 
 def unsound(done: Study) -> list[Finding]:
