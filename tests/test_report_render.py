@@ -228,6 +228,21 @@ def test_the_headline_prefers_the_comparison_and_takes_what_there_is() -> None:
     assert headline.rows([], 32) == []
 
 
+def test_what_a_study_found_of_the_very_engine_stands_in_the_headline() -> None:
+    case = {"method": "entropy", "images": 320}
+    common = {"runner": "tensorrt", "precision": "int8", "stage": "04_int8"}
+    found = [
+        record("plan_size", 3e6, **common | {"stage": "03_engines"}, artifact_sha256="a"),
+        record("accuracy", 0.8, **common, artifact_sha256="b", case=case | {"images": 32}),
+        record("accuracy", 0.9, **common, artifact_sha256="a", case=case),
+        record("throughput", 20.0, **common, artifact_sha256="a", case=case, scope="end_to_end", batch_size=32),
+    ]
+    (row,) = headline.rows(found, 32)
+    assert (row["size"], row["accuracy"], row["throughput"]) == (3.0, 90.0, 20.0)
+    (row,) = headline.rows(found[:2], 32)
+    assert row["accuracy"] is None
+
+
 def test_japanese_keeps_numerical_precision_and_accuracy_apart() -> None:
     said = " ".join(text.ja for text in WORDS.values())
     assert "精度" not in said.replace("数値精度", "")

@@ -41,9 +41,10 @@ def rows(found: Iterable[Record], batch_size: int) -> list[dict[str, Any]]:
     """Rows for lib.show, in the order of RUNNERS and PRECISIONS: keys of COLUMNS, `accuracy_low`, `accuracy_high`
     (%), `colour` and `label` (Text). A cell is the number in the column's unit, the Text that says why there is none, or None.
     """
-    table: dict[tuple[str, str], dict[str, Record]] = {}
+    found, table = list(found), dict[tuple[str, str], dict[str, Record]]()
+    models = {_model(record) for record in found if not record.case and record.artifact_sha256}
     for record in sorted(found, key=_rank):  # stable: the first one of a cell stays
-        figure = _figure(record, batch_size)
+        figure = _figure(record, batch_size, record.stage == STAGE or not record.case or _model(record) in models)
         if figure is not None:
             table.setdefault((record.runner, record.precision), {}).setdefault(figure.column.key, record)
     order = [(runner, precision) for runner in RUNNERS for precision in PRECISIONS if runner != HARNESS]
@@ -60,10 +61,15 @@ def measured(row: dict[str, Any], key: str) -> bool:
     return isinstance(row[key], (int, float))
 
 
-def _figure(record: Record, batch_size: int) -> Figure | None:
-    """The column that a record belongs to. Stages other than 07 count where they measured nothing but runner and precision."""
+def _model(record: Record) -> tuple[str, str, str]:
+    return record.runner, record.precision, record.artifact_sha256
+
+
+def _figure(record: Record, batch_size: int, counts: bool) -> Figure | None:
+    """The column that a record belongs to. counts: it is of the runner and precision as such: of 07, without a case (how it was
+    calibrated, say), or of the very model that another record without a case is of."""
     for figure in FIGURES:
-        if record.metric in figure.metrics and (record.stage == STAGE or not record.case):
+        if record.metric in figure.metrics and counts:
             fits = record.scope == "end_to_end" and record.batch_size == batch_size if figure.batched else record.batch_size is None
             return figure if fits or (record.stage == STAGE and not figure.batched) else None
     return None
