@@ -129,7 +129,10 @@ class Stream:
             raise _failed("copying from the GPU", error) from None
 
     def timed(self, work: Callable[[], None]) -> float:
-        """Milliseconds on the GPU that what `work` puts into the stream takes, between two events; waits for its end."""
+        """Milliseconds between two events around what `work` puts into the stream; waits for its end.
+
+        The GPU's wait for work that is still being launched counts. Raises CudaError, and what `work` raises.
+        """
         try:
             self._start.record(self._stream)
             work()

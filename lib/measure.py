@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lib.config import Measuring
+from lib.errors import ReportError
 from lib.stats import CONFIDENCE, Interval
 from lib.text import Text
 
@@ -64,12 +65,18 @@ def time_call(call: Callable[[], Any], settings: Measuring, clock: Clock = time.
 
 
 def time_on_gpu(gpu_ms: Callable[[], float], settings: Measuring) -> Timing:
-    """`time_call` for what tells its own time: latencies, warm-up and windows are all of the ms that `gpu_ms` gives, not the clock's."""
+    """`time_call` for what tells its own time: latencies, warm-up and windows are all of the ms that `gpu_ms` gives, not the clock's.
+
+    Raises ReportError for a time that is not above 0: by such a clock no window would end.
+    """
     elapsed_ns = 0
 
     def call() -> None:
         nonlocal elapsed_ns
-        elapsed_ns += round(1e6 * gpu_ms())
+        took_ms = gpu_ms()
+        if not took_ms > 0:
+            raise ReportError(f"a time on the GPU of {took_ms} ms: nothing ran")
+        elapsed_ns += round(1e6 * took_ms)
 
     return time_call(call, settings, lambda: elapsed_ns)
 

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from lib.session import Session
 
 SCOPE, ON_GPU = "end_to_end", "gpu_compute"
-GPU_TIME = Text("GPU compute, median", "GPU計算の中央値")
+GPU_TIME = Text("GPU compute time, median", "GPU計算時間の中央値")
+GPU_TIME_IS = Text(
+    "GPU compute time: between CUDA events around the enqueue, the input already on the GPU, without copies; gaps in which the GPU waits "
+    "for the host count.",
+    "GPU計算時間は、入力がGPU上にある状態で、推論の投入（enqueue）の前後に置いたCUDAイベント間の時間である。コピーは含まず、GPUがホストを待つ間は含む。",
+)
+UNSETTLED = Text("the GPU compute time did not become stable", "GPU計算時間が安定しなかった")
 WRONG_OUTPUT = "the output is wrong"  # what a runner that measures itself says where lib.measure.wrong_output would
 
 
@@ -122,9 +128,11 @@ def _timed(session: Session, configuration: Configuration, runner: Runner) -> li
     if own is not None:
         return _taken_up(configuration, own, runner.artifact_sha256, {"before": before, "after": state.now()})
     timing = measure.time_call(lambda: runner.infer(batch), session.profile.measuring)
-    if reason := measure.wrong_output(timing.output, size, len(session.images.class_names)):
-        return _empty(configuration, reason, artifact_sha256=runner.artifact_sha256, stats={"wrong_output": True})
-    stats = {"threads": host.threads(), "before": before} | _on_gpu(runner, session.profile.measuring) | {"after": state.now()}
+    on_gpu = _on_gpu(runner, session.profile.measuring)
+    stats = {"threads": host.threads(), "before": before, "after": state.now()} | on_gpu
+    for output in (timing.output, *([runner.infer(batch)] if on_gpu else [])):  # what fails is fast: looked at after either timing
+        if reason := measure.wrong_output(output, size, len(session.images.class_names)):
+            return _empty(configuration, reason, artifact_sha256=runner.artifact_sha256, stats={"wrong_output": True})
     return _records(configuration, timing, stats, runner.artifact_sha256)
 
 
@@ -141,9 +149,12 @@ def inputs(x: np.ndarray, size: int) -> np.ndarray:
     return datasets.to_input(x[np.arange(size) % len(x)])
 
 
-def on_gpu(record: Record) -> float | None:
-    """The median time on the GPU (ms, without copies) that a timing of a sweep carries, None where there is none."""
-    return record.stats.get(ON_GPU, {}).get("p50")
+def on_gpu(record: Record) -> float | Text | None:
+    """The median GPU compute time (ms) of a timing, the reason why it has none, None where the runner does not tell it."""
+    told = record.stats.get(ON_GPU)
+    if record.reason is not None or told is None:
+        return record.reason
+    return told["p50"] if told["stable"] else UNSETTLED
 
 
 def ratio(rate: Record, base: Record) -> Interval:

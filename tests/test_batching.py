@@ -179,6 +179,38 @@ class OnGpu(null.Null):
         return self.last * 1e-3
 
 
+class Lost(OnGpu):
+    """Fails once the GPU alone is timed."""
+
+    name, label = "lost", Text("lost", "喪失")
+
+    def gpu_ms(self) -> float:
+        raise CudaError("timing on the GPU: CUDA says: launch failed")
+
+
+class Spoilt(OnGpu):
+    """Answers right until the GPU alone is timed."""
+
+    name, label, spoilt = "spoilt", Text("spoilt", "破損"), False
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        return super().infer(batch) * (np.nan if self.spoilt else 1)
+
+    def gpu_ms(self) -> float:
+        self.spoilt = True
+        return super().gpu_ms()
+
+
+class Restless(OnGpu):
+    """Takes longer each time."""
+
+    name, label, calls = "restless", Text("restless", "不安定"), 1.0
+
+    def gpu_ms(self) -> float:
+        self.calls *= 100
+        return self.calls
+
+
 class Unstartable(null.Null):
     """Looks as if it could run."""
 
@@ -219,7 +251,7 @@ class Unfit(null.Null):
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> None:
-    for runner in (Broken, Small, OnGpu, Unstartable, Unloadable, Unlaunched, Unfit):
+    for runner in (Broken, Small, OnGpu, Lost, Spoilt, Restless, Unstartable, Unloadable, Unlaunched, Unfit):
         monkeypatch.setitem(RUNNERS, runner.name, runner)
 
 
@@ -253,6 +285,19 @@ def test_time_on_the_gpu_stands_beside_that_of_the_call_and_in_the_table(quick: 
     assert [row["gpu"] for row in batching_tables.detail(records)] == [None, None, pytest.approx(0.001), pytest.approx(0.032)]
     assert "GPU compute" in batching_tables.folded(records, "en")
     assert "GPU compute" not in batching_tables.folded(records[:4], "en")
+
+
+@pytest.mark.usefixtures("made")
+def test_what_goes_wrong_while_the_gpu_is_timed_is_told(quick: Session) -> None:
+    records = sweep.run(quick, [Configuration(name, "fp32", 1) for name in ("lost", "spoilt", "restless")])
+    lost, spoilt, restless = (r for r in records if r.metric == "latency")
+    assert "launch failed" in lost.reason.en
+    assert lost.stats == {"failed": True}
+    assert "not all values are finite" in spoilt.reason.en
+    assert spoilt.stats == {"wrong_output": True}
+    assert restless.value is not None
+    assert sweep.on_gpu(restless) == sweep.UNSETTLED
+    assert sweep.on_gpu(lost) == lost.reason
 
 
 @pytest.mark.usefixtures("made")

@@ -32,14 +32,20 @@ def driver(monkeypatch):
     fake.Stream = lambda: SimpleNamespace(handle=7, synchronize=lambda: calls.append("wait"))
 
     class Event:
-        def record(self, stream: object) -> None:
-            calls.append("event")
+        made = 0
+
+        def __init__(self) -> None:
+            Event.made += 1
+            self.number = Event.made
+
+        def record(self, stream: SimpleNamespace) -> None:
+            calls.append((self.number, "in stream", stream.handle))
 
         def synchronize(self) -> None:
-            calls.append("wait for event")
+            calls.append((self.number, "waited for"))
 
-        def time_till(self, end: object) -> float:
-            return 1.5
+        def time_till(self, end: Event) -> float:
+            return 1.5 * (end.number - self.number)
 
     fake.Event = Event
     fake.memcpy_htod_async = lambda address, host, stream: calls.append(("up", address, host.nbytes))
@@ -120,7 +126,7 @@ def test_work_is_timed_between_two_events(driver):
     stream = cuda.Stream()
     driver.calls.clear()
     assert stream.timed(lambda: driver.calls.append("work")) == 1.5
-    assert driver.calls == ["event", "work", "event", "wait for event"]
+    assert driver.calls == [(1, "in stream", 7), "work", (2, "in stream", 7), (2, "waited for")]
     driver.Event.synchronize = broken(Error("launch failed"))
     with pytest.raises(cuda.CudaError, match="timing on the GPU: CUDA says: launch failed"):
         stream.timed(lambda: None)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lib import config, session, show, stats, sweep, trt
+from lib.cuda import CudaError
 from lib.errors import NotMeasured
 from lib.figures import int8 as cpu_figures
 from lib.figures import int8_tensorrt as figures
@@ -69,7 +70,7 @@ class World:
         self.lost, self.reasons, self.errors = dict(LOST), {}, {}
         self.built: list[tuple] = []
         self.opened: list[tuple] = []
-        self.fail_second_open: set[str] = set()
+        self.fail_second_open: dict[str, Exception] = {}
 
     def engine(self, opened: session.Session, precision: str, calibration: trt.Calibration | None = None) -> Engine:
         key = (precision, *(calibration or ("", 0)))
@@ -116,7 +117,7 @@ def world(quick: session.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
         def __enter__(self) -> Fake:
             if self.precision in made.fail_second_open and self.engine in made.opened:
-                raise NotMeasured("tensorrt: no device memory left")
+                raise made.fail_second_open[self.precision]
             made.opened.append(self.engine)
             return self
 
@@ -312,11 +313,13 @@ def test_without_an_fp32_engine_nothing_is_compared_and_its_reason_stands_everyw
     assert [f.level for f in results.findings(records)] == ["bad"]
 
 
-def test_an_engine_that_cannot_be_timed_keeps_its_accuracy(quick, world):
-    world.fail_second_open = {"int8_qdq"}
+@pytest.mark.parametrize(("error", "failed"), [(CudaError, True), (NotMeasured, False)])
+def test_an_engine_that_cannot_be_timed_keeps_its_accuracy(quick, world, error, failed):
+    world.fail_second_open = {"int8_qdq": error("no device memory left")}
     records = study.study(quick)
     assert one(records, "accuracy", "int8_qdq").value == (TESTED - 1) / TESTED
     assert "no device memory" in one(records, "throughput", "int8_qdq").reason.en
+    assert sweep.invalid(one(records, "throughput", "int8_qdq")) == failed
     assert "no device memory" in one(records, "throughput_ratio", "int8_qdq", reference="tensorrt/fp32").reason.en
     assert [f.level for f in said(records, "INT8 (explicit): the engine failed")] == ["bad"]
     beside = said(records, "beside explicit Q/DQ")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lib import measure
 from lib.config import Measuring
+from lib.errors import ReportError
 from lib.stats import Interval
 
 MS = 1_000_000
@@ -91,6 +92,8 @@ def test_microseconds_end_a_window_by_its_number_of_calls() -> None:
 
 
 def test_what_tells_its_own_time_is_measured_by_that_time() -> None:
+    with pytest.raises(ReportError, match="nothing ran"):
+        measure.time_on_gpu(lambda: 0.0, Measuring(warmup_s=0.1, window_s=0.1, stable_windows=2, tolerance=0.1, limit_s=1.0))
     told = iter([9.0, 9.0] + [2.0, 4.0] * 1000)
     own = Measuring(warmup_s=0.018, window_s=0.006, stable_windows=2, tolerance=0.1, limit_s=1.0)
     timing = measure.time_on_gpu(lambda: next(told), own)

@@ -243,6 +243,14 @@ def test_what_a_study_found_of_the_very_engine_stands_in_the_headline() -> None:
     assert row["accuracy"] is None
 
 
+def test_a_failure_hides_a_number_only_where_07_failed() -> None:
+    timed = {"scope": "end_to_end", "batch_size": 32}
+    number = record("latency", 1.0, stage="06_batching", **timed)
+    for stage, shown in (("04_int8", 1.0), ("07_precision", Text("why", "なぜ"))):
+        lost = record("latency", None, stage=stage, stats={"failed": True}, **timed)
+        assert headline.rows([lost, number], 32)[0]["latency"] == shown
+
+
 def test_japanese_keeps_numerical_precision_and_accuracy_apart() -> None:
     said = " ".join(text.ja for text in WORDS.values())
     assert "精度" not in said.replace("数値精度", "")

@@ -53,7 +53,7 @@ def rows(found: Iterable[Record], batch_size: int) -> list[dict[str, Any]]:
 
 def _rank(record: Record) -> tuple[bool, bool]:
     """A number goes before a reason why there is none, unless 07 failed there or found the output wrong; then 07 before the others."""
-    return record.value is None and not sweep.invalid(record), record.stage != STAGE
+    return record.value is None and not (record.stage == STAGE and sweep.invalid(record)), record.stage != STAGE
 
 
 def measured(row: dict[str, Any], key: str) -> bool:

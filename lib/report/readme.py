@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import config, files, records
+from lib import config, files, records, sweep
 from lib.errors import ReportError
 from lib.report import headline
 from lib.show import NOT_MEASURED, Column
@@ -24,8 +24,8 @@ MEASURED_ON = Text(
     "バッチサイズ{batch}、エンドツーエンド。",
 )
 RUN_ON = Text(
-    "{dataset}; {gpu}, TensorRT {tensorrt}; {date}; batch size {batch}, end to end from Python.",
-    "{dataset}。{gpu}、TensorRT {tensorrt}。{date}測定。バッチサイズ{batch}、Pythonからのエンドツーエンド。",
+    "{dataset}; {gpu}, TensorRT {tensorrt}; {date}; batch size {batch}, end to end from Python. " + sweep.GPU_TIME_IS.en,
+    "{dataset}。{gpu}、TensorRT {tensorrt}。{date}測定。バッチサイズ{batch}、Pythonからのエンドツーエンド。" + sweep.GPU_TIME_IS.ja,
 )
 NO_GPU = Text("no GPU", "GPUなし")
 

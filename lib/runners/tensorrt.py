@@ -94,5 +94,5 @@ class TensorRT(EngineRunner):
         return self._run.infer(batch)[self._output]
 
     def gpu_ms(self) -> float:
-        """Milliseconds on the GPU between two events around the launch, on the batch of the last `infer`."""
+        """Milliseconds on the GPU between two events around the launch, on the batch of the last `infer`. Raises as `infer` does."""
         return self._run.gpu_ms()

@@ -85,8 +85,10 @@ def folded(records: list[Record], language: Language) -> str:
     """The detail table as HTML that opens on a click: it has a row for every configuration."""
     title = Text("All configurations", "すべての構成").in_(language)
     rows = detail(records)
-    columns = [column for column in DETAIL_COLUMNS if column.key != "gpu" or any(row.get("gpu") for row in rows)]
-    return f"<details><summary>{title}</summary>{show.table_html(rows, columns, DETAIL_CAPTION, language)}</details>"
+    told = any(row.get("gpu") for row in rows)
+    columns = [column for column in DETAIL_COLUMNS if told or column.key != "gpu"]
+    caption = Text(*(f"{said} {more}".strip() for said, more in zip(DETAIL_CAPTION, sweep.GPU_TIME_IS if told else ("", ""), strict=True)))
+    return f"<details><summary>{title}</summary>{show.table_html(rows, columns, caption, language)}</details>"
 
 
 def detail(records: list[Record]) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ RUN_COLUMNS = [
     Column("precision", Text("Precision", "数値精度")),
     Column("batch", Text("Batch", "バッチサイズ"), digits=0),
     Column("latency", Text("Latency, median", "レイテンシ中央値"), "ms", digits=3, best="min"),
-    Column("gpu", sweep.GPU_TIME, "ms", digits=3, best="min"),
+    Column("gpu", sweep.GPU_TIME, "ms", digits=3),
     Column("throughput", Text("Throughput", "スループット"), "images/s", digits=0, best="max", interval=("ci_low", "ci_high")),
     Column("ratio", Text("Throughput against FP32", "FP32に対するスループット比"), "×", digits=2, interval=("ratio_low", "ratio_high")),
 ]
@@ -60,8 +60,9 @@ ENGINE_CAPTION = Text(
 SIZE_CAPTION = Text("Size of each plan", "各プランのサイズ")
 RUN_CAPTION = Text(
     "Running the engines, end to end, with 95 % intervals. An interval covers the noise within one measurement only, "
-    "not that between measurements.",
-    "エンジンの実行（エンドツーエンド）。[ ]内は95%信頼区間。区間が表すのは1回の測定内のばらつきだけであり、測定ごとのばらつきは含まない。",
+    f"not that between measurements. {sweep.GPU_TIME_IS.en}",
+    "エンジンの実行（エンドツーエンド）。[ ]内は95%信頼区間。区間が表すのは1回の測定内のばらつきだけであり、測定ごとのばらつきは含まない。"
+    + sweep.GPU_TIME_IS.ja,
 )
 
 
@@ -247,7 +248,7 @@ def _run(session: Session, engines: list[Engine]) -> list[Record]:
 
 def _run_row(found: dict[tuple[str, str], Record], precision: str) -> dict[str, Any]:
     rate, latency, base = found["throughput", precision], found["latency", precision], found.get(("throughput", "fp32"))
-    row = {"precision": PRECISIONS[precision].label, "batch": rate.batch_size, "gpu": rate.reason or sweep.on_gpu(rate)}
+    row = {"precision": PRECISIONS[precision].label, "batch": rate.batch_size, "gpu": sweep.on_gpu(rate)}
     if rate.value is None:
         return row | dict.fromkeys(("latency", "throughput", "ratio"), rate.reason)
     row |= {"latency": latency.value, "throughput": rate.value, "ci_low": rate.stats["ci_low"], "ci_high": rate.stats["ci_high"]}

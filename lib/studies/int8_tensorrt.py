@@ -191,6 +191,8 @@ def _open(session: Session, engine: Engine, stack: ExitStack) -> Runner | Text |
         return sweep.Failed(engine.reason) if engine.failed else engine.reason
     try:
         return stack.enter_context(TensorRT(session, engine.variant.precision, engine=engine.artifact))
+    except NotMeasured as error:
+        return _failure(error)
     except ReportError as error:
         return sweep.Failed(_failure(error))
 

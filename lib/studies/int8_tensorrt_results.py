@@ -46,9 +46,9 @@ def cost_caption(session: Session) -> Text:
     size = session.profile.engines.max_batch
     return Text(
         f"Implicit and explicit INT8: throughput at batch size {size}, end to end, with 95 % intervals, and size of the plan. "
-        "An interval covers the noise within one measurement only, not that between measurements.",
+        f"An interval covers the noise within one measurement only, not that between measurements. {sweep.GPU_TIME_IS.en}",
         f"暗黙的INT8と明示的INT8：バッチサイズ{size}、エンドツーエンドのスループットと95%信頼区間、およびプランのサイズ。"
-        "区間が表すのは1回の測定内のばらつきだけであり、測定ごとのばらつきは含まない。",
+        f"区間が表すのは1回の測定内のばらつきだけであり、測定ごとのばらつきは含まない。{sweep.GPU_TIME_IS.ja}",
     )
 
 
@@ -88,7 +88,7 @@ def cost_columns() -> list[Column]:
         *NAMES,
         Column("throughput", Text("Throughput", "スループット"), "images/s", 0, "max", ("throughput_low", "throughput_high")),
         Column("ratio", Text("To FP32", "FP32比"), "×", 2, interval=("ratio_low", "ratio_high")),
-        Column("gpu", sweep.GPU_TIME, "ms", 3, "min"),
+        Column("gpu", sweep.GPU_TIME, "ms", 3),
         Column("size", Text("Plan", "プラン"), "MB", 2, "min"),
         Column("size_ratio", Text("Plan to FP32", "プランのFP32比"), "×", 3),
     ]
@@ -130,7 +130,7 @@ def _comparison_row(records: Sequence[Record], engine: Record) -> dict[str, Any]
     accuracy, test = find(records, "accuracy", engine), find(records, "mcnemar_p", engine, FULL)
     size, size_ratio = find(records, "file_size", engine), find(records, "file_size_ratio", engine, FULL)
     row = {"engine": PRECISIONS[engine.precision].label, "calibration": calibration_of(engine), "p": _cell(test)}
-    row |= {"size": _cell(size, 1e-6), "size_ratio": _cell(size_ratio), "gpu": engine.reason or sweep.on_gpu(engine)}
+    row |= {"size": _cell(size, 1e-6), "size_ratio": _cell(size_ratio), "gpu": sweep.on_gpu(engine)}
     row |= _interval("accuracy", accuracy, 100) | _interval("throughput", engine) | _interval("ratio", _ratio(records, engine))
     if test is not None and test.value is not None:
         return row | {key: 100 * test.stats[key] for key in ("difference", "difference_low", "difference_high")}

@@ -63,7 +63,10 @@ class Execution:
         return {name: self._host[name][:count].copy() for name in self.outputs}
 
     def gpu_ms(self) -> float:
-        """Milliseconds on the GPU of computing the batch of the last `infer` once more, without copies, by CUDA events."""
+        """Milliseconds on the GPU of computing the batch of the last `infer` once more, without copies, by CUDA events.
+
+        Raises EngineError where TensorRT refuses the launch, CudaError where the GPU fails. Before any `infer` the input is arbitrary.
+        """
         return self._stream.timed(self._launch)
 
     def layers(self) -> list[inspect.EngineLayer]:
