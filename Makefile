@@ -26,6 +26,7 @@ report: ## measure everything here and write the report in English and Japanese
 	@exec $(PY) -m lib run --profile "$(PROFILE)" $(outputs) $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
 render: ## write the pages again from recorded results, measuring nothing
+	@$(if $(FROM)$(TO),echo 'error: FROM= and TO= belong to make report; render writes every page' >&2; exit 2)
 	$(run)
 	@exec $(PY) -m lib render --profile "$(PROFILE)" $(outputs) $(if $(SYSTEM),--system "$(SYSTEM)")
 

@@ -75,14 +75,15 @@ def table(rows: Iterable[dict[str, Any]], columns: list[Column], caption: Text) 
 
 
 def table_html(rows: list[dict[str, Any]], columns: list[Column], caption: Text, language: Language) -> str:
-    """The table as HTML: units in the header, numbers right-aligned, best value marked, reasons in grey below it.
+    """The table as HTML: units in the header, numbers right-aligned, best values marked, reasons in grey below it.
 
     It scrolls inside its own box, which the keyboard reaches. Cells of a row that share one reason become one cell.
     """
     best = {c.key: _best(rows, c) for c in columns}
     reasons = list(dict.fromkeys(reason for row in rows for c in columns if (reason := _reason(row, c))))
     head = "".join(_head(c, language) for c in columns)
-    body = "".join(f"<tr>{_row(row, columns, best, reasons, language)}</tr>" for row in rows)
+    marks = [{key for key, places in best.items() if place in places} for place in range(len(rows))]
+    body = "".join(f"<tr>{_row(row, columns, mark, reasons, language)}</tr>" for row, mark in zip(rows, marks, strict=True))
     title = escape(caption.in_(language), quote=True)
     return (
         f'<div class="table" role="region" tabindex="0" aria-label="{title}"><table><caption>{title}</caption>'
@@ -136,20 +137,30 @@ def _span(width: int) -> str:
     return f' colspan="{width}"' if width > 1 else ""
 
 
-def _best(rows: list[dict[str, Any]], column: Column) -> float | None:
-    values = [row[column.key] for row in rows if isinstance(row.get(column.key), (int, float))]
-    if column.best is None or len(set(values)) < 2:
-        return None  # where all are equal none is the best
-    return max(values) if column.best == "max" else min(values)
+def _best(rows: list[dict[str, Any]], column: Column) -> list[int]:
+    """Places of the rows with the best value, and of those that cannot be told from it: shown alike, or with an overlapping interval."""
+    values = {place: row[column.key] for place, row in enumerate(rows) if isinstance(row.get(column.key), (int, float))}
+    if column.best is None or not values:
+        return []
+    top = (max if column.best == "max" else min)(values, key=lambda place: values[place])
+    best = [place for place in values if _alike(rows[place], rows[top], column)]
+    return best if len(best) < len(values) else []  # where all are equal none is the best
 
 
-def _row(row: dict[str, Any], columns: list[Column], best: dict[str, float | None], reasons: list[Text], language: Language) -> str:
+def _alike(row: dict[str, Any], best: dict[str, Any], column: Column) -> bool:
+    low, high = ([one.get(key) for one in (row, best)] for key in column.interval or ("", ""))
+    if None not in low + high:
+        return low[0] <= high[1] and low[1] <= high[0]
+    return _number(row[column.key], column) == _number(best[column.key], column)
+
+
+def _row(row: dict[str, Any], columns: list[Column], best: set[str], reasons: list[Text], language: Language) -> str:
     """The cells of a row; neighbours that were not measured for the same reason are one cell."""
     cells = []
     for (reason, _), group in groupby(columns, key=lambda c: (_reason(row, c), None if _reason(row, c) else c.key)):
         same = list(group)
         if reason is None:
-            cells += [_cell(row, c, best[c.key], language) for c in same]
+            cells += [_cell(row, c, c.key in best, language) for c in same]
         else:
             mark = f"{NOT_MEASURED.in_(language)}<sup>{reasons.index(reason) + 1}</sup>"
             place = "missing" if len(same) > 1 else "number missing"
@@ -169,13 +180,13 @@ def _reason(row: dict[str, Any], column: Column) -> Text | None:
     return value if column.digits is not None and isinstance(value, Text) else None
 
 
-def _cell(row: dict[str, Any], column: Column, best: float | None, language: Language) -> str:
+def _cell(row: dict[str, Any], column: Column, best: bool, language: Language) -> str:
     value = row.get(column.key)
     if column.digits is None:
         return f"<td>{escape(value.in_(language) if isinstance(value, Text) else str('' if value is None else value))}</td>"
     if value is None:
         return f'<td class="number missing none"{_span(_width(column))}>–</td>'
-    cell = f'<td class="number{" best" if best is not None and value == best else ""}">{_number(value, column)}</td>'
+    cell = f'<td class="number{" best" if best else ""}">{_number(value, column)}</td>'
     return cell + (_interval(row, column) if column.interval else "")
 
 

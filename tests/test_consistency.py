@@ -244,4 +244,4 @@ def test_pictures_name_both_classes_with_probabilities_and_the_truth(quick, disp
     title = figures.worst(quick, found)("en").axes[0].get_title(loc="left")
     assert f"true: {quick.images.class_names[quick.images.y_test[3]]}" in title
     assert "SavedModel: 3 91%" in title
-    assert "FP32: 4 62%" in title
+    assert "FP32:\n4 62%" in title

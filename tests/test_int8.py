@@ -112,8 +112,9 @@ def test_more_images_than_there_are_is_capped_and_said(quick, write_profile, rec
     assert not int8._capped(quick)
 
 
-def _with(records: list[Record], metric: str, method: str, value: float) -> list[Record]:
-    return [replace(r, value=value) if r.metric == metric and r.case.get("method") == method else r for r in records]
+def _with(records: list[Record], metric: str, method: str, value: float, **stats: float) -> list[Record]:
+    chosen = [r.metric == metric and r.case.get("method") == method for r in records]
+    return [replace(r, value=value, stats=r.stats | stats) if this else r for r, this in zip(records, chosen, strict=True)]
 
 
 def test_a_loss_over_one_point_is_red_only_for_the_exported_method(quick, records):
@@ -129,13 +130,17 @@ def test_a_loss_over_one_point_is_red_only_for_the_exported_method(quick, record
 def test_findings_name_the_steadiest_method_and_when_it_settles(quick, records):
     changed = records
     for method, value in (("entropy", 0.05), ("minmax", 0.02), ("percentile", 0.001)):
-        changed = _with(changed, "disagreement", method, value)
+        changed = _with(changed, "disagreement", method, value, ci_low=0.5 * value, ci_high=2 * value)
     first = min(int8.image_counts(quick))
     changed = [
         replace(r, value=0.2) if r.metric == "disagreement" and r.case == {"method": "minmax", "images": first} else r for r in changed
     ]
     texts = [f.text.en for f in int8.findings(quick, changed)]
-    assert any("fewest answers change (0.10%) by: percentile." in text for text in texts)
+    assert any("fewest answers change by: percentile 0.10%." in text for text in texts)
+    close = _with(changed, "disagreement", "minmax", 0.004, ci_low=0.0015, ci_high=0.01)
+    assert any(
+        "not told apart by how many answers change: minmax" in f.text.en.replace("min-max", "minmax") for f in int8.findings(quick, close)
+    )
     last = max(int8.image_counts(quick))
     assert any(text.startswith(f"Min-max: from {last:,} images") for text in texts)
     assert any(text.startswith(f"Entropy: from {first:,} images") for text in texts)

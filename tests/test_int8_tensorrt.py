@@ -362,12 +362,12 @@ def test_no_loss_is_said_only_where_the_interval_rules_one_out(quick, world):
 
 
 def test_the_steadiest_calibrator_is_named_only_where_the_intervals_are_apart(quick, world):
-    (found,) = said(study.study(quick), "TensorRT: with 320 images the calibrators are not told apart")
+    (found,) = said(study.study(quick), "TensorRT: with 320 images the methods are not told apart")
     assert "entropy 0.40%, min-max 2.00%" in found.text.en
     assert "エントロピー法 0.40%、最小最大法 2.00%" in found.text.ja
     world.lost["int8", "minmax", 320] = 40
     records = study.study(quick)
-    assert said(records, "TensorRT: with 320 images the fewest answers change (0.40%) by: entropy.")
+    assert said(records, "TensorRT: with 320 images the fewest answers change by: entropy 0.40%.")
     assert not said(records, "not told apart")
     world.errors = {("int8", "minmax", 320): trt.EngineError("no memory")}
     assert not said(study.study(quick), "with 320 images the")  # one alone is compared with nothing

@@ -263,6 +263,6 @@ def test_the_projects_own_notebooks_are_found_in_order() -> None:
 
 
 def test_wrapped_japanese_is_joined_and_headings_stay_headings() -> None:
-    said = "## 見出し\n一行目の文は\n二行目に続き、\n三行目で終わる。\n\nABC\n日本語\n- 項目"
-    joined = "## 見出し\n一行目の文は二行目に続き、三行目で終わる。\n\nABC\n日本語\n- 項目"
+    said = "## 見出し\n一行目の文は\n二行目に続き、\nTensorRTの`plan`と\n`cache`で終わる。\n\nABC\n日本語\n- 項目\n\n次の表\n1. 一\n2. 二"
+    joined = "## 見出し\n一行目の文は二行目に続き、TensorRTの`plan`と`cache`で終わる。\n\nABC\n日本語\n- 項目\n\n次の表\n1. 一\n2. 二"
     assert cells.WRAPPED.sub(r"\1", said) == joined

@@ -67,6 +67,24 @@ def test_best_value_is_marked():
     assert "best" not in show.table_html(rows[:1], [TIME], CAPTION, "en")  # nothing to be better than
 
 
+@pytest.mark.parametrize(
+    ("rows", "marked"),
+    [
+        ([{"ms": 1.001}, {"ms": 1.004}, {"ms": 2.0}], [True, True, False]),  # shown as 1.00 both
+        ([{"ms": 1.001}, {"ms": 1.004}], [False, False]),
+        (
+            [{"ms": 1.0, "low": 0.9, "high": 1.2}, {"ms": 1.3, "low": 1.1, "high": 1.5}, {"ms": 2.0, "low": 1.9, "high": 2.1}],
+            [True, True, False],
+        ),
+        ([{"ms": 1.0, "low": 0.9, "high": 1.2}, {"ms": 1.3, "low": None, "high": None}], [True, False]),
+    ],
+)
+def test_what_cannot_be_told_from_the_best_is_marked_too(rows, marked):
+    column = Column("ms", TIME.label, digits=2, best="min", interval=("low", "high"))
+    found = [cell for cell in cells(show.table_html(rows, [column], CAPTION, "en")) if "number" in cell]
+    assert ["best" in cell for cell in found] == marked
+
+
 def test_numbers_are_rounded_and_grouped_and_carry_their_interval():
     column = Column("v", Text("Images", "画像"), digits=1, interval=("low", "high"))
     page = show.table_html([{"v": 1234.56, "low": 1200, "high": 1300.04}, {"v": 5, "low": None, "high": None}], [column], CAPTION, "en")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -48,3 +48,15 @@ def subplots(rows: int = 1, columns: int = 1, width_in: float = WIDTH_IN, height
 
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     return figure, figure.subplots(rows, columns)
+
+
+def merged(sequences: Iterable[Iterable[str]]) -> list[str]:
+    """The names of all sequences, each once; what only a later one has stands behind the name that it follows there."""
+    order: list[str] = []
+    for names in sequences:
+        place = 0
+        for name in names:
+            if name not in order:
+                order.insert(place, name)
+            place = order.index(name) + 1
+    return order

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PANELS_A_ROW = 3
 PANEL_HEIGHT_IN = 3.2
 LABEL_GAP = 0.075  # of the height of a panel, between two labels
+CEILING = 0.97  # of the height of a panel: higher a label would touch the title
+TICK_GAP = 0.18  # between batch sizes on the logarithmic axis, of all that it spans
 AXIS_BATCH = Text("batch size (log)", "バッチサイズ（対数）")
 AXIS_RATE = Text("throughput, images/s (log)", "スループット、images/s（対数）")
 AXIS_LATENCY = Text("latency, ms a batch (log)", "レイテンシ、ms/バッチ（対数）")
@@ -98,11 +100,13 @@ def _curve(axes: Axes, curve: dict[int, Record], colour: str, band: Callable[[Re
 
 
 def _ticks(axes: Axes, sizes: list[int]) -> None:
-    """Batch sizes as ticks, every other one where there are many; room on the right for the labels."""
-    shown = sizes[:: 2 if len(sizes) > 5 else 1]
+    """Batch sizes as ticks, without those whose numbers would touch; room on the right for the labels."""
+    span, shown = max(sizes[-1] / sizes[0], 2), sizes[:1]
+    for size in sizes:
+        if size >= shown[-1] * span**TICK_GAP:
+            shown.append(size)
     axes.set_xticks(shown, [str(size) for size in shown])
     axes.minorticks_off()
-    span = max(sizes[-1] / sizes[0], 2)
     axes.set_xlim(sizes[0] / span**0.05, sizes[-1] * span**0.5)
 
 
@@ -138,12 +142,12 @@ def _labels(axes: Axes, curves: dict[str, dict[int, Record]], language: Language
 
 
 def _apart(heights: dict[str, float]) -> dict[str, float]:
-    """The heights in ascending order, each at least LABEL_GAP over the one below, none over 1."""
+    """The heights in ascending order, each at least LABEL_GAP over the one below, none over CEILING."""
     moved: dict[str, float] = {}
     previous = -math.inf
     for key in sorted(heights, key=lambda k: heights[k]):
         previous = moved[key] = max(heights[key], previous + LABEL_GAP)
-    ceiling = 1 + LABEL_GAP
+    ceiling = CEILING + LABEL_GAP
     for key in reversed(moved):
         ceiling = moved[key] = min(moved[key], ceiling - LABEL_GAP)
     return moved

@@ -130,12 +130,12 @@ def worst(session: Session, found: list[Disagreement]) -> Callable[[Language], F
         true, reference = words[language]
         lines = -(-len(found) // COLUMNS)
         with base.style(language):
-            figure, grid = base.subplots(lines, COLUMNS, height_in=2.45 * lines)
+            figure, grid = base.subplots(lines, COLUMNS, height_in=2.6 * lines)
             for axes, one in zip(np.ravel(grid), found, strict=False):
                 axes.imshow(session.images.x_test[one.image], interpolation="nearest")
                 axes.set_title(
                     f"#{one.image} {true}: {names[one.true]}\n{reference}: {names[one.expected]} {one.p_expected:.0%}\n"
-                    f"{_short(one.pair, language)}: {names[one.got]} {one.p_got:.0%}",
+                    f"{_short(one.pair, language)}:\n{names[one.got]} {one.p_got:.0%}",
                     fontsize=7,
                     loc="left",
                 )

@@ -33,7 +33,7 @@ CAPTION = Text(
 def times(records: Iterable[Record], language: Language) -> Figure:
     """Horizontal bars of the median time (µs), one row a layer, one panel an engine; layers of one name share a row."""
     engines = {precision: _by_row(layers) for precision, layers in engine_layers.timed(records).items()}
-    order = _order(engines.values())
+    order = base.merged(engines.values())
     names = {row: engine_layers.short(layers[row].case["layer"]) for layers in reversed(engines.values()) for row in layers}
     with base.style(language):
         figure, drawn = base.subplots(1, max(len(engines), 1), WIDTH_IN, HEAD_IN + ROW_IN * max(len(order), 1))
@@ -69,18 +69,6 @@ def _by_row(layers: list[Record]) -> dict[str, Record]:
         seen[operation] += 1
         rows[f"{operation} {seen[operation]}"] = layer
     return rows
-
-
-def _order(engines: Iterable[dict[str, Record]]) -> list[str]:
-    """The rows of all engines; what only a later one has stands behind the layer that it follows there."""
-    order: list[str] = []
-    for rows in engines:
-        place = 0
-        for row in rows:
-            if row not in order:
-                order.insert(place, row)
-            place = order.index(row) + 1
-    return order
 
 
 def _bars(panel: Axes, layers: list[Record | None], language: Language) -> None:

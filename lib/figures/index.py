@@ -39,7 +39,7 @@ def throughput(rows: Rows, language: Language) -> tuple[Figure, str]:
                 f"{row['throughput']:,.0f}", (row["throughput"], at), (4, 0), textcoords="offset points", va="center", fontsize=8.5
             )
         axes.set_xlim(0, 1.16 * max(row["throughput"] for row in rows))
-        axes.set_xlabel(Text("Throughput, end to end (images/s)", "スループット、入力から結果まで（画像/秒）").in_(language))
+        axes.set_xlabel(Text("Throughput, end to end (images/s)", "スループット、エンドツーエンド（枚/秒）").in_(language))
     title = Text("Throughput by runner and precision", "実行系と数値精度ごとのスループット")
     return figure, _alt(rows, "throughput", "{:,.0f} images/s", title, language)
 

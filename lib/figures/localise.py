@@ -49,7 +49,7 @@ def show_depth(done: Study) -> None:
 def depth(done: Study) -> Callable[[Language], Figure]:
     """Relative difference over depth: one line a runner in the colour of its precision, its limit dashed."""
     traces = [trace for trace in done.traces if trace.layers]
-    tensors = list(dict.fromkeys(layer.tensor for trace in traces for layer in trace.layers))
+    tensors = base.merged([layer.tensor for layer in trace.layers] for trace in traces)
     furthest = max((trace.limit for trace in traces), default=0.0)
 
     def draw(language: Language) -> Figure:

@@ -16,8 +16,8 @@ TEMPLATES = Path(__file__).resolve().parent / "template"
 NOT_SHOWN = ("parameters", notebooks.INJECTED, notebooks.PAPERMILL_ERROR)  # tags of cells that say nothing to a reader
 
 
-# A line of Japanese prose, not a heading, that goes on with Japanese in the next line.
-WRAPPED = re.compile(r"^(?!#)(.*[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef])", re.MULTILINE)
+# A line of Japanese prose, not a heading, that goes on in the next line with Japanese or a word, but not with the number of a list.
+WRAPPED = re.compile(r"^(?!#)(.*[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef]|`|(?!\d+\. )[A-Za-z0-9])", re.MULTILINE)
 
 
 @dataclass

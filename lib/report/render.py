@@ -60,8 +60,8 @@ def _turn(stage: Stage, language: Language) -> dict[str, str]:
 
 
 def _records(report: Report, stage: Stage) -> dict[str, str] | None:
-    """File name and SHA-256 of the stage's records."""
+    """File name and SHA-256 of the stage's records, None where it left none."""
     path = report.folder / "results" / stage.note.get("system_id", "") / f"{stage.notebook.stage}.jsonl"
-    if not path.is_file():
+    if not path.is_file() or not path.stat().st_size:
         return None
     return {"name": path.relative_to(report.folder).as_posix(), "sha256": files.sha256(path)}

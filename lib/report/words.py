@@ -27,8 +27,8 @@ WORDS: dict[str, Text] = {
     "problems": Text("Problems", "問題"),
     "no_problem": Text("No problem was found in what was measured.", "測定した範囲では問題は見つからなかった。"),
     "not_all": Text(
-        "No verdict yet for {count} of the {total} rows below: they were not measured on this system.",
-        "ただし、下の表の {total} 行のうち {count} 行はこのシステムでは測定しておらず、判定できない。",
+        "No verdict on accuracy for {count} of the {total} rows of the table below: it was not measured on this system.",
+        "ただし、下の表の {total} 行のうち {count} 行は、このシステムで正解率を測定しておらず、判定できない。",
     ),
     "more": Text("and {count} more on the page", "ほか {count} 件はページに示す"),
     "show_code": Text("Show the code", "コードを表示"),
@@ -53,7 +53,7 @@ WORDS: dict[str, Text] = {
         "{date}, {seconds} s; from an earlier run than the newest page", "{date}、{seconds} 秒。最新のページより前の実行による"
     ),
     "missing": Text(
-        "Not run yet: {stages}. The table above holds what there is.",
+        "Not run yet: {stages}. The table below holds what there is.",
         "まだ実行していないノートブック：{stages}。表には今ある結果だけを載せる。",
     ),
     "fallback": Text(
@@ -63,7 +63,7 @@ WORDS: dict[str, Text] = {
     "nothing": Text("There is no record of accuracy, size or speed yet.", "正解率、サイズ、速度の記録はまだない。"),
     "headline_caption": Text(
         "Runners and precisions over the whole test set; throughput and latency at batch size {batch}, end to end",
-        "各実行系と数値精度。正解率は全テスト画像による。スループットとレイテンシはバッチサイズ {batch}、入力から結果まで",
+        "各実行系と数値精度。正解率は全テスト画像による。スループットとレイテンシはバッチサイズ {batch}、エンドツーエンド",
     ),
     "cpu": Text("Processor", "プロセッサー"),
     "cores": Text("Cores this run may use", "使用できるコア数"),

@@ -61,10 +61,10 @@ class TensorRT(EngineRunner):
 
     @classmethod
     def unavailable(cls, precision: str) -> Text | None:
-        """Why engines cannot be run on this system, or why it cannot build one of this precision."""
+        """Why this TensorRT cannot build an engine of this precision, or why this system cannot run one."""
         from lib import trt
 
-        return trt.unavailable() or trt.not_buildable(precision)
+        return trt.not_buildable(precision) or trt.unavailable()
 
     @classmethod
     def apis(cls) -> list[str]:

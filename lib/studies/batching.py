@@ -13,7 +13,8 @@ from lib.stats import Interval
 from lib.text import Finding, Text
 
 REFERENCE_BATCH = 32  # compared with the smallest batch size
-HARNESS_SHARE = 0.05  # of a latency that measuring itself may take
+HARNESS_SHARE = 0.05  # of a latency that measuring itself may take without a word
+HARNESS_LIMIT = 0.25  # over it what is measured is rather the harness than the runner
 Pair = tuple[str, str]
 
 
@@ -82,7 +83,7 @@ def _fastest(records: list[Record]) -> Iterator[Finding]:
             Text(
                 f"{title.en}: highest throughput at batch {top.batch_size}, {rate.value:,.0f} images/s"
                 f"{bounds(rate, 0)}; the smallest batch that reaches this interval is {enough}.",
-                f"{title.ja}：スループットはバッチサイズ{top.batch_size}で最大となり、{rate.value:,.0f} images/s"
+                f"{title.ja}：スループットはバッチサイズ{top.batch_size}で最大となり、{rate.value:,.0f}枚/秒"
                 f"{bounds(rate, 0)}である。この信頼区間に達する最小のバッチサイズは{enough}である。",
             ),
         )
@@ -137,11 +138,16 @@ def _harness(records: list[Record]) -> Iterator[Finding]:
     if not shares:
         return
     share, size, title = max(shares, key=lambda s: s[0])
+    level = "good" if share <= HARNESS_SHARE else "note" if share <= HARNESS_LIMIT else "bad"
+    more = Text(
+        "; so much of these short latencies is not the runner's", "。これらの短いレイテンシのうち、その分は実行系によるものではない"
+    )
+    en, ja = ("", "") if level == "good" else more
     yield Finding(
-        "good" if share <= HARNESS_SHARE else "bad",
+        level,
         Text(
-            f"Measuring itself takes at most {share:.1%} of a latency ({title.en}, batch {size}); up to {HARNESS_SHARE:.0%} is accepted.",
-            f"測定自体のコストは最大でもレイテンシの{share:.1%}である（{title.ja}、バッチサイズ{size}）。許容値は{HARNESS_SHARE:.0%}とする。",
+            f"Measuring itself costs up to {share:.1%} of a latency ({title.en}, batch {size}), {HARNESS_SHARE:.0%} being the aim{en}.",
+            f"測定自体のコストは、最も影響の大きい構成（{title.ja}、バッチサイズ{size}）でレイテンシの{share:.1%}である（目標は{HARNESS_SHARE:.0%}以下）{ja}。",
         ),
     )
 

@@ -237,7 +237,7 @@ def _fine(precision: str, group: list[Difference]) -> Finding:
         Text(
             f"{label.en}: within tolerance of the SavedModel on all {group[0].images:,} test images, runners: {len(group)}; "
             f"largest difference of a probability {largest:.2g}, same class on at least {least:.2f} %.",
-            f"{label.ja}：{len(group)}個の実行系で、テスト画像{group[0].images:,}枚すべてにわたりSavedModelとの差は許容内である。"
+            f"{label.ja}：{len(group)}種の実行系で、テスト画像{group[0].images:,}枚すべてにわたりSavedModelとの差は許容内である。"
             f"確率の最大差は{largest:.2g}、同じクラスになった割合は最低でも{least:.2f}%である。",
         ),
     )

@@ -104,7 +104,7 @@ def findings(session: Session, records: Sequence[Record]) -> list[Finding]:
     at_largest = {a.case["method"]: (a, d) for a, d in measured if a.case["images"] == largest}
     baseline = value(records, "accuracy", "fp32")
     found = [_loss(method, baseline - (accuracy.value or 0.0), largest) for method, (accuracy, _) in at_largest.items()]
-    found.append(steadiest({method: disagreement.value or 0.0 for method, (_, disagreement) in at_largest.items()}, largest, WHERE))
+    found.append(steadiest([disagreement for _, disagreement in at_largest.values()], WHERE))
     found += [settling(method, measured, WHERE) for method in at_largest]
     return found + _capped(session)
 
@@ -133,13 +133,21 @@ def value(records: Sequence[Record], metric: str, precision: str) -> float:
     return next(r.value for r in records if r.metric == metric and r.precision == precision and r.value is not None)
 
 
-def steadiest(disagreement: dict[str, float], images: int, where: Text) -> Finding:
-    """The method that changes the fewest answers, or all that tie. disagreement: method -> share; where: what calibrated."""
-    least = min(disagreement.values())
-    best = [METHOD_NAMES[method] for method, share in disagreement.items() if share == least]
-    en = f"{where.en}: with {images:,} images the fewest answers change ({least:.2%}) by: {', '.join(name.en for name in best)}."
-    ja = f"{where.ja}：{images:,}枚のとき、FP32と異なる回答が最も少ない（{least:.2%}）方法：{'、'.join(name.ja for name in best)}。"
-    return Finding("note", Text(en, ja))
+def steadiest(disagreements: Sequence[Record], where: Text) -> Finding:
+    """The method that changes the fewest answers, or that this cannot be told: the 95 % intervals of others reach into its own.
+
+    disagreements: of one number of images, one record a method; where: what calibrated.
+    """
+    best, images = min(disagreements, key=lambda r: r.value or 0.0), disagreements[0].case["images"]
+    alike = [r for r in disagreements if r.stats["ci_low"] <= best.stats["ci_high"]]
+    shares = [(METHOD_NAMES[r.case["method"]], f"{r.value:.2%}") for r in alike]
+    en, ja = ", ".join(f"{name.en} {share}" for name, share in shares), "、".join(f"{name.ja}法 {share}" for name, share in shares)
+    if len(alike) > 1:
+        en = f"the methods are not told apart by how many answers change: {en} (their 95 % intervals overlap)"
+        ja = f"FP32と異なる回答の割合からは方法の優劣を判定できない。{ja}（95%信頼区間が重なる）"
+    else:
+        en, ja = f"the fewest answers change by: {en}", f"FP32と異なる回答が最も少ない方法：{ja}"
+    return Finding("note", Text(f"{where.en}: with {images:,} images {en}.", f"{where.ja}：{images:,}枚のとき、{ja}。"))
 
 
 def settling(method: str, measured: Sequence[tuple[Record, Record]], where: Text) -> Finding:

@@ -213,29 +213,10 @@ def _loss(test: Record, tested: int) -> Finding:
 
 
 def _steadiest(records: Sequence[Record]) -> list[Finding]:
-    """The calibrator that changes the fewest answers at the default number of images, where their intervals tell them apart."""
+    """The calibrator that changes the fewest answers at the default number of images."""
     found = [find(records, "disagreement", engine) for engine in compared(records) if engine.precision == "int8"]
-    shares = {r.case["method"]: r for r in found if r is not None and r.value is not None}
-    if len(shares) < 2:
-        return []
-    best = min(shares.values(), key=lambda r: r.value or 0.0)
-    images, alike = best.case["images"], [r for r in shares.values() if r.stats["ci_low"] <= best.stats["ci_high"]]
-    if len(alike) > 1:
-        return [_not_told_apart(alike, images)]
-    return [int8.steadiest({method: record.value or 0.0 for method, record in shares.items()}, images, TENSORRT)]
-
-
-def _not_told_apart(alike: list[Record], images: int) -> Finding:
-    names = [(int8.METHOD_NAMES[r.case["method"]], r.value or 0.0) for r in alike]
-    en, ja = ", ".join(f"{name.en} {share:.2%}" for name, share in names), "、".join(f"{name.ja}法 {share:.2%}" for name, share in names)
-    return Finding(
-        "note",
-        Text(
-            f"TensorRT: with {images:,} images the calibrators are not told apart by how many answers change: {en} "
-            "(their 95 % intervals overlap).",
-            f"TensorRT：{images:,}枚のとき、FP32と異なる回答の割合からはキャリブレーターの優劣を判定できない。{ja}（95%信頼区間が重なる）。",
-        ),
-    )
+    measured = [record for record in found if record is not None and record.value is not None]
+    return [int8.steadiest(measured, TENSORRT)] if len(measured) > 1 else []
 
 
 def _settling(records: Sequence[Record]) -> list[Finding]:

@@ -60,8 +60,8 @@ def _apart(group: list[Record], name: Callable[[Record], Text]) -> Finding:
         "note",
         Text(
             f"One and the same plan was measured {len(group)} times at batch size {size} ({en}): throughputs up to {ratio:.3f} times "
-            "apart. Between engines, differences smaller than that mean nothing.",
+            "apart. A difference between engines that is not clearly larger says nothing about them.",
             f"同一のプランをバッチサイズ{size}で{len(group)}回測定した（{ja}）。スループットの比は最大{ratio:.3f}倍であり、"
-            "エンジン間のこれより小さい差に意味はない。",
+            "これを明らかに上回らないエンジン間の差からは何もいえない。",
         ),
     )
