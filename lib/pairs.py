@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lib.precision import PRECISIONS, named
+from lib.precision import PRECISIONS, listed, named
 from lib.text import Finding, Text
 
 REFERENCE = ("savedmodel", "fp32")
@@ -70,8 +70,11 @@ def missing_rows(pairs: list[Pair], column: str) -> list[dict[str, object]]:
 def missing_findings(pairs: list[Pair]) -> list[Finding]:
     """A note for answers that another system gave, and for every runner and reason why there are none."""
     origins = [Finding("note", pair.origin) for pair in pairs if pair.origin]
-    absent = dict.fromkeys((pair.label, pair.reason) for pair in pairs if pair.reason and not pair.answered and not pair.failed)
-    return origins + [
-        Finding("note", Text(f"Not measured: {label.en} ({reason.en}).", f"{label.ja}は未測定である（{reason.ja}）。"))
-        for label, reason in absent
-    ]
+    absent = [pair for pair in pairs if pair.reason and not pair.answered and not pair.failed]
+    reasons = {label: {pair.reason for pair in absent if pair.label == label} for label in dict.fromkeys(pair.label for pair in absent)}
+    found = []
+    for label, reason in dict.fromkeys((pair.label, pair.reason) for pair in absent):
+        own = listed((label, pair.precision) for pair in absent if (pair.label, pair.reason) == (label, reason))
+        name = own if len(reasons[label]) > 1 else label
+        found.append(Finding("note", Text(f"Not measured: {name.en} ({reason.en}).", f"{name.ja}は未測定である（{reason.ja}）。")))
+    return origins + found

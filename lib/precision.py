@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lib.text import Text
@@ -42,6 +43,17 @@ PRECISIONS: dict[str, Precision] = {
         Precision("int8_qdq", Text("INT8 (explicit)", "INT8（明示的）"), "int8_qdq", ("!TF32", "INT8"), "", 0.5, 0.97, "#D55E00"),
     )
 }
+
+
+def listed(found: Iterable[tuple[Text, str]]) -> Text:
+    """Pairs of a runner's label and a precision (key of PRECISIONS) in words, each runner once with all its precisions."""
+    by: dict[Text, list[Text]] = {}
+    for runner, precision in found:
+        by.setdefault(runner, []).append(PRECISIONS[precision].label)
+    return Text(
+        "; ".join(f"{runner.en} {', '.join(label.en for label in labels)}" for runner, labels in by.items()),
+        "；".join(f"{runner.ja} {'、'.join(label.ja for label in labels)}" for runner, labels in by.items()),
+    )
 
 
 def named(runner: Text, precision: str) -> Text:

@@ -171,8 +171,8 @@ def _row(row: dict[str, Any], columns: list[Column], best: set[str], reasons: li
 def _reasons(reasons: list[Text], language: Language) -> str:
     """The notes below a table: why a number is not there."""
     notes = "".join(f"<li>{escape(reason.in_(language))}</li>" for reason in reasons)
-    label = NOT_MEASURED.in_(language)
-    return f'<div class="reasons"><p>{label[0].upper()}{label[1:]}:</p><ol>{notes}</ol></div>' if notes else ""
+    title = Text("Not measured:", "未測定：").in_(language)
+    return f'<div class="reasons"><p>{title}</p><ol>{notes}</ol></div>' if notes else ""
 
 
 def _reason(row: dict[str, Any], column: Column) -> Text | None:

@@ -68,6 +68,9 @@ def test_findings_name_the_best_batch_and_the_gain(recorded: list[Record]) -> No
     assert said(recorded, "ONNX Runtime (CPU) INT8 (explicit) is slower than FP32", "0.62×") == ["note"]
     assert said(recorded, "All 12 measurements were stable") == ["good"]
     assert said(recorded, "Not measured: TensorRT (no NVIDIA GPU on this system)") == ["note"]
+    calibrated = recorded + empty("tensorrt", "int8", 1, Text("no calibrators", "なし"))
+    assert said(calibrated, "Not measured: TensorRT FP16 (no NVIDIA GPU on this system)") == ["note"]
+    assert said(calibrated, "Not measured: TensorRT INT8 (calibrated) (no calibrators)") == ["note"]
     assert said(recorded, "up to 0.1% of a latency") == ["good"]
     assert not said(recorded, "Other programs")
     assert "bad" not in {f.level for f in batching.findings(recorded)}

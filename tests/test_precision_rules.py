@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib import pairs
 from lib.figures import precision as figures
 from lib.pairs import Pair
 from lib.records import Record
@@ -191,6 +192,11 @@ def test_wrong_output_is_red_and_instability_a_note(how):
 
 def test_what_did_not_run_is_a_note_with_its_reason():
     assert any("TRT (no GPU)" in t.en and "GPUがない" in t.ja for t in found(DONE, "note"))
+    lost = [TRT, replace(TRT, precision="fp32"), replace(TRT, precision="int8", reason=Text("no calibrators", "なし"))]
+    assert [f.text.en for f in pairs.missing_findings(lost)] == [
+        "Not measured: TRT FP16, FP32 (no GPU).",
+        "Not measured: TRT INT8 (calibrated) (no calibrators).",
+    ]
 
 
 def test_the_ratio_has_the_interval_of_both():

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from lib import sweep
-from lib.precision import PRECISIONS, named
+from lib.precision import PRECISIONS, listed, named
 from lib.records import Record
 from lib.runners import RUNNERS
 from lib.stats import Interval
@@ -186,14 +186,23 @@ def _load(records: list[Record]) -> Iterator[Finding]:
 
 def _empty(records: list[Record]) -> Iterator[Finding]:
     """Runners that this system cannot run, with the reason."""
-    missing: dict[Text, dict[str, None]] = defaultdict(dict)
-    for record in records:
-        if record.reason is not None and not sweep.invalid(record):
-            missing[record.reason][record.runner] = None
-    for reason, runners in missing.items():
-        labels = [RUNNERS[runner].label for runner in runners]
-        en, ja = ", ".join(label.en for label in labels), "、".join(label.ja for label in labels)
-        yield Finding("note", Text(f"Not measured: {en} ({reason.en}).", f"未測定：{ja}（{reason.ja}）。"))
+    lost = dict.fromkeys((r.runner, r.precision, r.reason) for r in records if r.reason is not None and not sweep.invalid(r))
+    by: dict[Text, dict[Pair, None]] = defaultdict(dict)
+    for runner, precision, reason in lost:
+        by[reason][runner, precision] = None
+    for reason, missing in by.items():
+        names = _names(missing, {runner for runner, _, other in lost if other != reason})
+        yield Finding("note", Text(f"Not measured: {names.en} ({reason.en}).", f"未測定：{names.ja}（{reason.ja}）。"))
+
+
+def _names(missing: Iterable[Pair], several: set[str]) -> Text:
+    """Runners in words; of those in `several`, which lack their precisions for more than one reason, the precisions too."""
+    alone = dict.fromkeys(RUNNERS[runner].label for runner, _ in missing if runner not in several)
+    rest = listed((RUNNERS[runner].label, precision) for runner, precision in missing if runner in several)
+    return Text(
+        "; ".join(filter(None, [", ".join(label.en for label in alone), rest.en])),
+        "；".join(filter(None, ["、".join(label.ja for label in alone), rest.ja])),
+    )
 
 
 def _wrong(records: list[Record]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lib import pairs, stats, sweep
-from lib.precision import PRECISIONS
+from lib.precision import listed
 from lib.records import Record
 from lib.studies import repeated
 from lib.text import Finding, Text
@@ -102,7 +102,7 @@ def _changed(pair: Pair, test: Record, adjusted: float) -> Text:
 def _held(group: list[tuple[Pair, Record]]) -> Finding:
     low = 100 * min(test.stats["difference_low"] for _, test in group)
     high = 100 * max(test.stats["difference_high"] for _, test in group)
-    p, names = min(test.value for _, test in group), _listed(pair for pair, _ in group)
+    p, names = min(test.value for _, test in group), listed((pair.label, pair.precision) for pair, _ in group)
     return Finding(
         "good",
         Text(
@@ -113,17 +113,6 @@ def _held(group: list[tuple[Pair, Record]]) -> Finding:
             f"差の95%信頼区間は{low:+.2f}～{high:+.2f}ポイントにおさまる。{100 * LIMIT:.0f}ポイントの低下は否定できるが、"
             f"それより小さい差は否定できない（{names.ja}）。",
         ),
-    )
-
-
-def _listed(found: Iterable[Pair]) -> Text:
-    """Pairs in words, each runner once."""
-    by: dict[Text, list[Text]] = {}
-    for pair in found:
-        by.setdefault(pair.label, []).append(PRECISIONS[pair.precision].label)
-    return Text(
-        "; ".join(f"{runner.en} {', '.join(label.en for label in labels)}" for runner, labels in by.items()),
-        "；".join(f"{runner.ja} {'、'.join(label.ja for label in labels)}" for runner, labels in by.items()),
     )
 
 
