@@ -56,7 +56,7 @@ def alive(pid: int) -> bool:
 def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleNamespace, capfd: pytest.CaptureFixture[str]) -> None:
     say = "from lib import progress\nprogress.say('half way')\nimport os; os.write(2, b'I0000 00:00 chatter\\n')"
     small_report.write(place.notebooks, "01_one", small_report.code(say))
-    small_report.write(place.notebooks, "02_two", small_report.code("import os; print(os.getcwd(), profile, s.run_id)"))
+    small_report.write(place.notebooks, "02_two", small_report.code("import os, sys; print(os.getcwd(), profile, s.run_id, sys.prefix)"))
     index = run.run("quickstart", place.notebooks)
     said = capfd.readouterr().err
     assert index == place.profile / "html" / "index.html"
@@ -70,7 +70,7 @@ def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleName
     one, two = (nbformat.read(place.executed / f"{name}.ipynb", 4) for name in ("01_one", "02_two"))
     assert one.metadata.report["run_id"] == two.metadata.report["run_id"]
     assert str(place.outputs) not in (place.executed / "01_one.ipynb").read_text()  # it is shared, the machine's paths are not
-    assert two.cells[-1].outputs[0].text.split() == [str(config.ROOT), "quickstart", two.metadata.report["run_id"]]
+    assert two.cells[-1].outputs[0].text.split() == ["<project>", "quickstart", two.metadata.report["run_id"], "<python>"]
     assert ["dataset.name", "digits"] in one.metadata.report["parameters"]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import files
+from lib import config, files
 from lib.progress import say
 from lib.report import notebooks
 from lib.report.notebooks import Notebook
@@ -19,6 +20,10 @@ NOISE = re.compile(
     r"|To enable the following|fully_quantize: "
 )
 INDENT = " " * 6
+PLACES = (
+    (sys.prefix, "<python>"),
+    (str(config.ROOT), "<project>"),
+)  # where they lie is this machine's business; the first may lie in the second
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,10 @@ def _keep(running: Path, executed: Path, note: dict[str, Any]) -> None:
 
     node = notebooks.read(running)
     node.metadata[notebooks.META] = note
-    for name in ("input_path", "output_path"):  # paths of this machine are nobody else's business
+    for name in ("input_path", "output_path"):
         node.metadata.get("papermill", {}).pop(name, None)
+    for output in (output for cell in node.cells for output in cell.get("outputs", []) if output.output_type == "stream"):
+        for place, name in PLACES:
+            output.text = output.text.replace(place, name)
     files.write_text(executed, nbformat.writes(node) + "\n")
     running.unlink()
