@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lib.precision import PRECISIONS, listed, named
@@ -68,13 +69,24 @@ def missing_rows(pairs: list[Pair], column: str) -> list[dict[str, object]]:
 
 
 def missing_findings(pairs: list[Pair]) -> list[Finding]:
-    """A note for answers that another system gave, and for every runner and reason why there are none."""
+    """A note for answers that another system gave, and for every reason why there are none."""
     origins = [Finding("note", pair.origin) for pair in pairs if pair.origin]
-    absent = [pair for pair in pairs if pair.reason and not pair.answered and not pair.failed]
-    reasons = {label: {pair.reason for pair in absent if pair.label == label} for label in dict.fromkeys(pair.label for pair in absent)}
+    return origins + unmeasured((pair.label, pair.precision, None if pair.answered or pair.failed else pair.reason) for pair in pairs)
+
+
+def unmeasured(asked: Iterable[tuple[Text, str, Text | None]]) -> list[Finding]:
+    """A note for every reason, which names runners, and precisions of those runners that do not lack all of theirs for it.
+
+    asked: runner's label, precision, and why it was not measured (None where it was).
+    """
+    asked = list(dict.fromkeys(asked))
     found = []
-    for label, reason in dict.fromkeys((pair.label, pair.reason) for pair in absent):
-        own = listed((label, pair.precision) for pair in absent if (pair.label, pair.reason) == (label, reason))
-        name = own if len(reasons[label]) > 1 else label
-        found.append(Finding("note", Text(f"Not measured: {name.en} ({reason.en}).", f"{name.ja}は未測定である（{reason.ja}）。")))
-    return origins + found
+    for reason in dict.fromkeys(why for *_, why in asked if why is not None):
+        partly = {label for label, _, why in asked if why != reason}
+        lost = [(label, precision) for label, precision, why in asked if why == reason]
+        whole = dict.fromkeys(label for label, _ in lost if label not in partly)
+        rest = listed((label, precision) for label, precision in lost if label in partly)
+        en = "; ".join(filter(None, [", ".join(label.en for label in whole), rest.en]))
+        ja = "；".join(filter(None, ["、".join(label.ja for label in whole), rest.ja]))
+        found.append(Finding("note", Text(f"Not measured: {en} ({reason.en}).", f"未測定：{ja}（{reason.ja}）。")))
+    return found

@@ -71,6 +71,12 @@ def test_findings_name_the_best_batch_and_the_gain(recorded: list[Record]) -> No
     calibrated = recorded + empty("tensorrt", "int8", 1, Text("no calibrators", "なし"))
     assert said(calibrated, "Not measured: TensorRT FP16 (no NVIDIA GPU on this system)") == ["note"]
     assert said(calibrated, "Not measured: TensorRT INT8 (calibrated) (no calibrators)") == ["note"]
+    over = Text("the largest batch of this engine is 8", "最大バッチサイズは8である")
+    partly = calibrated + pair("tensorrt", "int8_qdq", 1, 100) + empty("tensorrt", "int8_qdq", 32, over)
+    assert said(partly, "Not measured: TensorRT INT8 (explicit) (batch 32: the largest batch of this engine is 8)") == ["note"]
+    assert batching_tables.detail(partly)[-1]["batch_size"] == "32"
+    part = pair("cpp", "fp32", 1, 100) + empty("cpp", "fp32", 32, over) + empty("cpp", "fp32", 64, over)
+    assert said(recorded + part, "Not measured: TensorRT (C++) (batch 32, 64: the largest batch of this engine is 8)") == ["note"]
     assert said(recorded, "up to 0.1% of a latency") == ["good"]
     assert not said(recorded, "Other programs")
     assert "bad" not in {f.level for f in batching.findings(recorded)}

@@ -192,7 +192,7 @@ def test_what_finds_only_when_asked_that_it_cannot_run_is_a_note(failing):
     done = failing(NotMeasured("no driver"))
     assert (
         "note",
-        Text("Not measured: failing (no driver).", "故障は未測定である（測定できなかった：no driver）。"),
+        Text("Not measured: failing (no driver).", "未測定：故障（測定できなかった：no driver）。"),
     ) in consistency.findings(done)
     assert "bad" not in levels(done)
 

@@ -135,7 +135,8 @@ def test_every_notebook_that_measured_it_is_held_against_it():
     ("there_ms", "stable", "en", "ja"),
     [
         (0.106, True, "0.104 ms here and 0.106 ms there, so the difference lies outside the GPU's computing", "差はGPUの計算以外"),
-        (0.139, True, "0.104 ms here and 0.139 ms there, so the GPU itself took longer", "GPUの計算自体に差がある"),
+        (0.139, True, "0.104 ms here and 0.139 ms there.", "0.139 msである。"),
+        (0.070, True, "0.104 ms here and 0.070 ms there.", "0.070 msである。"),
         (0.106, False, "measure again.", "測定し直すこと。"),
     ],
 )
@@ -197,6 +198,8 @@ def test_what_did_not_run_is_a_note_with_its_reason():
         "Not measured: TRT FP16, FP32 (no GPU).",
         "Not measured: TRT INT8 (calibrated) (no calibrators).",
     ]
+    ran = [replace(TRT, reason=None), *lost[1:2], replace(TRT, runner="cpp", label=Text("C++", "C++"))]
+    assert [f.text.en for f in pairs.missing_findings(ran)] == ["Not measured: C++; TRT FP32 (no GPU)."]
 
 
 def test_the_ratio_has_the_interval_of_both():

@@ -262,7 +262,17 @@ def test_the_projects_own_notebooks_are_found_in_order() -> None:
     assert all(notebook.question.en and notebook.question.ja for notebook in find())
 
 
-def test_wrapped_japanese_is_joined_and_headings_stay_headings() -> None:
-    said = "## 見出し\n一行目の文は\n二行目に続き、\nTensorRTの`plan`と\n`cache`で終わる。\n\nABC\n日本語\n- 項目\n\n次の表\n1. 一\n2. 二"
-    joined = "## 見出し\n一行目の文は二行目に続き、TensorRTの`plan`と`cache`で終わる。\n\nABC\n日本語\n- 項目\n\n次の表\n1. 一\n2. 二"
+@pytest.mark.parametrize(
+    ("said", "joined"),
+    [
+        (
+            "## 見出し\n一行目の文は\n二行目に続き、\n三行目で終わる。\n\nABC\n日本語\n- 項目",
+            "## 見出し\n一行目の文は二行目に続き、三行目で終わる。\n\nABC\n日本語\n- 項目",
+        ),
+        ("求める。\nONNX Runtimeでは、\n`plan`と\n2つの\nキャッシュ", "求める。ONNX Runtimeでは、`plan`と2つのキャッシュ"),
+        ("次の表\n1. 一\n2. 二", "次の表\n1. 一\n2. 二"),
+        ("実行する\n```bash\nmake\n```", "実行する\n```bash\nmake\n```"),
+    ],
+)
+def test_wrapped_japanese_is_joined_and_what_is_no_prose_stays(said: str, joined: str) -> None:
     assert cells.WRAPPED.sub(r"\1", said) == joined

@@ -19,7 +19,7 @@ import small_report
 from lib import config, system
 from lib.errors import ConfigError, ReportError
 from lib.report import lock, run
-from lib.report.execute import Lines
+from lib.report.execute import PLACES, Lines
 from lib.report.notebooks import find
 
 
@@ -70,13 +70,18 @@ def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleName
     one, two = (nbformat.read(place.executed / f"{name}.ipynb", 4) for name in ("01_one", "02_two"))
     assert one.metadata.report["run_id"] == two.metadata.report["run_id"]
     assert str(place.outputs) not in (place.executed / "01_one.ipynb").read_text()  # it is shared, the machine's paths are not
-    assert two.cells[-1].outputs[0].text.split() == ["<project>", "quickstart", two.metadata.report["run_id"], "<python>"]
+    assert two.cells[-1].outputs[0].text.split() == [
+        "<project>",
+        "quickstart",
+        two.metadata.report["run_id"],
+        PLACES.get(sys.prefix, sys.prefix),
+    ]
     assert ["dataset.name", "digits"] in one.metadata.report["parameters"]
 
 
 def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: SimpleNamespace) -> None:
     small_report.full(place.notebooks, "01_fine")
-    fails = small_report.code("# explain\nvalue = int('x')  # here\n")
+    fails = small_report.code("# explain\nvalue = int(__import__('os').getcwd())  # here\n")
     small_report.write(place.notebooks, "02_fails", fails, small_report.code("raise SystemExit('never reached')"))
     small_report.write(place.notebooks, "03_later")
     process = start(place)
@@ -84,12 +89,14 @@ def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: S
     last = err.splitlines()[-1]
     assert process.returncode == 1
     assert out == ""
-    assert last.startswith("error: 02_fails: cell 6 `value = int('x') # here`: ValueError: invalid literal for int()")
+    assert last.startswith("error: 02_fails: cell 6 `value = int(__import__('os').getcwd()) # here`: ValueError: invalid literal")
     assert str(place.executed / "02_fails.ipynb") in last
     assert "Traceback" not in err
     assert "[2/3] 02_fails: failed after" in err
     executed = nbformat.read(place.executed / "02_fails.ipynb", 4)
-    assert any(output.output_type == "error" for cell in executed.cells for output in cell.get("outputs", []))
+    errors = [output for cell in executed.cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    assert errors[0].evalue.endswith("'<project>'")
+    assert not any(str(config.ROOT) in line for line in errors[0].traceback)
     pages = place.profile / "html" / "en"
     assert (pages / "01_fine.html").is_file()
     assert not (pages / "03_later.html").exists()

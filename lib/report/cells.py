@@ -17,7 +17,9 @@ NOT_SHOWN = ("parameters", notebooks.INJECTED, notebooks.PAPERMILL_ERROR)  # tag
 
 
 # A line of Japanese prose, not a heading, that goes on in the next line with Japanese or a word, but not with the number of a list.
-WRAPPED = re.compile(r"^(?!#)(.*[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef]|`|(?!\d+\. )[A-Za-z0-9])", re.MULTILINE)
+WRAPPED = re.compile(
+    r"^(?!#)(.*[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef]|`(?!``)|(?!\d+\. )[A-Za-z0-9])", re.MULTILINE
+)
 
 
 @dataclass

@@ -20,10 +20,9 @@ NOISE = re.compile(
     r"|To enable the following|fully_quantize: "
 )
 INDENT = " " * 6
-PLACES = (
-    (sys.prefix, "<python>"),
-    (str(config.ROOT), "<project>"),
-)  # where they lie is this machine's business; the first may lie in the second
+# Where these lie is this machine's business; an environment of its own may lie in the project. Python itself may lie in /usr, as much does.
+ENVIRONMENT = {sys.prefix: "<python>"} if sys.prefix != sys.base_prefix else {}
+PLACES = ENVIRONMENT | {str(config.ROOT): "<project>"}
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,17 @@ def _keep(running: Path, executed: Path, note: dict[str, Any]) -> None:
     node.metadata[notebooks.META] = note
     for name in ("input_path", "output_path"):
         node.metadata.get("papermill", {}).pop(name, None)
-    for output in (output for cell in node.cells for output in cell.get("outputs", []) if output.output_type == "stream"):
-        for place, name in PLACES:
-            output.text = output.text.replace(place, name)
+    for output in (output for cell in node.cells for output in cell.get("outputs", [])):
+        if output.output_type == "stream":
+            output.text = _unplaced(output.text)
+        elif output.output_type == "error":
+            output.evalue, output.traceback = _unplaced(output.evalue), [_unplaced(line) for line in output.traceback]
     files.write_text(executed, nbformat.writes(node) + "\n")
     running.unlink()
+
+
+def _unplaced(text: str) -> str:
+    """What a cell printed, without where this machine keeps Python and the project."""
+    for place, name in PLACES.items():
+        text = text.replace(place, name)
+    return text

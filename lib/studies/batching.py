@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from lib import sweep
-from lib.precision import PRECISIONS, listed, named
+from lib.pairs import unmeasured
+from lib.precision import PRECISIONS, named
 from lib.records import Record
 from lib.runners import RUNNERS
 from lib.stats import Interval
@@ -184,25 +185,20 @@ def _load(records: list[Record]) -> Iterator[Finding]:
         )
 
 
-def _empty(records: list[Record]) -> Iterator[Finding]:
-    """Runners that this system cannot run, with the reason."""
-    lost = dict.fromkeys((r.runner, r.precision, r.reason) for r in records if r.reason is not None and not sweep.invalid(r))
-    by: dict[Text, dict[Pair, None]] = defaultdict(dict)
-    for runner, precision, reason in lost:
-        by[reason][runner, precision] = None
-    for reason, missing in by.items():
-        names = _names(missing, {runner for runner, _, other in lost if other != reason})
-        yield Finding("note", Text(f"Not measured: {names.en} ({reason.en}).", f"未測定：{names.ja}（{reason.ja}）。"))
-
-
-def _names(missing: Iterable[Pair], several: set[str]) -> Text:
-    """Runners in words; of those in `several`, which lack their precisions for more than one reason, the precisions too."""
-    alone = dict.fromkeys(RUNNERS[runner].label for runner, _ in missing if runner not in several)
-    rest = listed((RUNNERS[runner].label, precision) for runner, precision in missing if runner in several)
-    return Text(
-        "; ".join(filter(None, [", ".join(label.en for label in alone), rest.en])),
-        "；".join(filter(None, ["、".join(label.ja for label in alone), rest.ja])),
-    )
+def _empty(records: list[Record]) -> list[Finding]:
+    """Runners that this system cannot run, with the reason; batch sizes where it can run others."""
+    kept = [record for record in records if record.metric == "throughput" and record.runner != "null" and not sweep.invalid(record)]
+    some = {(record.runner, record.precision) for record in kept if record.value is not None}
+    sizes: dict[tuple[Pair, Text | None], list[str]] = defaultdict(list)
+    for record in kept:
+        sizes[(record.runner, record.precision), record.reason].append(str(record.batch_size))
+    asked = []
+    for (pair, reason), lost in sizes.items():
+        if reason is not None and pair in some:
+            reason = Text(f"batch {', '.join(lost)}: {reason.en}", f"バッチサイズ{'、'.join(lost)}：{reason.ja}")
+        if reason is not None or not any(why for other, why in sizes if other == pair):
+            asked.append((RUNNERS[pair[0]].label, pair[1], reason))
+    return unmeasured(asked)
 
 
 def _wrong(records: list[Record]) -> Iterator[Finding]:

@@ -97,10 +97,12 @@ def detail(records: list[Record]) -> list[dict[str, Any]]:
     A runner that this system cannot run at a precision is one row for all batch sizes, with the reason.
     """
     latency, rows = {_key(r): r for r in records if r.metric == "latency"}, []
+    some = {(r.runner, r.precision) for r in records if r.value is not None}
     for rate in (r for r in records if r.metric == "throughput"):
         row = _row(rate)
         if rate.value is None:
-            row |= {"throughput": rate.reason, "batch_size": str(rate.batch_size) if sweep.invalid(rate) else ALL}
+            alone = sweep.invalid(rate) or (rate.runner, rate.precision) in some
+            row |= {"throughput": rate.reason, "batch_size": str(rate.batch_size) if alone else ALL}
         else:
             percentiles = {key: latency[_key(rate)].stats[key] for key in ("p50", "p90", "p95", "p99")}
             row |= percentiles | {"gpu": sweep.on_gpu(rate), "n": rate.stats["n"], "stable": YES if rate.stats["stable"] else NO}

@@ -257,8 +257,9 @@ def findings(done: Study) -> list[Finding]:
     if fine := [r for r in done.measured if r.equal]:
         made.append(_fine(fine, done.images, complete=not bad))
     for reason in dict.fromkeys(r.reason for r in done.results if r.reason and not r.failed):
-        calls = _listed(r.way.label for r in done.results if r.reason == reason)
-        en, ja = "Ways to call an engine that were not compared", "比較しなかったエンジンの呼び出し方"
+        lost = [r for r in done.results if r.reason == reason]
+        calls, of = _listed(r.way.label for r in lost), _listed(PRECISIONS[r.precision].label for r in lost)
+        en, ja = f"Ways to call an engine that were not compared in {of.en}", f"{of.ja}で比較しなかったエンジンの呼び出し方"
         made.append(Finding("note", Text(f"{en}: {calls.en} ({reason.en}).", f"{ja}：{calls.ja}（{reason.ja}）。")))
     return made
 

@@ -142,11 +142,14 @@ def steadiest(disagreements: Sequence[Record], where: Text) -> Finding:
     alike = [r for r in disagreements if r.stats["ci_low"] <= best.stats["ci_high"]]
     shares = [(METHOD_NAMES[r.case["method"]], f"{r.value:.2%}") for r in alike]
     en, ja = ", ".join(f"{name.en} {share}" for name, share in shares), "、".join(f"{name.ja}法 {share}" for name, share in shares)
-    if len(alike) > 1:
+    if len(alike) == 1:
+        en, ja = f"the fewest answers change by: {en}", f"FP32と異なる回答が最も少ない方法：{ja}"
+    elif len(alike) == len(disagreements):
         en = f"the methods are not told apart by how many answers change: {en} (their 95 % intervals overlap)"
         ja = f"FP32と異なる回答の割合からは方法の優劣を判定できない。{ja}（95%信頼区間が重なる）"
     else:
-        en, ja = f"the fewest answers change by: {en}", f"FP32と異なる回答が最も少ない方法：{ja}"
+        en = f"the fewest answers change by these, which are not told apart: {en} (their 95 % intervals overlap)"
+        ja = f"FP32と異なる回答が少ないのは次の方法であり、互いの優劣は判定できない。{ja}（95%信頼区間が重なる）"
     return Finding("note", Text(f"{where.en}: with {images:,} images {en}.", f"{where.ja}：{images:,}枚のとき、{ja}。"))
 
 

@@ -83,14 +83,18 @@ def _twice(now: Record, then: Record) -> Finding:
 
 
 def _on_gpu(now: Record, then: Record) -> Text:
-    """Where both know their GPU compute time, it tells whether the GPU or the rest took longer."""
+    """The GPU compute times, where both are known. Where they agree, they say that the difference lies elsewhere; where not, nothing sure:
+    waiting for the host is part of them."""
     here, there = sweep.on_gpu(now), sweep.on_gpu(then)
     if not isinstance(here, float) or not isinstance(there, float):
         return Text("", "")
-    outside = max(here / there, there / here) <= REPEATED
-    en = "so the difference lies outside the GPU's computing: host or copies" if outside else "so the GPU itself took longer"
-    ja = "差はGPUの計算以外（ホストまたはコピー）にある" if outside else "GPUの計算自体に差がある"
+    said = Text(
+        f" The median GPU compute time was {here:.3f} ms here and {there:.3f} ms there",
+        f"GPU計算時間の中央値は、ここでは{here:.3f} ms、ノートブック{_number(then)}では{there:.3f} msである",
+    )
+    if max(here / there, there / here) > REPEATED:
+        return Text(f"{said.en}.", f"{said.ja}。")
     return Text(
-        f" The median GPU compute time was {here:.3f} ms here and {there:.3f} ms there, {en}.",
-        f"GPU計算時間の中央値は、ここでは{here:.3f} ms、ノートブック{_number(then)}では{there:.3f} msであり、{ja}。",
+        f"{said.en}, so the difference lies outside the GPU's computing: host or copies.",
+        f"{said.ja}。差はGPUの計算以外（ホストまたはコピー）にある。",
     )
