@@ -10,7 +10,7 @@ from lib.records import Record
 from lib.runners import RUNNERS
 from lib.text import Finding, Text
 
-# Two notebooks on an idle machine came out up to 1.05 times apart in the recorded runs, with a disturbed host 1.33.
+# In the recorded runs two notebooks mostly came out within 1.08 of each other; where one was disturbed 1.26 to 1.47 was seen.
 REPEATED = 1.2  # throughputs of one configuration in two notebooks may differ by this factor
 CONTRADICTING = 2.0  # and contradict each other from this one on
 
