@@ -1,4 +1,4 @@
-"""The rows of notebooks 05 and 07: every runner at each of its precisions, with the reason where it cannot run here."""
+"""Every runner at each of its precisions, with the reason where it cannot run here: rows of tables, and the columns that name them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lib.precision import PRECISIONS, listed, named
+from lib.show import Column
 from lib.text import Finding, Text
 
 REFERENCE = ("savedmodel", "fp32")
+RUNNER, PRECISION = Column("runner", Text("Runner", "実行系")), Column("precision", Text("Precision", "数値精度"))
 CPP = Text("TensorRT (C++)", "TensorRT（C++）")
 
 

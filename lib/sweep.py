@@ -128,15 +128,16 @@ def _timed(session: Session, configuration: Configuration, runner: Runner) -> li
     if own is not None:
         return _taken_up(configuration, own, runner.artifact_sha256, {"before": before, "after": state.now()})
     timing = measure.time_call(lambda: runner.infer(batch), session.profile.measuring)
-    on_gpu = _on_gpu(runner, session.profile.measuring)
-    stats = {"threads": host.threads(), "before": before, "after": state.now()} | on_gpu
-    for output in (timing.output, *([runner.infer(batch)] if on_gpu else [])):  # what fails is fast: looked at after either timing
+    compute = _gpu_compute(runner, session.profile.measuring)
+    stats = {"threads": host.threads(), "before": before, "after": state.now()} | compute
+    outputs = [timing.output, runner.infer(batch)] if compute else [timing.output]  # what fails is fast: looked at after either timing
+    for output in outputs:
         if reason := measure.wrong_output(output, size, len(session.images.class_names)):
             return _empty(configuration, reason, artifact_sha256=runner.artifact_sha256, stats={"wrong_output": True})
     return _records(configuration, timing, stats, runner.artifact_sha256)
 
 
-def _on_gpu(runner: Runner, settings: Measuring) -> dict[str, Any]:
+def _gpu_compute(runner: Runner, settings: Measuring) -> dict[str, Any]:
     """The statistics `gpu_compute` (ms) of a runner that was just timed, nothing where it does not tell the GPU's time."""
     if runner.gpu_ms() is None:
         return {}
@@ -190,12 +191,12 @@ def _taken_up(configuration: Configuration, own: list[Record], sha256: str, arou
     a sweep compares whole calls.
     """
     by = {(record.metric, record.scope): record for record in own}
-    latency, rate, on_gpu = by["latency", SCOPE], by["throughput", SCOPE], by.get(("latency", ON_GPU))
+    latency, rate, compute = by["latency", SCOPE], by["throughput", SCOPE], by.get(("latency", ON_GPU))
     common = {**configuration._asdict(), "scope": SCOPE, "artifact_sha256": sha256}
     stats = {"threads": host.threads(), "plan_sha256": latency.artifact_sha256} | latency.case | around
     _, low, high = measure.throughput(np.array(latency.samples), configuration.batch_size)
-    if on_gpu is not None and on_gpu.value is not None:
-        stats[ON_GPU] = on_gpu.stats
+    if compute is not None and compute.value is not None:
+        stats[ON_GPU] = compute.stats
     return [
         Record("latency", "ms", latency.value, **common, stats=latency.stats | stats, samples=latency.samples),
         Record("throughput", "images/s", rate.value, **common, stats={"ci_low": low, "ci_high": high} | rate.stats | stats),

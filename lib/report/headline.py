@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib import sweep
+from lib.pairs import PRECISION, RUNNER
 from lib.precision import PRECISIONS, named
 from lib.records import Record
 from lib.runners import RUNNERS
@@ -34,17 +35,21 @@ FIGURES = (
     Figure(Column("latency", Text("Latency, median", "レイテンシ中央値"), "ms", 2, "min"), ("latency",), 1, batched=True),
     Figure(Column("throughput", Text("Throughput", "スループット"), "images/s", 0, "max"), ("throughput",), 1, batched=True),
 )
-COLUMNS = [Column("runner", Text("Runner", "実行系")), Column("precision", Text("Precision", "数値精度")), *(f.column for f in FIGURES)]
+COLUMNS = [RUNNER, PRECISION, *(f.column for f in FIGURES)]
 
 
 def rows(found: Iterable[Record], batch_size: int) -> list[dict[str, Any]]:
     """Rows for lib.show, in the order of RUNNERS and PRECISIONS: keys of COLUMNS, `accuracy_low`, `accuracy_high`
     (%), `colour` and `label` (Text). A cell is the number in the column's unit, the Text that says why there is none, or None.
+
+    Stages other than 07 count where they measured nothing but runner and precision: without a case (how it was calibrated, say), or
+    the very model that another record without a case is of.
     """
     found, table = list(found), dict[tuple[str, str], dict[str, Record]]()
     models = {_model(record) for record in found if not record.case and record.artifact_sha256}
-    for record in sorted(found, key=_rank):  # stable: the first one of a cell stays
-        figure = _figure(record, batch_size, record.stage == STAGE or not record.case or _model(record) in models)
+    counted = [record for record in found if record.stage == STAGE or not record.case or _model(record) in models]
+    for record in sorted(counted, key=_rank):  # stable: the first one of a cell stays
+        figure = _figure(record, batch_size)
         if figure is not None:
             table.setdefault((record.runner, record.precision), {}).setdefault(figure.column.key, record)
     order = [(runner, precision) for runner in RUNNERS for precision in PRECISIONS if runner != HARNESS]
@@ -65,11 +70,10 @@ def _model(record: Record) -> tuple[str, str, str]:
     return record.runner, record.precision, record.artifact_sha256
 
 
-def _figure(record: Record, batch_size: int, counts: bool) -> Figure | None:
-    """The column that a record belongs to. counts: it is of the runner and precision as such: of 07, without a case (how it was
-    calibrated, say), or of the very model that another record without a case is of."""
+def _figure(record: Record, batch_size: int) -> Figure | None:
+    """The column that a record belongs to."""
     for figure in FIGURES:
-        if record.metric in figure.metrics and counts:
+        if record.metric in figure.metrics:
             fits = record.scope == "end_to_end" and record.batch_size == batch_size if figure.batched else record.batch_size is None
             return figure if fits or (record.stage == STAGE and not figure.batched) else None
     return None

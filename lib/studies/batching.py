@@ -187,18 +187,18 @@ def _load(records: list[Record]) -> Iterator[Finding]:
 
 def _empty(records: list[Record]) -> list[Finding]:
     """Runners that this system cannot run, with the reason; batch sizes where it can run others."""
-    kept = [record for record in records if record.metric == "throughput" and record.runner != "null" and not sweep.invalid(record)]
-    some = {(record.runner, record.precision) for record in kept if record.value is not None}
-    sizes: dict[tuple[Pair, Text | None], list[str]] = defaultdict(list)
-    for record in kept:
-        sizes[(record.runner, record.precision), record.reason].append(str(record.batch_size))
-    asked = []
-    for (pair, reason), lost in sizes.items():
-        if reason is not None and pair in some:
-            reason = Text(f"batch {', '.join(lost)}: {reason.en}", f"バッチサイズ{'、'.join(lost)}：{reason.ja}")
-        if reason is not None or not any(why for other, why in sizes if other == pair):
-            asked.append((RUNNERS[pair[0]].label, pair[1], reason))
-    return unmeasured(asked)
+    some = measured(records, "throughput")
+    lost: dict[tuple[Pair, Text], list[str]] = defaultdict(list)
+    for record in records:
+        if record.metric == "throughput" and record.reason is not None and not sweep.invalid(record):
+            lost[(record.runner, record.precision), record.reason].append(str(record.batch_size))
+    asked = [(pair, _at(sizes, reason) if pair in some else reason) for (pair, reason), sizes in lost.items()]
+    asked += [(pair, None) for pair in some if pair not in {pair for pair, _ in lost}]
+    return unmeasured((RUNNERS[runner].label, precision, reason) for (runner, precision), reason in asked)
+
+
+def _at(sizes: list[str], reason: Text) -> Text:
+    return Text(f"batch {', '.join(sizes)}: {reason.en}", f"バッチサイズ{'、'.join(sizes)}：{reason.ja}")
 
 
 def _wrong(records: list[Record]) -> Iterator[Finding]:

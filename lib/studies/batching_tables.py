@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lib import measure, show, sweep
+from lib.pairs import PRECISION, RUNNER
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.runners import RUNNERS, host
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 YES, NO = Text("yes", "はい"), Text("no", "いいえ")
 ALL = Text("all", "すべて")
-RUNNER, PRECISION = Column("runner", Text("Runner", "実行系")), Column("precision", Text("Precision", "数値精度"))
 THROUGHPUT = Text("Throughput [95 % interval]", "スループット[95%信頼区間]")
 
 METHOD_COLUMNS = [Column("what", Text("Setting", "設定")), Column("value", Text("Value", "値"))]
@@ -97,7 +97,7 @@ def detail(records: list[Record]) -> list[dict[str, Any]]:
     A runner that this system cannot run at a precision is one row for all batch sizes, with the reason.
     """
     latency, rows = {_key(r): r for r in records if r.metric == "latency"}, []
-    some = {(r.runner, r.precision) for r in records if r.value is not None}
+    some = batching.measured(records, "throughput")
     for rate in (r for r in records if r.metric == "throughput"):
         row = _row(rate)
         if rate.value is None:

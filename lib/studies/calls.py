@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lib import compare, datasets, predictions, progress, show
+from lib import compare, datasets, pairs, predictions, progress, show
 from lib.errors import ReportError
 from lib.precision import PRECISIONS, named
 from lib.records import Record
@@ -214,8 +214,8 @@ def _listed(texts: Iterable[Text]) -> Text:
 def columns() -> list[show.Column]:
     """The columns of `rows`."""
     return [
-        show.Column("precision", Text("Precision", "数値精度")),
-        show.Column("runner", Text("Runner", "実行系")),
+        pairs.PRECISION,
+        pairs.RUNNER,
         show.Column("call", Text("Call", "呼び出し")),
         show.Column("batches", Text("Batch sizes (last batch)", "バッチサイズ（最後のバッチ）")),
         show.Column("disagree", Text("Images that differ", "不一致の画像"), digits=0),

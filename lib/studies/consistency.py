@@ -153,8 +153,8 @@ def rows(done: Study) -> list[dict[str, Any]]:
 def columns() -> list[show.Column]:
     """The columns of `rows`."""
     return [
-        show.Column("runner", Text("Runner", "実行系")),
-        show.Column("precision", Text("Precision", "数値精度")),
+        pairs.RUNNER,
+        pairs.PRECISION,
         show.Column("disagree", Text("Images that differ", "不一致の画像"), digits=0),
         show.Column("max_abs", Text("Max. abs. difference", "絶対差の最大値"), digits=1, scientific=True),
         show.Column("limit", Text("Tolerance", "許容値"), digits=0, scientific=True),

@@ -12,6 +12,7 @@ from typing import Any
 from lib import records as record_files
 from lib import show
 from lib.errors import ReportError
+from lib.pairs import PRECISION
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.show import Column
@@ -57,7 +58,7 @@ SYSTEM_COLUMNS = [
 NAME_COLUMNS = [
     Column("tensorrt", Text("TensorRT", "TensorRT")),
     Column("system", Text("System", "システム")),
-    Column("precision", Text("Precision", "数値精度")),
+    PRECISION,
 ]
 RESULT_COLUMNS = [*NAME_COLUMNS, *(Column(m.key, m.label, m.unit, digits=m.digits) for m in METRICS.values())]
 RATIO_COLUMNS = [*NAME_COLUMNS, *(Column(m.key, m.label, "×", digits=3) for m in METRICS.values())]

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lib import files, progress, sweep, system, trt
+from lib.pairs import PRECISION
 from lib.precision import PRECISIONS
 from lib.records import Record
 from lib.show import Column
@@ -33,7 +34,7 @@ FEATURE_COLUMNS = [
     Column("here", Text("Here", "この環境")),
 ]
 ENGINE_COLUMNS = [
-    Column("precision", Text("Precision", "数値精度")),
+    PRECISION,
     Column("onnx", Text("From ONNX", "元のONNX")),
     Column("size_mb", Text("Plan", "プラン"), "MB", digits=2, best="min"),
     Column("ratio", Text("Size against FP32", "FP32に対するサイズ比"), digits=3),
@@ -45,7 +46,7 @@ ENGINE_COLUMNS = [
     Column("inside", Text("The same in the finished engine", "完成したエンジン内の畳み込みと行列積")),
 ]
 RUN_COLUMNS = [
-    Column("precision", Text("Precision", "数値精度")),
+    PRECISION,
     Column("batch", Text("Batch", "バッチサイズ"), digits=0),
     Column("latency", Text("Latency, median", "レイテンシ中央値"), "ms", digits=3, best="min"),
     Column("gpu", sweep.GPU_TIME, "ms", digits=3),

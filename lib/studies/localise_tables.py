@@ -30,8 +30,8 @@ def rows(done: Study) -> list[dict[str, Any]]:
 def columns() -> list[show.Column]:
     """The columns of `rows`."""
     return [
-        show.Column("runner", Text("Runner", "実行系")),
-        show.Column("precision", Text("Precision", "数値精度")),
+        pairs.RUNNER,
+        pairs.PRECISION,
         show.Column("index", Text("No.", "番号"), digits=0),
         show.Column("tensor", Text("Tensor", "テンソル")),
         show.Column("operator", Text("Operator", "演算")),

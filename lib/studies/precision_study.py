@@ -200,8 +200,8 @@ def cost_rows(done: Study) -> list[dict[str, Any]]:
 def accuracy_table() -> tuple[list[show.Column], Text]:
     """Columns and caption of `accuracy_rows`."""
     columns = [
-        show.Column("runner", Text("Runner", "実行系")),
-        show.Column("precision", Text("Precision", "数値精度")),
+        pairs.RUNNER,
+        pairs.PRECISION,
         show.Column("accuracy", Text("Accuracy", "正解率"), "%", 2, interval=("ci_low", "ci_high")),
         show.Column("correct", Text("Correct", "正解数"), digits=0),
         show.Column("difference", Text("Difference, points", "差、ポイント"), digits=2, interval=("difference_low", "difference_high")),
@@ -217,8 +217,8 @@ def cost_table(session: Session) -> tuple[list[show.Column], Text]:
     """Columns and caption of `cost_rows`."""
     size = session.profile.precision.batch_size
     columns = [
-        show.Column("runner", Text("Runner", "実行系")),
-        show.Column("precision", Text("Precision", "数値精度")),
+        pairs.RUNNER,
+        pairs.PRECISION,
         show.Column("size", Text("Model file", "モデルファイル"), "MB", 2, best="min"),
         show.Column("load", Text("Load time", "読み込み時間"), "ms", 1, best="min", interval=("load_min", "load_max")),
         show.Column("latency", Text("Latency, median", "レイテンシ、中央値"), "ms", 2, best="min"),

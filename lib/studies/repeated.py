@@ -30,8 +30,8 @@ def findings(measured: Iterable[Record], earlier: Iterable[Record]) -> list[Find
             "他のノートブックとの照合はできない。同じモデル、同じバッチサイズのスループットがこのシステムでは記録されていない。",
         )
         return [Finding("note", text)]
-    apart, close = ([pair for pair in both if (_factor(*pair) > REPEATED) == over] for over in (True, False))
-    return [_twice(*pair) for pair in apart] + ([_same(close)] if close else [])
+    close = [pair for pair in both if _factor(*pair) <= REPEATED]
+    return [_twice(*pair) for pair in both if _factor(*pair) > REPEATED] + ([_same(close)] if close else [])
 
 
 def _throughputs(records: Iterable[Record]) -> list[Record]:
@@ -43,8 +43,12 @@ def _configuration(record: Record) -> tuple[object, ...]:
 
 
 def _factor(now: Record, then: Record) -> float:
-    ratio = (now.value or 0) / (then.value or 1)
-    return max(ratio, 1 / ratio)
+    return _times(now.value or 0, then.value or 0)
+
+
+def _times(a: float, b: float) -> float:
+    """How many times the larger is the smaller, both above 0."""
+    return max(a, b) / min(a, b)
 
 
 def _number(record: Record) -> str:
@@ -92,7 +96,7 @@ def _on_gpu(now: Record, then: Record) -> Text:
         f" The median GPU compute time was {here:.3f} ms here and {there:.3f} ms there",
         f"GPU計算時間の中央値は、ここでは{here:.3f} ms、ノートブック{_number(then)}では{there:.3f} msである",
     )
-    if max(here / there, there / here) > REPEATED:
+    if _times(here, there) > REPEATED:
         return Text(f"{said.en}.", f"{said.ja}。")
     return Text(
         f"{said.en}, so the difference lies outside the GPU's computing: host or copies.",
