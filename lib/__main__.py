@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import config
 from lib.errors import ReportError
+from lib.experiment import profile as config
 
 DESCRIPTION = "Measures a model's way to TensorRT and writes the report, in English and Japanese."
 DEBUG = "REPORT_DEBUG"  # environment variable: errors that nobody foresaw are shown with their traceback
@@ -79,7 +79,7 @@ def _render(options: argparse.Namespace, profile: config.Profile) -> str:
 
 def _check(options: argparse.Namespace, profile: config.Profile) -> str:
     """Check a profile and that its dataset is where it says."""
-    from lib import datasets
+    from lib.data import dataset as datasets
 
     datasets.check(profile)
     return f"{options.profile}: fine, {len(config.as_rows(profile))} parameters"
@@ -94,8 +94,8 @@ def _clean(options: argparse.Namespace, profile: config.Profile) -> str:
 
 def _readme(options: argparse.Namespace, profile: config.Profile) -> str:
     """Write the tables of a recorded run into the READMEs."""
-    from lib import session
     from lib.report import readme, run
+    from lib.store import session
 
     results = readme.find(session.outputs(profile.name), options.system)
     return ", ".join(run.shown(path) for path in readme.update(profile, results)) + ": tables written"

@@ -14,8 +14,9 @@ import hypothesis
 import pytest
 import yaml
 
-from lib import config, session
-from lib.session import Session
+from lib.experiment import profile as config
+from lib.store import session
+from lib.store.session import Session
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 hypothesis.settings.register_profile("report", deadline=None, max_examples=50)  # no deadline: machines differ
@@ -61,7 +62,7 @@ def tiny_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def quick(tiny_profile: Path, outputs: Path) -> Session:
     """A session on the tiny profile with its classifier trained. Stage "test"; do not change what it stores."""
-    from lib import training
+    from lib.models import train as training
 
     opened = session.start(str(tiny_profile), "test")
     training.trained(opened)

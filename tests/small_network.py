@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from lib import model
+from lib.models import vgg as model
 
 CLASSES, FILTERS = 10, 64
 STEPS = {"conv1": (1 / 127, 0.004), "conv2": (0.02, 0.001)}  # of INT8: of the input and of the weights

@@ -7,8 +7,9 @@ from typing import Any
 
 import nbformat
 
-START = """from lib import session, show
-from lib.records import Record
+START = """from lib.store import session
+from lib.show import table as show
+from lib.store.records import Record
 from lib.text import Finding, Text
 s = session.start(profile, {stage!r})"""
 # The images are not what these tests are about: reading them would cost seconds.
@@ -19,7 +20,7 @@ TABLE = """show.table(
     [show.Column("name", Text("Name", "名前")), show.Column("value", Text("Latency", "レイテンシ"), "ms", 2, "min", ("low", "high"))],
     Text("A table", "表の説明"))"""
 FIGURE = """def draw(language):
-    from lib.figures.base import style, subplots
+    from lib.show.figure import style, subplots
     with style(language):
         figure, axes = subplots()
         axes.plot([1, 2])

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import artifacts, config
-from lib.artifacts import Store, key_of
 from lib.errors import ArtifactError
+from lib.experiment import profile as config
+from lib.store import artifacts
+from lib.store.artifacts import Store, key_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

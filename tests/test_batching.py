@@ -7,15 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import state, sweep, system
 from lib.cuda import CudaError
 from lib.errors import NotMeasured
-from lib.figures import batching as figures
-from lib.records import Record
+from lib.experiment import system
+from lib.measure import state, sweep
+from lib.measure.sweep import Configuration
+from lib.pages.batching import figures
+from lib.pages.batching import rules as batching
+from lib.pages.batching import tables as batching_tables
 from lib.runners import RUNNERS, null
-from lib.session import Session
-from lib.studies import batching, batching_tables
-from lib.sweep import Configuration
+from lib.store.records import Record
+from lib.store.session import Session
 from lib.text import LANGUAGES, Text
 
 SIZES = (1, 8, 32)

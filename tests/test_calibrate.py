@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import artifacts, config, training, trt
+from lib import trt
 from lib.errors import ArtifactError
+from lib.experiment import profile as config
+from lib.models import train as training
+from lib.store import artifacts
 from lib.trt import bound, calibrate
 
 HEADER = "TRT-8503-EntropyCalibration2\n"

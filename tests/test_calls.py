@@ -1,4 +1,4 @@
-"""lib/studies/calls.py: the ways to call an engine, with engines and a program that are made to agree or to differ."""
+"""lib/pages/consistency/calls.py: the ways to call an engine, with engines and a program that are made to agree or to differ."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import artifacts, datasets
+from lib.data import dataset as datasets
 from lib.errors import ReportError
+from lib.pages.consistency import calls
+from lib.pages.consistency.calls import REFERENCE, Way
 from lib.runners import cpp, tensorrt
 from lib.runners.base import Runner, check_batch
-from lib.studies import calls
-from lib.studies.calls import REFERENCE, Way
+from lib.store import artifacts
 from lib.text import Text
 
 ENGINE = artifacts.Artifact("engine", "key", Path("payload"), "e" * 64, {}, {})

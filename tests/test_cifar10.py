@@ -9,8 +9,9 @@ import pickle
 import numpy as np
 import pytest
 
-from lib import cifar10, datasets
-from lib.cifar10 import FOLDER, TEST, TRAIN
+from lib.data import cifar10
+from lib.data import dataset as datasets
+from lib.data.cifar10 import FOLDER, TEST, TRAIN
 from lib.errors import DatasetError
 
 N = 50  # images a batch in these tests, but for one of the dataset's own size
@@ -331,7 +332,7 @@ def test_download_that_leaves_nothing(monkeypatch):
 
 
 def test_profile_reads_it(copy, write_profile):
-    from lib import config
+    from lib.experiment import profile as config
 
     profile = config.load(str(write_profile(dataset={"name": "cifar10", "folder": str(copy), "accept_unknown": True})))
     images = datasets.load(profile.dataset)

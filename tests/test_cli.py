@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lib import config
 from lib.__main__ import main
+from lib.experiment import profile as config
 
 HEAVY = ("tensorflow", "keras", "nbconvert", "papermill", "matplotlib", "pandas", "onnx", "onnxruntime")
 

@@ -1,4 +1,4 @@
-"""lib/compare.py: differences between two sets of probabilities."""
+"""lib/measure/compare.py: differences between two sets of probabilities."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lib import compare
 from lib.errors import ReportError
+from lib.measure import compare
 
 A = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1]], np.float32)
 B = np.array([[0.7, 0.2, 0.1], [0.2, 0.6, 0.2], [0.1, 0.8, 0.1], [0.4, 0.5, 0.1]], np.float32)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import tiny
 
-from lib import config
 from lib.errors import ConfigError
+from lib.experiment import profile as config
 
 HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "tensorrt", "tensorrt_rtx", "matplotlib", "pandas", "sklearn", "scipy")
 
@@ -131,7 +131,7 @@ def test_command_fails_fast_with_exit_code_2(write_profile):
 
 @pytest.mark.parametrize("module", ["config", "session"])
 def test_nothing_heavy_is_imported_before_the_profile_is_checked(module):
-    code = f"import sys, lib.{module}, lib.config; lib.config.load('quickstart'); print(*sorted(sys.modules))"
+    code = f"import sys, lib.{module}, lib.experiment.profile; lib.experiment.profile.load('quickstart'); print(*sorted(sys.modules))"
     done = _python("-c", code)
     assert done.returncode == 0, done.stderr
     assert not set(HEAVY) & set(done.stdout.split())

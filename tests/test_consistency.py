@@ -1,4 +1,4 @@
-"""lib/studies/consistency.py, lib/pairs.py and the plots of notebook 05, on answers that are made to differ."""
+"""lib/pages/consistency/tables.py, lib/experiment/candidate.py and the plots of notebook 05, on answers that are made to differ."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import compare, pairs, predictions
 from lib.cuda import CudaError
 from lib.errors import ArtifactError, NotMeasured, ReportError
-from lib.figures import consistency as figures
-from lib.pairs import Pair
-from lib.precision import PRECISIONS
+from lib.experiment import candidate as pairs
+from lib.experiment.candidate import Pair
+from lib.experiment.precision import PRECISIONS
+from lib.measure import compare, predictions
+from lib.pages.consistency import figures
+from lib.pages.consistency import tables as consistency
 from lib.runners import RUNNERS, null
-from lib.studies import consistency
 from lib.text import LANGUAGES, Text
 
 NO_CHIP = Text("no chip", "チップがない")

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lib import config
+from lib.experiment import profile as config
 
 NOTEBOOKS = sorted((config.ROOT / "notebooks").glob("*.ipynb"))
 MODULES = sorted((config.ROOT / "lib").rglob("*.py"))

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import config, records
+from lib.experiment import profile as config
+from lib.store import records
 
 SOURCE = config.ROOT / "lib" / "cpp"
 PIXELS = 32 * 32 * 3

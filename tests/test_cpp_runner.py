@@ -11,12 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import artifacts, config, datasets, files, predictions, runners, sweep, system, trt
+from lib import runners, trt
+from lib.data import dataset as datasets
 from lib.errors import NotMeasured, ReportError
+from lib.experiment import profile as config
+from lib.experiment import system
+from lib.measure import predictions, sweep
+from lib.measure.sweep import Configuration
 from lib.runners import cpp
 from lib.runners.cpp import Cpp
 from lib.runners.tensorrt import EngineRunner, TensorRT
-from lib.sweep import Configuration
+from lib.store import artifacts, files
 from lib.text import Text
 
 # Answers from the pixels, so that order shows; {folder}/mode says how to fail, {folder}/called keeps the arguments.

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import records, show
 from lib.errors import ReportError
-from lib.figures import cross_version as figures
-from lib.records import Record
-from lib.studies import cross_version
+from lib.pages.cross_version import figures
+from lib.pages.cross_version import tables as cross_version
+from lib.show import table as show
+from lib.store import records
+from lib.store.records import Record
 from lib.text import LANGUAGES, Text
 
 METRICS = cross_version.METRICS

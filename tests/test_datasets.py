@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import datasets
-from lib.datasets import Images
+from lib.data import dataset as datasets
+from lib.data.dataset import Images
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from lib import trt
-from lib.figures import engine_layers as figures
-from lib.precision import PRECISIONS
-from lib.records import Record
-from lib.studies import engine_layers
-from lib.studies.engines import Engine
+from lib.experiment.precision import PRECISIONS
+from lib.pages.engines import layer_figures as figures
+from lib.pages.engines import layers as engine_layers
+from lib.pages.engines.tables import Engine
+from lib.store.records import Record
 from lib.text import LANGUAGES, Text
 
 NO_GPU = Text("no GPU here", "GPUがない")

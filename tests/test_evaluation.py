@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import stats, training
+from lib import stats
 from lib.errors import ArtifactError
-from lib.studies import evaluation
+from lib.models import train as training
+from lib.pages.train import tables as evaluation
 
 LABELS = np.arange(1000) % 10
 

@@ -13,11 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import config, datasets, export, model, session, training
+from lib import export
+from lib.data import dataset as datasets
 from lib.errors import ReportError
+from lib.experiment import profile as config
 from lib.export import half, lite, sample_files, structure, tf_onnx
-from lib.figures import export as figures
-from lib.studies import conversion
+from lib.models import train as training
+from lib.models import vgg as model
+from lib.pages.export import figures
+from lib.pages.export import tables as conversion
+from lib.store import session
 from lib.text import LANGUAGES
 
 

@@ -8,9 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
-from lib import datasets
-from lib.figures import base, training
-from lib.studies import evaluation
+from lib.data import dataset as datasets
+from lib.pages.train import figures as training
+from lib.pages.train import tables as evaluation
+from lib.show import figure as base
 from lib.text import LANGUAGES
 
 RNG = np.random.default_rng(0)

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import config, files
 from lib.errors import ReportError
+from lib.experiment import profile as config
+from lib.store import files
 
 
 @given(st.text())

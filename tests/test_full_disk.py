@@ -8,10 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from lib import export, predictions, session, training
+from lib import export
 from lib.errors import ReportError
-from lib.records import Record
-from lib.studies import evaluation
+from lib.measure import predictions
+from lib.models import train as training
+from lib.pages.train import tables as evaluation
+from lib.store import session
+from lib.store.records import Record
 
 STAGES = {
     "ONNX": lambda opened: export.onnx(opened, "fp32"),

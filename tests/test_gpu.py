@@ -14,10 +14,16 @@ import numpy as np
 import pytest
 import small_network
 
-from lib import artifacts, config, datasets, files, measure, session, sweep, system, trt
+from lib import trt
+from lib.data import dataset as datasets
 from lib.errors import ArtifactError, ReportError
+from lib.experiment import profile as config
+from lib.experiment import system
+from lib.measure import sweep
+from lib.measure import timing as measure
 from lib.runners import cpp
 from lib.runners.tensorrt import TensorRT
+from lib.store import artifacts, files, session
 from lib.trt import calibrate, inspect, plans, timing_cache, versions
 
 HERE = versions.unavailable()
@@ -59,7 +65,8 @@ def expected(opened, images):
     """The probabilities of the network by the ONNX reference implementation, float32 (64, 10)."""
     from onnx.reference import ReferenceEvaluator
 
-    from lib import export, model
+    from lib import export
+    from lib.models import vgg as model
 
     return ReferenceEvaluator(str(export.onnx(opened, "fp32").file("model.onnx"))).run([model.OUTPUT], {model.INPUT: images[:64]})[0]
 

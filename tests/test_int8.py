@@ -7,11 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import datasets, export, session, stats, training
+from lib import export, stats
+from lib.data import dataset as datasets
 from lib.export import calibration, quantize
-from lib.figures import int8 as figures
-from lib.records import Record
-from lib.studies import int8
+from lib.models import train as training
+from lib.pages.int8 import figures
+from lib.pages.int8 import tables as int8
+from lib.store import session
+from lib.store.records import Record
 from lib.text import LANGUAGES
 
 
@@ -94,7 +97,7 @@ def test_the_study_measures_every_combination_on_the_whole_test_set(quick, recor
 
 def test_the_study_agrees_with_the_exported_model(quick, records):
     """The combination that is also exported answers alike: same calibration, same rules."""
-    from lib import predictions
+    from lib.measure import predictions
 
     count = quick.profile.export.calibration_images
     own = [r for r in records if r.case == {"method": export.CALIBRATION, "images": count}]

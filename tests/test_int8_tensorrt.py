@@ -11,17 +11,21 @@ import nbformat
 import numpy as np
 import pytest
 
-from lib import config, session, show, stats, sweep, trt
+from lib import stats, trt
 from lib.cuda import CudaError
 from lib.errors import NotMeasured
-from lib.figures import int8 as cpu_figures
-from lib.figures import int8_tensorrt as figures
-from lib.precision import PRECISIONS
-from lib.records import Record
+from lib.experiment import profile as config
+from lib.experiment.precision import PRECISIONS
+from lib.measure import sweep
+from lib.pages.int8 import figures as cpu_figures
+from lib.pages.int8 import measure as study
+from lib.pages.int8 import results
+from lib.pages.int8 import tables as int8
+from lib.pages.int8 import trt_figures as figures
 from lib.runners.base import Runner
-from lib.studies import int8
-from lib.studies import int8_tensorrt as study
-from lib.studies import int8_tensorrt_results as results
+from lib.show import table as show
+from lib.store import session
+from lib.store.records import Record
 from lib.text import LANGUAGES, Finding, Text
 
 NO_GPU = Text("no NVIDIA GPU on this system", "このシステムにNVIDIA GPUがない")

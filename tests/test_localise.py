@@ -1,4 +1,4 @@
-"""lib/studies/localise.py on the real exports in ONNX Runtime, and on networks that are broken in a known place."""
+"""lib/pages/consistency/measure.py on the real exports in ONNX Runtime, and on networks that are broken in a known place."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import numpy as np
 import onnx
 import pytest
 
-from lib import compare, datasets, export, pairs, predictions, trt
+from lib import export, trt
+from lib.data import dataset as datasets
 from lib.errors import ReportError
-from lib.figures import localise as figures
-from lib.pairs import Pair
-from lib.studies import consistency, localise, localise_tables
+from lib.experiment import candidate as pairs
+from lib.experiment.candidate import Pair
+from lib.measure import compare, predictions
+from lib.pages.consistency import layer_figures as figures
+from lib.pages.consistency import layer_tables as localise_tables
+from lib.pages.consistency import measure as localise
+from lib.pages.consistency import tables as consistency
 from lib.text import LANGUAGES, Text
 
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")

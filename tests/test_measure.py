@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import measure
-from lib.config import Measuring
 from lib.errors import ReportError
+from lib.experiment.profile import Measuring
+from lib.measure import timing as measure
 from lib.stats import Interval
 
 MS = 1_000_000

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib import config, datasets, model, training
+from lib.data import dataset as datasets
 from lib.errors import ArtifactError
-from lib.session import Session
+from lib.experiment import profile as config
+from lib.models import train as training
+from lib.models import vgg as model
+from lib.store.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def test_manifest_counts_parameters_and_seconds(quick, trained):
 def test_what_changes_the_weights_changes_the_key(quick, monkeypatch):
     """A changed setting or dataset asks for another artifact; the bar that the report judges by does not."""
     keys = []
-    monkeypatch.setattr("lib.artifacts.Store.get_or_build", lambda store, kind, inputs, build: keys.append(inputs))
+    monkeypatch.setattr("lib.store.artifacts.Store.get_or_build", lambda store, kind, inputs, build: keys.append(inputs))
 
     def ask(**changes):
         train = quick.profile.train.model_copy(update=changes)
@@ -78,7 +81,7 @@ def test_what_changes_the_weights_changes_the_key(quick, monkeypatch):
 def test_altered_model_is_refused(quick, trained, tmp_path):
     import shutil
 
-    from lib import artifacts
+    from lib.store import artifacts
 
     copied = tmp_path / "copy"
     shutil.copytree(trained.path.parent, copied)

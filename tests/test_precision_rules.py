@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import pairs
-from lib.figures import precision as figures
-from lib.pairs import Pair
-from lib.records import Record
-from lib.show import table_html
-from lib.studies import precision_rules as rules
-from lib.studies import precision_study as ps
-from lib.studies import repeated
+from lib.experiment import candidate as pairs
+from lib.experiment.candidate import Pair
+from lib.measure import repeated
+from lib.pages.precision import figures, rules
+from lib.pages.precision import measure as ps
+from lib.show.table import table_html
+from lib.store.records import Record
 from lib.text import LANGUAGES, Text
 
 SM = Pair("savedmodel", "fp32", Text("SM", "SM"), None)

@@ -1,4 +1,4 @@
-"""lib/studies/precision_study.py on real runners, at the tiny profile."""
+"""lib/pages/precision/measure.py on real runners, at the tiny profile."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from lib import pairs, predictions, stats
-from lib.studies import precision_study as ps
+from lib import stats
+from lib.experiment import candidate as pairs
+from lib.measure import predictions
+from lib.pages.precision import measure as ps
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""lib/predictions.py: answers to the whole test set, checked and stored."""
+"""lib/measure/predictions.py: answers to the whole test set, checked and stored."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import artifacts, config, pairs, predictions, runners, session, training
+from lib import runners
 from lib.errors import ArtifactError, NotMeasured, ReportError
+from lib.experiment import candidate as pairs
+from lib.experiment import profile as config
+from lib.measure import predictions
+from lib.models import train as training
 from lib.runners.base import Runner, check_batch
+from lib.store import artifacts, session
 from lib.text import Text
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from lib import config
+from lib.experiment import profile as config
 
 ROOT = config.ROOT
 LOCKED = re.compile(r"^([a-z0-9._-]+)==(\S+)(?: ;.*)? \\$", re.MULTILINE)

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from lib import config, records
 from lib.errors import ReportError
-from lib.records import Record
+from lib.experiment import profile as config
 from lib.report import readme
+from lib.store import records
+from lib.store.records import Record
 from lib.text import Text
 
 PROFILE = config.load("cifar10")

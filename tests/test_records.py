@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import records
 from lib.errors import ReportError
-from lib.records import Record
+from lib.store import records
+from lib.store.records import Record
 from lib.text import Finding, Text
 
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)

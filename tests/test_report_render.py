@@ -12,12 +12,13 @@ import pytest
 import small_report
 from bs4 import BeautifulSoup
 
-from lib import config, files
 from lib.errors import ReportError
-from lib.records import Record
+from lib.experiment import profile as config
 from lib.report import cells, headline, render, run
 from lib.report.notebooks import find
 from lib.report.words import WORDS
+from lib.store import files
+from lib.store.records import Record
 from lib.text import Text
 
 

@@ -16,8 +16,9 @@ import nbformat
 import pytest
 import small_report
 
-from lib import config, system
 from lib.errors import ConfigError, ReportError
+from lib.experiment import profile as config
+from lib.experiment import system
 from lib.report import lock, run
 from lib.report.execute import PLACES, Lines
 from lib.report.notebooks import find

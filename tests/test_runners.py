@@ -10,12 +10,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from lib import config, datasets, export, system, trt
+from lib import export, trt
+from lib.data import dataset as datasets
 from lib.errors import NotMeasured, ReportError
-from lib.precision import PRECISIONS
+from lib.experiment import profile as config
+from lib.experiment import system
+from lib.experiment.precision import PRECISIONS
 from lib.runners import RUNNERS, host, onnxrt
 from lib.runners.base import Runner
-from lib.session import Session
+from lib.store.session import Session
 
 EVERY = [(name, precision) for name, runner in RUNNERS.items() for precision in runner.precisions]
 HERE = [pair for pair in EVERY if RUNNERS[pair[0]].unavailable(pair[1]) is None]

@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from lib import show
-from lib.show import Column
+from lib.show import table as show
+from lib.show.table import Column
 from lib.text import Finding, Text
 
 CAPTION = Text("Times", "時間")
@@ -128,7 +128,7 @@ def test_findings_may_come_from_a_generator(displayed):
 def test_figure_is_drawn_once_a_language_and_embedded(displayed):
     from PIL import Image
 
-    from lib.figures import base
+    from lib.show import figure as base
 
     drawn = []
 

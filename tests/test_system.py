@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import system
+from lib.experiment import system
 
 SMI = "NVIDIA H200, 9.0, 570.1, 143771\nNVIDIA H200, 9.0, 570.1, 143771\n"
 

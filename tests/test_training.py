@@ -13,11 +13,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import config, session, training
-from lib.config import Train
-from lib.datasets import Images
+from lib.data.dataset import Images
 from lib.errors import ReportError
-from lib.studies import evaluation
+from lib.experiment import profile as config
+from lib.experiment.profile import Train
+from lib.models import train as training
+from lib.pages.train import tables as evaluation
+from lib.store import session
 
 
 def settings(quick, **changes):

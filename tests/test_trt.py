@@ -10,12 +10,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lib import artifacts, config, sweep, system, trt
+from lib import trt
 from lib.errors import ArtifactError, NotMeasured
-from lib.figures import engines as figures
-from lib.precision import PRECISIONS
-from lib.records import Record
-from lib.studies import engines
+from lib.experiment import profile as config
+from lib.experiment import system
+from lib.experiment.precision import PRECISIONS
+from lib.measure import sweep
+from lib.pages.engines import figures
+from lib.pages.engines import tables as engines
+from lib.store import artifacts
+from lib.store.records import Record
 from lib.text import LANGUAGES, Text
 from lib.trt import build, inspect, plans, versions
 from lib.trt.log import logger
@@ -200,7 +204,10 @@ def test_features_are_looked_for_on_the_module():
 
 
 def test_importing_lib_trt_imports_no_tensorrt():
-    code = "import sys, lib.trt, lib.studies.engines, lib.trt.build; print([m for m in sys.modules if m.startswith(('tensorrt', 'onnx'))])"
+    code = (
+        "import sys, lib.trt, lib.pages.engines.tables, lib.trt.build; "
+        "print([m for m in sys.modules if m.startswith(('tensorrt', 'onnx'))])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=config.ROOT)
     assert out.stdout.strip() == "[]"
 

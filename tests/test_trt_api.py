@@ -11,7 +11,7 @@ from tensorrt_api import ALL, DATA, SURFACE, VERSIONS, fake, having
 from tensorrt_names import PREDICATES
 from tensorrt_uses import problems
 
-from lib import config
+from lib.experiment import profile as config
 from lib.trt import versions
 from tests.data.record_tensorrt_api import TARGET, label, surface
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import artifacts, trt
+from lib import trt
 from lib.errors import ArtifactError, ReportError
-from lib.precision import PRECISIONS
+from lib.experiment.precision import PRECISIONS
 from lib.runners.base import check_batch
+from lib.store import artifacts
 from lib.trt import execution, inspect, log, plans, timing_cache
 
 SEVERITIES = {name: SimpleNamespace(name=name) for name in ("VERBOSE", "INFO", "ERROR", "INTERNAL_ERROR")}

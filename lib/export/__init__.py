@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lib import datasets, training
+from lib.data import dataset as datasets
 from lib.errors import ReportError
+from lib.models import train as training
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lib.artifacts import Artifact
-    from lib.session import Session
+    from lib.store.artifacts import Artifact
+    from lib.store.session import Session
 
 VERSION = 3  # of the exporters; a change makes old artifacts stale
 ONNX_FILE, TFLITE_FILE = "model.onnx", "model.tflite"

@@ -12,7 +12,7 @@ import numpy as np
 
 from lib.errors import ReportError
 from lib.export import structure
-from lib.model import INPUT
+from lib.models.vgg import INPUT
 
 
 def build(saved_model: Path, variant: str, images: np.ndarray | None, target: Path) -> dict[str, Any]:

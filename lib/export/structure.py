@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import ReportError
-from lib.model import INPUT, OUTPUT
+from lib.models.vgg import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnx

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.errors import ReportError
 from lib.export import structure
-from lib.model import INPUT, OUTPUT
+from lib.models.vgg import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnx

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import config, files
+from lib.experiment import profile as config
 from lib.progress import say
 from lib.report import notebooks
 from lib.report.notebooks import Notebook
+from lib.store import files
 
 NOISE = re.compile(
     r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|INFO: |.*Warning: |\s"

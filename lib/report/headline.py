@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lib import sweep
-from lib.pairs import PRECISION, RUNNER
-from lib.precision import PRECISIONS, named
-from lib.records import Record
+from lib.experiment.candidate import PRECISION, RUNNER
+from lib.experiment.precision import PRECISIONS, named
+from lib.measure import sweep
 from lib.runners import RUNNERS
-from lib.show import Column
+from lib.show.table import Column
+from lib.store.records import Record
 from lib.text import Text
 
 STAGE = "07_precision"  # measures all of it together; other stages stand in while it has not run
@@ -39,7 +39,7 @@ COLUMNS = [RUNNER, PRECISION, *(f.column for f in FIGURES)]
 
 
 def rows(found: Iterable[Record], batch_size: int) -> list[dict[str, Any]]:
-    """Rows for lib.show, in the order of RUNNERS and PRECISIONS: keys of COLUMNS, `accuracy_low`, `accuracy_high`
+    """Rows for lib.show.table, in the order of RUNNERS and PRECISIONS: keys of COLUMNS, `accuracy_low`, `accuracy_high`
     (%), `colour` and `label` (Text). A cell is the number in the column's unit, the Text that says why there is none, or None.
 
     Stages other than 07 count where they measured nothing but runner and precision: without a case (how it was calibrated, say), or

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib import records, show
-from lib.figures import index as figures
 from lib.report import headline, shell
+from lib.report import index_figure as figures
 from lib.report.shell import Report, Stage
 from lib.report.words import WORDS, words
+from lib.show import table as show
+from lib.store import records
 from lib.text import Finding, Language, Text
 
 FINDINGS = 3  # that the index shows of a page, unless more are bad
@@ -41,7 +42,7 @@ def page(report: Report, language: Language) -> str:
 
 
 def environment(system: dict[str, Any], system_id: str, language: Language) -> list[tuple[str, str]]:
-    """(name, value) rows of a system as lib/system.py describes it."""
+    """(name, value) rows of a system as lib/experiment/system.py describes it."""
     said = words(language)
     gpus = ", ".join(f"{gpu['name']} ({gpu['driver_version']})" for gpu in system["gpus"])
     return [

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from lib import files
 from lib.errors import ReportError
+from lib.store import files
 
 LOCK = ".lock"
 HOLDER = ".lock.json"  # who holds it: the lock itself is an advisory lock of the system that ends with its process

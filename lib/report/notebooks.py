@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import config
 from lib.errors import ReportError
+from lib.experiment import profile as config
 from lib.text import LANGUAGES, Text
 
 FOLDER = config.ROOT / "notebooks"

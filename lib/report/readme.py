@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import config, files, records, sweep
 from lib.errors import ReportError
+from lib.experiment import profile as config
+from lib.measure import sweep
+from lib.pages.int8 import results as int8
 from lib.report import headline
-from lib.show import NOT_MEASURED, Column
-from lib.studies import int8_tensorrt_results as int8
+from lib.show.table import NOT_MEASURED, Column
+from lib.store import files, records
 from lib.text import Language, Text
 
 READMES: dict[Language, str] = {"en": "README.md", "ja": "README.ja.md"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib import config, files
+from lib.experiment import profile as config
 from lib.report import cells, index, notebooks, shell
 from lib.report.shell import Report, Stage
 from lib.report.words import LANGUAGE_NAMES, WORDS
+from lib.store import files
 from lib.text import LANGUAGES, Language
 
 

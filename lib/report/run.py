@@ -13,11 +13,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from lib import config, datasets, files, session, system
+from lib.data import dataset as datasets
 from lib.errors import ReportError
+from lib.experiment import profile as config
+from lib.experiment import system
 from lib.progress import LINES, say
 from lib.report import execute, lock, notebooks, render
 from lib.report.notebooks import Notebook
+from lib.store import files, session
 
 
 def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: str = "") -> Path:

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lib import config, records, session
 from lib.errors import ReportError
+from lib.experiment import profile as config
+from lib.experiment.system import system_id
 from lib.report import cells, notebooks
 from lib.report.notebooks import Notebook
 from lib.report.words import LANGUAGE_NAMES, words
-from lib.system import system_id
+from lib.store import records, session
 from lib.text import Language
 
 

@@ -1,6 +1,6 @@
 """RUNNERS: the backends of the experiment, one class each. Importing it imports none of their libraries.
 
-With lib/precision.py it is the whole experiment: every runner at each of its precisions is one row of the report.
+With lib/experiment/precision.py it is the whole experiment: every runner at each of its precisions is one row of the report.
 A new backend is one class (lib/runners/base.py) and one entry here; tests/test_runners.py then tests it.
 """
 

@@ -11,9 +11,9 @@ from lib.errors import ReportError
 from lib.text import Text
 
 if TYPE_CHECKING:
-    from lib.config import Measuring
-    from lib.records import Record
-    from lib.session import Session
+    from lib.experiment.profile import Measuring
+    from lib.store.records import Record
+    from lib.store.session import Session
 
 
 class Runner(ABC):
@@ -70,7 +70,7 @@ class Runner(ABC):
         return None
 
     def own_records(self, batch: np.ndarray, settings: Measuring) -> list[Record] | None:
-        """Latency and throughput (lib/records.py) of this batch by a runner that measures itself, None where `infer` is to be timed."""
+        """Latency and throughput of this batch (records) by a runner that measures itself, None where `infer` is to be timed."""
         return None
 
 

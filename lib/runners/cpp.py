@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib import config, files, records
 from lib.errors import NotMeasured, ReportError
-from lib.pairs import CPP
+from lib.experiment import profile as config
+from lib.experiment.candidate import CPP
 from lib.runners.base import check_batch
 from lib.runners.tensorrt import EngineRunner, TensorRT
+from lib.store import files, records
 from lib.text import Text
 
 if TYPE_CHECKING:
-    from lib.artifacts import Artifact
-    from lib.records import Record
-    from lib.session import Session
+    from lib.store.artifacts import Artifact
+    from lib.store.records import Record
+    from lib.store.session import Session
 
 PROGRAM = "REPORT_CPP_RUNNER"  # environment variable: another program than the one that `make cpp` builds
 BUILT = config.ROOT / "build" / "cpp" / "runner"

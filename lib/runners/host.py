@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 
-from lib import system
+from lib.experiment import system
 from lib.text import Text
 
 NO_GPU = Text("no NVIDIA GPU on this system", "このシステムにNVIDIA GPUがない")

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lib import model
-from lib.artifacts import Artifact
 from lib.errors import NotMeasured
-from lib.precision import PRECISIONS
+from lib.experiment.precision import PRECISIONS
+from lib.models import vgg as model
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
+from lib.store.artifacts import Artifact
 from lib.text import Text
 
 QUIET = 3  # onnxruntime's log severity: errors only

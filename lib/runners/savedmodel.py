@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lib import model, training
-from lib.artifacts import Artifact
+from lib.models import train as training
+from lib.models import vgg as model
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
+from lib.store.artifacts import Artifact
 from lib.text import Text
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.artifacts import Artifact
 from lib.errors import NotMeasured
-from lib.precision import PRECISIONS
+from lib.experiment.precision import PRECISIONS
 from lib.runners.base import Runner, check_batch
+from lib.store.artifacts import Artifact
 from lib.text import Text
 
 if TYPE_CHECKING:
-    from lib.session import Session
+    from lib.store.session import Session
 
 
 class EngineRunner(Runner):
@@ -74,7 +74,8 @@ class TensorRT(EngineRunner):
         return execution.apis()
 
     def __enter__(self) -> TensorRT:
-        from lib import model, trt
+        from lib import trt
+        from lib.models import vgg as model
         from lib.trt import execution
 
         if reason := self.unavailable(self.precision):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.artifacts import Artifact
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
+from lib.store.artifacts import Artifact
 from lib.text import Text
 
 VARIANTS = {"fp32": "fp32", "fp16": "fp16", "int8_qdq": "int8"}  # precision -> TFLite model; int8_qdq: explicitly quantized

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lib import artifacts
 from lib.errors import ArtifactError
+from lib.store import artifacts
 
 
 def read(folder: Path, kind: str, file: str, fields: dict[str, str], expected: dict[str, Any], again: str) -> bytes:

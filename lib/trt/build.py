@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lib.config import Engines
-from lib.precision import PRECISIONS
+from lib.experiment.precision import PRECISIONS
+from lib.experiment.profile import Engines
 from lib.trt import inspect, timing_cache
 from lib.trt.log import errors, logger
 from lib.trt.versions import EngineError, module, not_buildable, typed

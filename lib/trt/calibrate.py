@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lib import files
 from lib.errors import ArtifactError
-from lib.precision import PRECISIONS
+from lib.experiment.precision import PRECISIONS
+from lib.store import files
 from lib.trt import bound, versions
 from lib.trt.versions import EngineError
 
 if TYPE_CHECKING:
-    from lib.artifacts import Artifact
-    from lib.session import Session
+    from lib.store.artifacts import Artifact
+    from lib.store.session import Session
 
 KIND, VERSION, CACHE = "calibration", 1, "calibration.cache"
 CALIBRATORS = {"entropy": "IInt8EntropyCalibrator2", "minmax": "IInt8MinMaxCalibrator"}
@@ -50,7 +50,7 @@ def default(session: Session) -> Calibration:
 
     As many whole batches of them as there are training images for, so that its number is that of the images read.
     """
-    from lib import training
+    from lib.models import train as training
 
     settings = session.profile.engines
     there = len(training.split(session.profile.train, session.images)[0])
@@ -139,7 +139,8 @@ def collector(trt: ModuleType, method: str, images: np.ndarray, batch: int) -> A
 
 
 def _write(session: Session, onnx: Path, calibration: Calibration, folder: Path) -> dict[str, Any]:
-    from lib import datasets, training
+    from lib.data import dataset as datasets
+    from lib.models import train as training
     from lib.trt import build, timing_cache
 
     trt, settings = versions.module(), session.profile.engines

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import artifacts, files, system
-from lib.artifacts import Artifact
-from lib.config import Engines
 from lib.errors import ArtifactError, NotMeasured
-from lib.precision import PRECISIONS
+from lib.experiment import system
+from lib.experiment.precision import PRECISIONS
+from lib.experiment.profile import Engines
+from lib.store import artifacts, files
+from lib.store.artifacts import Artifact
 from lib.trt import bound, calibrate, timing_cache, versions
 from lib.trt.calibrate import Calibration
 from lib.trt.versions import EngineError
 
 if TYPE_CHECKING:
-    from lib.session import Session
+    from lib.store.session import Session
     from lib.trt.inspect import EngineLayer
 
 KIND, VERSION = "engine", 3  # of this builder; a change makes stored engines stale

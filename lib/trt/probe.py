@@ -16,8 +16,8 @@ from lib.trt.execution import Execution
 from lib.trt.versions import EngineError
 
 if TYPE_CHECKING:
-    from lib.artifacts import Artifact
-    from lib.session import Session
+    from lib.store.artifacts import Artifact
+    from lib.store.session import Session
 
 WARMUP_S = 0.5  # of running before layers are timed: an idle GPU has lowered its clocks
 

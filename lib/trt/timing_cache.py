@@ -9,11 +9,13 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import files, progress, system
+from lib import progress
+from lib.experiment import system
+from lib.store import files
 from lib.trt import versions
 
 if TYPE_CHECKING:
-    from lib.session import Session
+    from lib.store.session import Session
 
 DIGEST = 32  # bytes of SHA-256 before TensorRT's own
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
-from lib import cuda, system
+from lib import cuda
 from lib.errors import ReportError
-from lib.precision import PRECISIONS
+from lib.experiment import system
+from lib.experiment.precision import PRECISIONS
 from lib.runners import host
 from lib.text import Text
 

@@ -1,0 +1,1 @@
+"""What is asked: the profile, the precisions, the candidates, the system."""

@@ -1,1 +1,0 @@
-"""Plots of the report: one module a notebook, over base.py."""

@@ -1,0 +1,1 @@
+"""How things are timed, answered and compared."""

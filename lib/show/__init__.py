@@ -1,0 +1,1 @@
+"""What notebooks display: tables and figures, in both languages."""

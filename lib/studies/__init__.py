@@ -1,1 +1,0 @@
-"""What each notebook measures and concludes: its records, its tables' rows and its findings by rule."""
