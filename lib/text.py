@@ -1,4 +1,4 @@
-"""A sentence in the report's two languages."""
+"""A text in the report's two languages."""
 
 from __future__ import annotations
 
@@ -17,10 +17,3 @@ class Text(NamedTuple):
     def in_(self, language: Language) -> str:
         """The words in one language."""
         return self.en if language == "en" else self.ja
-
-
-class Finding(NamedTuple):
-    """One thing the numbers say. `level`: "good", "note", or "bad", which makes a red banner."""
-
-    level: Literal["good", "note", "bad"]
-    text: Text

@@ -1,94 +1,137 @@
-"""Every runner at each of its precisions, with the reason where it cannot run here: rows of tables, and the columns that name them."""
+"""Candidate: the one key of everything that is measured, and what it is called in two languages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lib.experiment.precision import PRECISIONS, listed, named
-from lib.show.table import Column
-from lib.text import Finding, Text
+from lib.experiment.precision import PRECISIONS
+from lib.text import LANGUAGES, Text
+from lib.words import COMMON, LIST_MARK
 
-REFERENCE = ("savedmodel", "fp32")
-RUNNER, PRECISION = Column("runner", Text("Runner", "実行系")), Column("precision", Text("Precision", "数値精度"))
-CPP = Text("TensorRT (C++)", "TensorRT（C++）")
+# Backend -> what it is called, in the order of the report; each class of lib/runners enters itself when it is defined.
+LABELS: dict[str, Text] = {}
+HARNESS = "null"  # the backend that runs no model: what it measures is the harness
+BLACK = "#000000"
+WAY = re.compile(r"(?P<api>\w*)(?P<graph>\+graph)?(\+lanes(?P<lanes>[1-9]\d*))?(?P<byte>\+uint8)?")
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One runner at one precision. reason: why this system cannot run it, None if it can.
+@dataclass(frozen=True, order=True)
+class Way:
+    """How a runner is called.
 
-    origin: where its stored answers come from, None unless another system gave them because this one cannot run it.
-    failed: it should have run here and did not; the reason says how.
+    api: the call, e.g. "execute_async_v2" ("" for the runner's own usual one); graph: replayed as a CUDA graph;
+    lanes: contexts that run side by side; byte_input: uint8 images, the preprocessing inside the engine.
     """
 
-    runner: str
-    precision: str
-    label: Text
-    reason: Text | None
-    origin: Text | None = None
-    failed: bool = False
+    api: str = ""
+    graph: bool = False
+    lanes: int = 1
+    byte_input: bool = False
 
     @property
     def key(self) -> str:
-        """`runner/precision`, as records name it."""
-        return f"{self.runner}/{self.precision}"
+        """As records name it: "" for the plain way, e.g. `enqueueV3+graph`."""
+        parts = ["+graph"] if self.graph else []
+        parts += [f"+lanes{self.lanes}"] if self.lanes > 1 else []
+        return self.api + "".join(parts + (["+uint8"] if self.byte_input else []))
 
     @property
-    def answered(self) -> bool:
-        """Whether its answers are to be had: it runs here, or another system's are stored."""
-        return self.reason is None or self.origin is not None
+    def label(self) -> Text:
+        """In words, empty for the plain way."""
+        parts = [Text(self.api, self.api)] if self.api else []
+        parts += [COMMON("ways.graph")] if self.graph else []
+        parts += [COMMON("ways.lanes", lanes=self.lanes)] if self.lanes > 1 else []
+        parts += [COMMON("ways.byte_input")] if self.byte_input else []
+        return Text(*(LIST_MARK[language].join(part.in_(language) for part in parts) for language in LANGUAGES))
+
+    @classmethod
+    def parse(cls, text: str) -> Way:
+        """The way that `key` names. Raises ValueError for anything else."""
+        found = WAY.fullmatch(text)
+        if not found:
+            raise ValueError(f"'{text}' is no way of calling")
+        return cls(found["api"], bool(found["graph"]), int(found["lanes"] or 1), bool(found["byte"]))
+
+
+PLAIN = Way()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One backend at one precision, called in one way. runner: key of LABELS; precision: key of PRECISIONS."""
+
+    runner: str
+    precision: str
+    way: Way = PLAIN
 
     @property
-    def name(self) -> Text:
-        """Runner and precision in words."""
-        return named(self.label, self.precision)
+    def key(self) -> str:
+        """As records name it: `onnxrt/fp32`, `tensorrt/fp16/execute_async_v2+graph`."""
+        return "/".join(filter(None, [self.runner, self.precision, self.way.key]))
+
+    @classmethod
+    def parse(cls, text: str) -> Candidate:
+        """The candidate that `key` names. Raises ValueError for anything else."""
+        runner, precision, *way = text.split("/") if isinstance(text, str) else []
+        if not runner or not precision or len(way) > 1:
+            raise ValueError(f"'{text}' is no candidate")
+        return cls(runner, precision, Way.parse(way[0]) if way else PLAIN)
+
+    @property
+    def plain(self) -> Candidate:
+        """The same backend and precision, called the usual way."""
+        return Candidate(self.runner, self.precision)
+
+    @property
+    def runner_label(self) -> Text:
+        """What the backend is called; its key where this version no longer has it."""
+        return LABELS.get(self.runner, Text(self.runner, self.runner))
+
+    @property
+    def precision_label(self) -> Text:
+        """What the precision is called."""
+        row = PRECISIONS.get(self.precision)
+        return row.label if row else Text(self.precision, self.precision)
+
+    @property
+    def label(self) -> Text:
+        """Runner, precision and, where it is not the plain one, the way."""
+        named = Text(*(f"{self.runner_label.in_(n)} {self.precision_label.in_(n)}" for n in LANGUAGES))
+        way = self.way.label
+        return Text(f"{named.en} ({way.en})", f"{named.ja}（{way.ja}）") if way.en else named
+
+    @property
+    def colour(self) -> str:
+        """Of its precision, in every figure."""
+        row = PRECISIONS.get(self.precision)
+        return row.colour if row else BLACK
+
+    @property
+    def place(self) -> tuple[int, int, Way]:
+        """Sorts candidates in the order of the report."""
+        return _place(LABELS, self.runner), _place(PRECISIONS, self.precision), self.way
 
 
-def all_pairs() -> list[Pair]:
-    """Every pair of the report, the reference first, those of the runner that computes nothing left out."""
-    from lib.runners import RUNNERS
-
-    found = [
-        Pair(name, precision, runner.label, runner.unavailable(precision))
-        for name, runner in RUNNERS.items()
-        if name != "null"
-        for precision in runner.precisions
-    ]
-    return sorted(found, key=lambda pair: (pair.runner, pair.precision) != REFERENCE)
+def _place(table: dict, key: str) -> int:
+    return list(table).index(key) if key in table else len(table)
 
 
-def missing_rows(pairs: list[Pair], column: str) -> list[dict[str, object]]:
-    """Table rows of what has no answers: one a runner and reason, with its precisions; the reason stands in `column`."""
-    groups: dict[tuple[Text, Text], list[Text]] = {}
-    for pair in pairs:
-        if pair.reason is not None and not pair.answered:
-            groups.setdefault((pair.label, pair.reason), []).append(PRECISIONS[pair.precision].label)
-    return [
-        {"runner": label, "precision": Text(", ".join(p.en for p in labels), "、".join(p.ja for p in labels)), column: reason}
-        for (label, reason), labels in groups.items()
-    ]
+def ordered(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Each once, in the order of the report."""
+    return sorted(set(candidates), key=lambda candidate: candidate.place)
 
 
-def missing_findings(pairs: list[Pair]) -> list[Finding]:
-    """A note for answers that another system gave, and for every reason why there are none."""
-    origins = [Finding("note", pair.origin) for pair in pairs if pair.origin]
-    return origins + unmeasured((pair.label, pair.precision, None if pair.answered or pair.failed else pair.reason) for pair in pairs)
+def listed(candidates: Iterable[Candidate]) -> Text:
+    """Candidates in words, each runner once with all its precisions: `TensorRT FP16, TF32; TensorFlow Lite FP16`."""
+    by: dict[Text, list[Text]] = {}
+    for candidate in candidates:
+        by.setdefault(candidate.runner_label, []).append(candidate.precision_label)
+    return Text(
+        "; ".join(f"{runner.en} {', '.join(label.en for label in labels)}" for runner, labels in by.items()),
+        "；".join(f"{runner.ja} {'、'.join(label.ja for label in labels)}" for runner, labels in by.items()),
+    )
 
 
-def unmeasured(asked: Iterable[tuple[Text, str, Text | None]]) -> list[Finding]:
-    """A note for every reason, which names runners, and precisions of those runners that do not lack all of theirs for it.
-
-    asked: runner's label, precision, and why it was not measured (None where it was).
-    """
-    asked = list(dict.fromkeys(asked))
-    found = []
-    for reason in dict.fromkeys(why for *_, why in asked if why is not None):
-        partly = {label for label, _, why in asked if why != reason}
-        lost = [(label, precision) for label, precision, why in asked if why == reason]
-        whole = dict.fromkeys(label for label, _ in lost if label not in partly)
-        rest = listed((label, precision) for label, precision in lost if label in partly)
-        en = "; ".join(filter(None, [", ".join(label.en for label in whole), rest.en]))
-        ja = "；".join(filter(None, ["、".join(label.ja for label in whole), rest.ja]))
-        found.append(Finding("note", Text(f"Not measured: {en} ({reason.en}).", f"未測定：{ja}（{reason.ja}）。")))
-    return found
+REFERENCE = Candidate("savedmodel", "fp32")

@@ -1,1 +1,6 @@
-"""One folder a page: what it measures, its tables, figures and rules."""
+"""One folder a page, named as its notebook: what it measures, its tables, figures and rules, and its words.
+
+`measure.py` alone touches the world; the others read records (lib/store/run.py) and nothing else.
+"""
+
+import lib.runners  # noqa: F401  enters what the backends are called (lib/experiment/candidate.py)

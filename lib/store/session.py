@@ -1,23 +1,24 @@
-"""What every notebook starts with: the profile, its dataset, its artifacts and records, and the system it runs on."""
+"""What a page measures with: the profile, its dataset and artifacts, and where its records go."""
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from lib.data import dataset as datasets
-from lib.experiment import profile as config
+from lib.data import dataset
+from lib.experiment import profile as profiles
 from lib.experiment import system
-from lib.store import files, records
+from lib.store import stage_file
 from lib.store.artifacts import Store
-from lib.store.records import Record
-from lib.text import Finding
+from lib.store.records import Exhibit, Record
+from lib.store.run import Run
+from lib.store.stage_file import Stage
 
 RUN_ID = "REPORT_RUN_ID"  # environment variable: what the notebooks of one run have in common
 OUTPUTS = "REPORT_OUTPUTS"  # environment variable: another place for what runs write
@@ -25,17 +26,20 @@ OUTPUTS = "REPORT_OUTPUTS"  # environment variable: another place for what runs 
 
 def outputs(profile: str) -> Path:
     """The folder that a profile's runs write into: outputs/PROFILE, or below $REPORT_OUTPUTS."""
-    return Path(os.environ.get(OUTPUTS) or config.ROOT / "outputs") / profile
+    return Path(os.environ.get(OUTPUTS) or profiles.ROOT / "outputs") / profile
 
 
 @dataclass
 class Session:
-    """One notebook's view of the experiment. `stage` is the notebook's name, for example `05_consistency`."""
+    """One page while it measures. `stage` is its notebook's name, for example `05_consistency`."""
 
-    profile: config.Profile
+    profile: profiles.Profile
     stage: str
-    started_at: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     run_id: str = field(default_factory=lambda: os.environ.get(RUN_ID) or secrets.token_hex(4))
+    records: list[Record] = field(default_factory=list)
+    exhibits: dict[str, Exhibit] = field(default_factory=dict)
+    started_at: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    _started: float = field(default_factory=time.perf_counter)
 
     @property
     def folder(self) -> Path:
@@ -48,27 +52,37 @@ class Session:
         return Store(self.folder / "artifacts")
 
     @cached_property
-    def images(self) -> datasets.Images:
+    def images(self) -> dataset.Images:
         """The profile's dataset, read on first use."""
-        return datasets.load(self.profile.dataset)
+        return dataset.load(self.profile.dataset)
 
     @property
     def results(self) -> Path:
         """outputs/PROFILE/results/SYSTEM of the system this runs on."""
         return self.folder / "results" / system.system_id()
 
-    def save(self, measured: Iterable[Record], findings: Iterable[Finding] = ()) -> None:
-        """Replace this stage's records and findings of this system, and describe the system beside them."""
+    def record(self, *found: Record) -> None:
+        """Keep records for `save`."""
+        self.records += found
+
+    def exhibit(self, name: str, exhibit: Exhibit) -> None:
+        """Keep an exhibit for `save`."""
+        self.exhibits[name] = exhibit
+
+    def earlier(self, metric: str, **where: object) -> list[Record]:
+        """What earlier pages of this very run have recorded of a metric: no number is measured twice in a run."""
+        files = Run.open(self.results).files.values()
+        own = [file for file in files if file.stage.run_id == self.run_id and file.stage.stage != self.stage]
+        return [r for file in own for r in file.records if r.metric == metric and all(getattr(r, k) == v for k, v in where.items())]
+
+    def save(self) -> Run:
+        """Replace what this page recorded on this system, sealed, and open it."""
+        seconds = round(time.perf_counter() - self._started, 1)
+        here, names = system.describe(), list(self.images.class_names)
+        profile = profiles.to_record(self.profile)
         label = self.images.label
-        own = {"run_id": self.run_id, "system_id": system.system_id(), "stage": self.stage, "dataset": label, "started_at": self.started_at}
-        files.write_text(self.results / "system.json", json.dumps(system.describe(), ensure_ascii=False, indent=1))
-        records.write(self.results, self.stage, [replace(record, **own) for record in measured], findings)
-
-    def recorded(self, stage: str) -> list[Record]:
-        """The records that an earlier stage left for this system, or those of several: `*`, `?` and `[…]` as in file names."""
-        return records.read(self.results, stage)
+        stage = Stage(self.stage, self.run_id, system.system_id(), here, profile, label, names, self.started_at, seconds)
+        stage_file.write(self.results / f"{self.stage}.jsonl", stage, self.records, self.exhibits)
+        return Run.open(self.results, self.stage)
 
 
-def start(profile: str, stage: str) -> Session:
-    """Check the profile and open its outputs. Raises ConfigError, one line, for a profile that cannot be used."""
-    return Session(config.load(profile), stage)
