@@ -7,30 +7,30 @@ import io
 import os
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from lib.text import LANGUAGES, Finding, Language, Text
+from lib.text import LANGUAGES, Language, Text
+from lib.words import COMMON, LEVELS, Finding
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
 ONLY = "REPORT_LANGUAGE"  # environment variable: "en" or "ja" shows one language in JupyterLab
-LEVELS = {"good": Text("Good", "良好"), "note": Text("Note", "注記"), "bad": Text("Problem", "問題")}
 DPI, CSS_PIXELS_PER_INCH = 144, 96  # figures are drawn finer than a page's pixels, for good screens and for paper
 COLOURS, INVISIBLE = 256, 12  # of a figure; a difference of a colour channel (of 255) that nobody sees
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-NOT_MEASURED = Text("not measured", "未測定")
+BEST = "best"  # key of a row: the columns in which it is marked, as are all that cannot be told from it
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table. digits: decimals of numbers; unit goes into the header; best marks the largest or smallest.
+    """One column of a table. digits: decimals of numbers (None: a column of words); unit goes into the header.
 
-    The cells of column `key` may be numbers, str, Text, None or a Record's reason (Text): a Text that stands in a
-    numeric column is shown in grey as a reason. `interval` names two further keys, shown as [low, high] beside it.
+    The cells of column `key` may be numbers, str, Text, None, an Interval (shown with its ends where `interval`), or what says
+    why there is no number (a Reason or, in a numeric column, a Text), which is shown in grey below the table.
     scientific: as 1.4×10⁻⁶, for differences that are read by their order of magnitude; digits then count after the point.
     """
 
@@ -38,9 +38,39 @@ class Column:
     label: Text
     unit: str = ""
     digits: int | None = None
-    best: Literal["max", "min"] | None = None
-    interval: tuple[str, str] | None = None
+    interval: bool = False
     scientific: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows (dicts by column key; `best`: a set of column keys that are marked), their columns and a caption.
+
+    folded: closed until it is clicked on; then its caption is what one clicks.
+    """
+
+    rows: list[dict[str, Any]]
+    columns: list[Column]
+    caption: Text
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: `draw(language)` gives it, once a language; alt says in words what it shows."""
+
+    draw: Callable[[Language], matplotlib.figure.Figure]
+    alt: Text
+    caption: Text = field(default=Text("", ""))
+
+
+RUNNER = Column("runner", COMMON("columns.runner"))
+PRECISION = Column("precision", COMMON("columns.precision"))
+
+
+def named(candidate: Any) -> dict[str, Text]:
+    """The cells of the columns RUNNER and PRECISION."""
+    return {"runner": candidate.runner_label, "precision": candidate.precision_label}
 
 
 def html(make: Callable[[Language], str]) -> None:
@@ -53,57 +83,55 @@ def html(make: Callable[[Language], str]) -> None:
 
 
 def findings(items: Iterable[Finding]) -> None:
-    """The findings box of a page: bad ones first, as a red banner."""
+    """The findings box of a page: the worst first."""
     items = list(items)
     html(lambda language: findings_html(items, language))
 
 
 def findings_html(items: Iterable[Finding], language: Language) -> str:
     """The findings as HTML list items in a box of class `findings`."""
-    order = ("bad", "good", "note")
     rows = [
-        f'<li class="finding {f.level}"><strong>{LEVELS[f.level].in_(language)}</strong> {escape(f.text.in_(language))}</li>'
-        for f in sorted(items, key=lambda f: order.index(f.level))
+        f'<li class="finding {f.level}"><strong>{COMMON(f"levels.{f.level}").in_(language)}</strong> {escape(f.text.in_(language))}</li>'
+        for f in sorted(items, key=lambda f: LEVELS.index(f.level))
     ]
     return f'<ul class="findings">{"".join(rows)}</ul>'
 
 
-def table(rows: Iterable[dict[str, Any]], columns: list[Column], caption: Text) -> None:
-    """A table of dict rows in both languages."""
-    rows = list(rows)
-    html(lambda language: table_html(rows, columns, caption, language))
+def table(shown: Table) -> None:
+    """Show a table."""
+    html(lambda language: table_html(shown, language))
 
 
-def table_html(rows: list[dict[str, Any]], columns: list[Column], caption: Text, language: Language) -> str:
+def table_html(shown: Table, language: Language) -> str:
     """The table as HTML: units in the header, numbers right-aligned, best values marked, reasons in grey below it.
 
     It scrolls inside its own box, which the keyboard reaches. Cells of a row that share one reason become one cell.
     """
-    best = {c.key: _best(rows, c) for c in columns}
+    rows, columns = shown.rows, shown.columns
     reasons = list(dict.fromkeys(reason for row in rows for c in columns if (reason := _reason(row, c))))
     head = "".join(_head(c, language) for c in columns)
-    marks = [{key for key, places in best.items() if place in places} for place in range(len(rows))]
-    body = "".join(f"<tr>{_row(row, columns, mark, reasons, language)}</tr>" for row, mark in zip(rows, marks, strict=True))
-    title = escape(caption.in_(language), quote=True)
-    return (
+    body = "".join(f"<tr>{_row(row, columns, reasons, language)}</tr>" for row in rows)
+    title = escape(shown.caption.in_(language), quote=True)
+    made = (
         f'<div class="table" role="region" tabindex="0" aria-label="{title}"><table><caption>{title}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{_reasons(reasons, language)}"
     )
+    return f"<details><summary>{title}</summary>{made}</details>" if shown.folded else made
 
 
-def figure(draw: Callable[[Language], matplotlib.figure.Figure], alt: Text, caption: Text | None = None) -> None:
-    """A figure drawn once a language (`draw(language)`), with alt text and caption."""
-    html(lambda language: figure_html(draw(language), alt.in_(language), caption.in_(language) if caption else ""))
+def figure(shown: Figure) -> None:
+    """Show a figure, with its alt text and caption."""
+    html(lambda language: figure_html(shown, language))
 
 
-def figure_html(drawn: matplotlib.figure.Figure, alt: str, caption: str) -> str:
-    """A matplotlib figure as an <img> that needs no other file, at its size in inches where the page has room."""
-    png = _png(drawn)
+def figure_html(shown: Figure, language: Language) -> str:
+    """A figure as an <img> that needs no other file, at its size in inches where the page has room."""
+    png = _png(shown.draw(language))
     width, height = (round(pixels * CSS_PIXELS_PER_INCH / DPI) for pixels in struct.unpack(">II", png[16:24]))
-    data = base64.b64encode(png).decode()
+    data, caption = base64.b64encode(png).decode(), shown.caption.in_(language)
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    size = f'width="{width}" height="{height}"'
-    return f'<figure><img src="data:image/png;base64,{data}" {size} alt="{escape(alt, quote=True)}">{below}</figure>'
+    size, alt = f'width="{width}" height="{height}"', escape(shown.alt.in_(language), quote=True)
+    return f'<figure><img src="data:image/png;base64,{data}" {size} alt="{alt}">{below}</figure>'
 
 
 def _png(drawn: matplotlib.figure.Figure) -> bytes:
@@ -137,32 +165,15 @@ def _span(width: int) -> str:
     return f' colspan="{width}"' if width > 1 else ""
 
 
-def _best(rows: list[dict[str, Any]], column: Column) -> list[int]:
-    """Places of the rows with the best value, and of those that cannot be told from it: shown alike, or with an overlapping interval."""
-    values = {place: row[column.key] for place, row in enumerate(rows) if isinstance(row.get(column.key), (int, float))}
-    if column.best is None or not values:
-        return []
-    top = (max if column.best == "max" else min)(values, key=lambda place: values[place])
-    best = [place for place in values if _alike(rows[place], rows[top], column)]
-    return best if len(best) < len(values) else []  # where all are equal none is the best
-
-
-def _alike(row: dict[str, Any], best: dict[str, Any], column: Column) -> bool:
-    low, high = ([one.get(key) for one in (row, best)] for key in column.interval or ("", ""))
-    if None not in low + high:
-        return low[0] <= high[1] and low[1] <= high[0]
-    return _number(row[column.key], column) == _number(best[column.key], column)
-
-
-def _row(row: dict[str, Any], columns: list[Column], best: set[str], reasons: list[Text], language: Language) -> str:
+def _row(row: dict[str, Any], columns: list[Column], reasons: list[Text], language: Language) -> str:
     """The cells of a row; neighbours that were not measured for the same reason are one cell."""
-    cells = []
+    cells, best = [], row.get(BEST, ())
     for (reason, _), group in groupby(columns, key=lambda c: (_reason(row, c), None if _reason(row, c) else c.key)):
         same = list(group)
         if reason is None:
             cells += [_cell(row, c, c.key in best, language) for c in same]
         else:
-            mark = f"{NOT_MEASURED.in_(language)}<sup>{reasons.index(reason) + 1}</sup>"
+            mark = f"{COMMON('table.not_measured').in_(language)}<sup>{reasons.index(reason) + 1}</sup>"
             place = "missing" if len(same) > 1 else "number missing"
             cells.append(f'<td class="{place}"{_span(sum(_width(c) for c in same))}>{mark}</td>')
     return "".join(cells)
@@ -171,13 +182,16 @@ def _row(row: dict[str, Any], columns: list[Column], best: set[str], reasons: li
 def _reasons(reasons: list[Text], language: Language) -> str:
     """The notes below a table: why a number is not there."""
     notes = "".join(f"<li>{escape(reason.in_(language))}</li>" for reason in reasons)
-    title = Text("Not measured:", "未測定：").in_(language)
+    title = COMMON("table.not_measured_list").in_(language)
     return f'<div class="reasons"><p>{title}</p><ol>{notes}</ol></div>' if notes else ""
 
 
 def _reason(row: dict[str, Any], column: Column) -> Text | None:
+    """Why a cell has no number, None where it has one."""
     value = row.get(column.key)
-    return value if column.digits is not None and isinstance(value, Text) else None
+    if column.digits is None:
+        return None
+    return value if isinstance(value, Text) else getattr(value, "text", None)
 
 
 def _cell(row: dict[str, Any], column: Column, best: bool, language: Language) -> str:
@@ -186,16 +200,19 @@ def _cell(row: dict[str, Any], column: Column, best: bool, language: Language) -
         return f"<td>{escape(value.in_(language) if isinstance(value, Text) else str('' if value is None else value))}</td>"
     if value is None:
         return f'<td class="number missing none"{_span(_width(column))}>–</td>'
-    cell = f'<td class="number{" best" if best else ""}">{_number(value, column)}</td>'
-    return cell + (_interval(row, column) if column.interval else "")
+    cell = f'<td class="number{" best" if best else ""}">{number(value, column)}</td>'
+    return cell + (_ends(value, column) if column.interval else "")
 
 
-def _interval(row: dict[str, Any], column: Column) -> str:
-    low, high = (row.get(key) for key in column.interval or ())
-    return "<td></td>" if low is None else f'<td class="interval">[{_number(low, column)}, {_number(high, column)}]</td>'
+def _ends(value: Any, column: Column) -> str:
+    if not hasattr(value, "low") or value.low == value.high:
+        return "<td></td>"
+    return f'<td class="interval">[{number(value.low, column)}, {number(value.high, column)}]</td>'
 
 
-def _number(value: float, column: Column) -> str:
+def number(value: Any, column: Column) -> str:
+    """A number, or an interval's estimate, as its column writes it."""
+    value = getattr(value, "value", value)
     if not column.scientific:
         return f"{value:,.{column.digits}f}"
     mantissa, exponent = f"{value:.{column.digits}e}".split("e")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -84,5 +83,3 @@ class Session:
         stage = Stage(self.stage, self.run_id, system.system_id(), here, profile, label, names, self.started_at, seconds)
         stage_file.write(self.results / f"{self.stage}.jsonl", stage, self.records, self.exhibits)
         return Run.open(self.results, self.stage)
-
-
