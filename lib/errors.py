@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ReportError(Exception):
     """What went wrong and what to do about it, in one line. Programs print it and exit with `exit_code`."""
@@ -24,4 +26,16 @@ class ArtifactError(ReportError):
 
 
 class NotMeasured(ReportError):
-    """Something this machine cannot measure. Reports print the reason in place of the number."""
+    """Something this machine cannot measure. Reports print the reason in place of the number.
+
+    reason: a lib.store.records.Reason, which has its words in both languages; or a plain sentence.
+    """
+
+    def __init__(self, reason: Any, where: str = "") -> None:
+        self.reason = None if isinstance(reason, str) else reason
+        said = reason if isinstance(reason, str) else reason.text.en
+        super().__init__(f"{where}: {said}" if where else said)
+
+
+class WrongOutput(ReportError):
+    """A runner answered quickly and wrongly: another shape, NaN, what are no probabilities."""
