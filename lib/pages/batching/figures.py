@@ -8,66 +8,46 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.experiment.precision import PRECISIONS
-from lib.pages.batching import rules as batching
-from lib.runners import RUNNERS
+from lib.experiment.candidate import Candidate
+from lib.pages import common
+from lib.pages.batching.rules import W
 from lib.show import figure as base
-from lib.store.records import Record
-from lib.text import Language, Text
+from lib.show.table import Figure
+from lib.stats import Interval
+from lib.store.records import PERCENTILES, Record
+from lib.store.run import Run
+from lib.text import Language
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 PANELS_A_ROW = 3
 PANEL_HEIGHT_IN = 3.2
 LABEL_GAP = 0.075  # of the height of a panel, between two labels
 CEILING = 0.97  # of the height of a panel: higher a label would touch the title
 TICK_GAP = 0.18  # between batch sizes on the logarithmic axis, of all that it spans
-AXIS_BATCH = Text("batch size (log)", "バッチサイズ（対数）")
-AXIS_RATE = Text("throughput, images/s (log)", "スループット、images/s（対数）")
-AXIS_LATENCY = Text("latency, ms a batch (log)", "レイテンシ、ms/バッチ（対数）")
-THROUGHPUT_ALT = Text(
-    "Throughput in images per second over the batch size, one panel a runner, one line a precision, both axes logarithmic. "
-    "The table below has the numbers.",
-    "バッチサイズに対するスループット（images/s）。実行系ごとのパネルに数値精度ごとの線を示す。両軸とも対数。値は下の表にある。",
-)
-THROUGHPUT_CAPTION = Text(
-    "Throughput with its 95 % interval. Hollow: not stable.", "スループットと95%信頼区間。白抜きは安定しなかった測定である。"
-)
-LATENCY_ALT = Text(
-    "Latency in milliseconds a batch over the batch size, one panel a runner, one line a precision, both axes logarithmic. "
-    "The table below has the numbers.",
-    "バッチサイズに対するレイテンシ（ms/バッチ）。実行系ごとのパネルに数値精度ごとの線を示す。両軸とも対数。値は下の表にある。",
-)
-LATENCY_CAPTION = Text(
-    "Median latency, and up to the highest percentile that the calls carry. Hollow: not stable.",
-    "レイテンシの中央値と、求められる最も高いパーセンタイルまでの範囲。白抜きは安定しなかった測定である。",
-)
+Points = dict[int, Interval]  # batch size -> what is drawn, with its band
 
 
-def throughput(records: list[Record], language: Language) -> Figure:
-    """Throughput (images/s) with its 95 % interval over the batch size, both axes logarithmic."""
-
-    def band(record: Record) -> tuple[float, float]:
-        return batching.interval(record)[1:]
-
-    return _panels(records, "throughput", AXIS_RATE, band, language)
+def throughput(run: Run) -> Figure:
+    """Throughput (images/s) with its interval over the batch size, both axes logarithmic."""
+    return Figure(lambda language: _panels(run, "throughput", common.rate, language), W("alts.throughput"), W("captions.throughput"))
 
 
-def latency(records: list[Record], language: Language) -> Figure:
-    """Median latency (ms a batch) over the batch size, up to the highest percentile that the samples carry."""
-
-    def band(record: Record) -> tuple[float, float]:
-        carried = [record.stats[key] for key in ("p50", "p90", "p95", "p99") if record.stats[key] is not None]
-        return carried[0], carried[-1]
-
-    return _panels(records, "latency", AXIS_LATENCY, band, language)
+def latency(run: Run) -> Figure:
+    """Median latency (ms a batch) over the batch size, up to the highest percentile that the calls carry."""
+    return Figure(lambda language: _panels(run, "latency", _spread, language), W("alts.latency"), W("captions.latency"))
 
 
-def _panels(records: list[Record], metric: str, axis: Text, band: Callable[[Record], tuple[float, float]], language: Language) -> Figure:
-    curves = batching.measured(records, metric)
-    runners = list(dict.fromkeys(runner for runner, _ in curves))
+def _spread(latency: Record) -> Interval:
+    carried = [latency.stats[p] for p in PERCENTILES if latency.stats.get(p) is not None] or [latency.value]
+    return Interval(carried[0], carried[0], carried[-1])
+
+
+def _panels(run: Run, what: str, value: Callable[[Record], Interval], language: Language) -> matplotlib.figure.Figure:
+    curves = common.curves(run)
+    runners = list(dict.fromkeys(candidate.runner for candidate in curves))
     columns = min(PANELS_A_ROW, len(runners)) or 1
     rows = math.ceil(len(runners) / columns) or 1
     with base.style(language):
@@ -78,25 +58,26 @@ def _panels(records: list[Record], metric: str, axis: Text, band: Callable[[Reco
         for panel in axes.flat[len(runners) :]:
             panel.set_axis_off()
         for panel, runner in zip(axes.flat, runners, strict=False):
-            panel.set(xscale="log", yscale="log", xlabel=AXIS_BATCH.in_(language))
-            panel.set_title(RUNNERS[runner].label.in_(language), fontsize=10)
-            for precision in (p for r, p in curves if r == runner):
-                _curve(panel, curves[runner, precision], PRECISIONS[precision].colour, band)
-            _ticks(panel, sorted({size for pair in curves for size in curves[pair]}))
-        _value_axis(axes, axis.in_(language))
+            own = {c: {size: value(record) for size, record in curve.items()} for c, curve in curves.items() if c.runner == runner}
+            panel.set(xscale="log", yscale="log", xlabel=W("axes.batch").in_(language))
+            panel.set_title(next(iter(own)).runner_label.in_(language), fontsize=10)
+            for candidate, points in own.items():
+                _curve(panel, points, candidate.colour, {size: common.settled(run, r) for size, r in curves[candidate].items()})
+            _ticks(panel, sorted({size for points in own.values() for size in points}))
+        _value_axis(axes, W(f"axes.{what}").in_(language))
         for panel, runner in zip(axes.flat, runners, strict=False):  # once the shared axis has its range
-            _labels(panel, {p: curve for (r, p), curve in curves.items() if r == runner}, language)
+            ends = {c: value(list(curve.values())[-1]).value for c, curve in curves.items() if c.runner == runner}
+            _labels(panel, ends, {c: list(curves[c])[-1] for c in ends}, language)
     return figure
 
 
-def _curve(axes: Axes, curve: dict[int, Record], colour: str, band: Callable[[Record], tuple[float, float]]) -> None:
-    """A line with its band; a hollow marker where the measurement was not stable."""
-    sizes, values = list(curve), [record.value for record in curve.values()]
-    low, high = zip(*(band(record) for record in curve.values()), strict=True)
-    axes.fill_between(sizes, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(sizes, values, color=colour, linewidth=1.5)
-    for size, record in curve.items():
-        axes.plot(size, record.value, "o", color=colour, markersize=4.5, markerfacecolor=colour if record.stats["stable"] else "white")
+def _curve(axes: Axes, points: Points, colour: str, settled: dict[int, bool]) -> None:
+    """A line with its band; a hollow marker where the measurement did not settle."""
+    sizes = list(points)
+    axes.fill_between(sizes, [p.low for p in points.values()], [p.high for p in points.values()], color=colour, alpha=0.2, linewidth=0)
+    axes.plot(sizes, [p.value for p in points.values()], color=colour, linewidth=1.5)
+    for size, point in points.items():
+        axes.plot(size, point.value, "o", color=colour, markersize=4.5, markerfacecolor=colour if settled[size] else "white")
 
 
 def _ticks(axes: Axes, sizes: list[int]) -> None:
@@ -123,27 +104,26 @@ def _value_axis(axes: np.ndarray, label: str) -> None:
             panel.tick_params(labelleft=False)
 
 
-def _labels(axes: Axes, curves: dict[str, dict[int, Record]], language: Language) -> None:
+def _labels(axes: Axes, ends: dict[Candidate, float], last: dict[Candidate, int], language: Language) -> None:
     """Each curve's precision at its right end, moved apart where they would overlap."""
     low, high = (math.log(limit) for limit in axes.get_ylim())
-    ends = {p: (math.log(list(curve.values())[-1].value or 1) - low) / (high - low) for p, curve in curves.items()}
-    for precision, height in _apart(ends).items():
-        last = list(curves[precision])[-1]
+    heights = _apart({candidate: (math.log(end) - low) / (high - low) for candidate, end in ends.items()})
+    for candidate, height in heights.items():
         axes.annotate(
-            PRECISIONS[precision].label.in_(language),
-            (last, height),
+            candidate.precision_label.in_(language),
+            (last[candidate], height),
             xycoords=("data", "axes fraction"),
             xytext=(5, 0),
             textcoords="offset points",
-            color=PRECISIONS[precision].colour,
+            color=candidate.colour,
             fontsize=8,
             verticalalignment="center",
         )
 
 
-def _apart(heights: dict[str, float]) -> dict[str, float]:
+def _apart(heights: dict[Candidate, float]) -> dict[Candidate, float]:
     """The heights in ascending order, each at least LABEL_GAP over the one below, none over CEILING."""
-    moved: dict[str, float] = {}
+    moved: dict[Candidate, float] = {}
     previous = -math.inf
     for key in sorted(heights, key=lambda k: heights[k]):
         previous = moved[key] = max(heights[key], previous + LABEL_GAP)

@@ -1,149 +1,87 @@
-"""The tables of notebook 06: how it was measured, one row a runner and precision, one row a configuration."""
+"""The tables of notebook 06: how it was measured, one row a candidate, one row a candidate and batch size."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lib.experiment.candidate import PRECISION, RUNNER
-from lib.experiment.precision import PRECISIONS
-from lib.measure import sweep
-from lib.measure import timing as measure
-from lib.pages.batching import rules as batching
-from lib.runners import RUNNERS, host
-from lib.show import table as show
-from lib.show.table import Column
-from lib.store.records import Record
-from lib.text import Language, Text
+from lib.experiment.candidate import HARNESS, Candidate
+from lib.pages import common
+from lib.pages.batching import rules
+from lib.pages.batching.rules import W
+from lib.show.table import PRECISION, RUNNER, Column, Table, named
+from lib.store.records import PERCENTILES, Record
+from lib.store.run import Run
+from lib.words import COMMON
 
-if TYPE_CHECKING:
-    from lib.store.session import Session
-
-YES, NO = Text("yes", "はい"), Text("no", "いいえ")
-ALL = Text("all", "すべて")
-THROUGHPUT = Text("Throughput [95 % interval]", "スループット[95%信頼区間]")
-
-METHOD_COLUMNS = [Column("what", Text("Setting", "設定")), Column("value", Text("Value", "値"))]
-METHOD_CAPTION = Text("How each configuration was measured.", "各構成の測定方法。")
-SUMMARY_COLUMNS = [
-    RUNNER,
-    PRECISION,
-    Column("p50", Text("Median latency, smallest batch", "最小バッチでのレイテンシ中央値"), "ms", 3, "min"),
-    Column("batch_size", Text("Best batch", "最良のバッチサイズ")),
-    Column("throughput", THROUGHPUT, "images/s", 0, "max", ("ci_low", "ci_high")),
-    Column("enough", Text("Smallest batch that reaches this interval", "この区間に達する最小のバッチサイズ")),
-    Column("gain", Text("Gain of batching [95 % interval]", "バッチ処理の効果[95%信頼区間]"), "×", 2, "max", ("gain_low", "gain_high")),
-]
-DETAIL_COLUMNS = [
-    RUNNER,
-    PRECISION,
-    Column("batch_size", Text("Batch", "バッチサイズ")),
-    Column("p50", Text("Median latency", "レイテンシ中央値"), "ms", 4),
-    Column("p90", Text("p90", "p90"), "ms", 4),
-    Column("p95", Text("p95", "p95"), "ms", 4),
-    Column("p99", Text("p99", "p99"), "ms", 4),
-    Column("gpu", sweep.GPU_TIME, "ms", 4),
-    Column("n", Text("Calls", "呼び出し回数"), "", 0),
-    Column("throughput", THROUGHPUT, "images/s", 0, None, ("ci_low", "ci_high")),
-    Column("stable", Text("Stable", "安定")),
-]
-DETAIL_CAPTION = Text(
-    "Every configuration. A percentile is left out (–) where too few calls lie beyond it.",
-    "すべての構成。パーセンタイルは、それを超える呼び出しが少なすぎる場合は示さない（–）。",
-)
+RATE = Column("throughput", COMMON("columns.throughput"), "images/s", 0, interval=True)
 
 
-def summary_caption(records: list[Record]) -> Text:
-    """Says which two batch sizes the gain compares."""
-    curves = batching.measured(records, "throughput").values()
-    compared = next((batching.compared(curve) for curve in curves), None)
-    if compared is None:
-        return Text("One row a runner and precision.", "実行系と数値精度ごとの結果。")
-    small, large = compared
-    return Text(
-        f"One row a runner and precision. Gain: throughput at batch {large} over batch {small}.",
-        f"実行系と数値精度ごとの結果。バッチ処理の効果は、バッチサイズ{small}に対する{large}のスループット比である。",
+def method(run: Run) -> Table:
+    """The settings of the measurement."""
+    m = run.profile.measuring
+    threads = {record.stats["threads"] for record in run.records("latency") if "threads" in record.stats}
+    shown = {
+        "warmup": f"{m.warmup_s:g} s",
+        "rounds": str(m.rounds),
+        "slice": f"{m.slice_s:g} s",
+        "least_ratio": f"{m.least_ratio:.0%}",
+        "tolerance": f"{m.tolerance:.0%}",
+        "threads": ", ".join(map(str, sorted(threads))) or "–",
+        "seed": f"{run.info.run_id}/{run.info.stage}",
+    }
+    columns = [Column("what", W("columns.setting")), Column("value", W("columns.value"))]
+    return Table(
+        [{"what": W(f"settings.{key}"), "value": value} for key, value in shown.items()], columns, W("captions.method"), folded=True
     )
 
 
-def method(session: Session) -> list[dict[str, Any]]:
-    """The settings of the measurement, and how many calls each percentile needs."""
-    m = session.profile.measuring
-    needs = ", ".join(f"p{q}: {measure.needed(q):,}" for q in measure.PERCENTILES if q > 50)
-    calls = f"{measure.WINDOW_CALLS:,}"
-    rows = [
-        (Text("warm-up", "ウォームアップ"), f"{m.warmup_s:g} s"),
-        (Text("one window", "測定窓1つの長さ"), Text(f"{m.window_s:g} s or {calls} calls", f"{m.window_s:g} sまたは{calls}回")),
-        (Text("windows in a row that must agree", "連続して一致すべき測定窓の数"), str(m.stable_windows)),
-        (Text("largest difference of their means", "測定窓の平均の許容差"), f"{m.tolerance:.0%}"),
-        (Text("given up after", "打ち切りまでの時間"), f"{m.limit_s:g} s"),
-        (Text("calls that a percentile needs", "パーセンタイルに必要な呼び出し回数"), needs),
-        (Text("threads of every runner", "各実行系のスレッド数"), str(host.threads())),
-        (Text("seed of the random order", "測定順序の乱数シード"), session.run_id),
+def summary(run: Run) -> Table:
+    """One row a candidate: where throughput is highest, the smallest batch size that cannot be told from it, latency at the
+    smallest batch size and what batching gains."""
+    curves, sizes, rows = common.curves(run), rules.compared(run), list[dict[str, Any]]()
+    top = {candidate: rules.fastest(curve) for candidate, curve in curves.items()}
+    best = common.best_rates(run, top)
+    for candidate, curve in curves.items():
+        enough = rules.enough(run, curve) if common.calm(run) else None
+        row = named(candidate) | {"batch": top[candidate].batch_size, "throughput": common.rate(top[candidate]), "enough": enough}
+        row |= {"p50": curve[min(curve)].value, "gain": rules.gain(curve, *sizes) if sizes else None}
+        rows.append(row | {"best": {"throughput"} if candidate in best else set()})
+    rows += common.missing_rows(_without(run, curves), "throughput")
+    small, large = sizes or ("–", "–")
+    columns = [
+        RUNNER,
+        PRECISION,
+        RATE,
+        Column("batch", W("columns.best_batch")),
+        Column("enough", W("columns.enough")),
+        Column("p50", W("columns.latency_smallest"), "ms", 3),
+        Column("gain", W("columns.gain"), "×", 2, interval=True),
     ]
-    return [{"what": what, "value": value} for what, value in rows]
+    return Table(rows, columns, W("captions.summary", small=small, large=large))
 
 
-def folded(records: list[Record], language: Language) -> str:
-    """The detail table as HTML that opens on a click: it has a row for every configuration."""
-    title = Text("All configurations", "すべての構成").in_(language)
-    rows = detail(records)
-    told = any(row.get("gpu") for row in rows)
-    columns = [column for column in DETAIL_COLUMNS if told or column.key != "gpu"]
-    caption = Text(*(f"{said} {more}".strip() for said, more in zip(DETAIL_CAPTION, sweep.GPU_TIME_IS if told else ("", ""), strict=True)))
-    return f"<details><summary>{title}</summary>{show.table_html(rows, columns, caption, language)}</details>"
-
-
-def detail(records: list[Record]) -> list[dict[str, Any]]:
-    """One row a configuration: latency percentiles in ms, throughput with its interval, whether the windows agreed.
-
-    A runner that this system cannot run at a precision is one row for all batch sizes, with the reason.
-    """
-    latency, rows = {_key(r): r for r in records if r.metric == "latency"}, []
-    some = batching.measured(records, "throughput")
-    for rate in (r for r in records if r.metric == "throughput"):
-        row = _row(rate)
-        if rate.value is None:
-            alone = sweep.invalid(rate) or (rate.runner, rate.precision) in some
-            row |= {"throughput": rate.reason, "batch_size": str(rate.batch_size) if alone else ALL}
-        else:
-            percentiles = {key: latency[_key(rate)].stats[key] for key in ("p50", "p90", "p95", "p99")}
-            row |= percentiles | {"gpu": sweep.on_gpu(rate), "n": rate.stats["n"], "stable": YES if rate.stats["stable"] else NO}
-        if row not in rows:
-            rows.append(row)
-    return rows
-
-
-def summary(records: list[Record]) -> list[dict[str, Any]]:
-    """One row a runner and precision: where throughput is highest, the smallest batch size that reaches its interval (`enough`),
-    latency at the smallest batch size (ms) and throughput of batch 32 over the smallest (`gain`, with its interval)."""
-    rates, latencies, rows = batching.measured(records, "throughput"), batching.measured(records, "latency"), []
-    for pair in batching.pairs((r.runner, r.precision) for r in records if r.runner != "null"):
-        if pair not in rates:
-            reason = next(r.reason for r in records if (r.runner, r.precision) == pair)
-            rows.append({"runner": RUNNERS[pair[0]].label, "precision": PRECISIONS[pair[1]].label, "throughput": reason})
+def detail(run: Run) -> Table:
+    """One row a candidate and batch size: percentiles in ms, throughput, whether the rounds agree; folded."""
+    columns = [RUNNER, PRECISION, Column("batch", COMMON("columns.batch_size")), Column("p50", COMMON("columns.latency"), "ms", 4)]
+    columns += [Column(p, W("columns.percentile", p=p), "ms", 4) for p in PERCENTILES[1:]]
+    gpu = common.curves(run, "gpu_compute")
+    columns += [Column("gpu", COMMON("columns.gpu_compute"), "ms", 4)] if gpu else []
+    columns += [Column("n", W("columns.calls"), "", 0), RATE, Column("settled", W("columns.settled"))]
+    rows, curves = list[dict[str, Any]](), common.curves(run)
+    for latency in run.records("latency", scope="end_to_end"):
+        candidate, size = latency.candidate, latency.batch_size
+        if candidate is None or (latency.value is None and candidate not in curves):
             continue
-        curve = rates[pair]
-        top = batching.best(curve)
-        gained = batching.gain(curve)
-        rows.append(
-            _row(top)
-            | {"enough": batching.as_good(curve), "p50": latencies[pair][min(curve)].value}
-            | ({"gain": gained.value, "gain_low": gained.low, "gain_high": gained.high} if gained else {"gain": None})
-        )
-    return rows
+        row = named(candidate) | {"batch": size, "throughput": latency.reason}
+        if latency.value is not None:
+            agree = W("settled.yes" if common.settled(run, latency) else "settled.no")
+            row |= {p: latency.stats.get(p) for p in PERCENTILES} | {"n": latency.stats.get("n"), "settled": agree}
+            row |= {"throughput": common.rate(latency), "gpu": gpu[candidate][size].value if size in gpu.get(candidate, {}) else None}
+        rows.append(row)
+    rows += common.missing_rows(_without(run, curves), "throughput")
+    return Table(rows, columns, W("captions.detail_gpu") if gpu else W("captions.detail"), folded=True)
 
 
-def _row(rate: Record) -> dict[str, Any]:
-    """What both tables say of a throughput."""
-    return {
-        "runner": RUNNERS[rate.runner].label,
-        "precision": PRECISIONS[rate.precision].label,
-        "batch_size": rate.batch_size,
-        "throughput": rate.value,
-        "ci_low": rate.stats.get("ci_low"),
-        "ci_high": rate.stats.get("ci_high"),
-    }
-
-
-def _key(record: Record) -> tuple[str, str, int | None]:
-    return record.runner, record.precision, record.batch_size
+def _without(run: Run, curves: dict[Candidate, Any]) -> list[Record]:
+    """Latencies of candidates that have none at any batch size; not the harness."""
+    return [r for r in run.records("latency") if r.candidate and r.candidate not in curves and r.candidate.runner != HARNESS]
