@@ -18,6 +18,7 @@ from lib.words import COMMON, Finding
 SWEEP = "06_batching"  # measures every candidate at every batch size; other pages read its timings
 NOT_RECORDED = Reason("not_recorded")
 Curve = dict[int, Record]  # batch size -> latency
+LOSS_MARGIN = 0.01  # accuracy lost against the reference that is a problem: one percentage point
 
 
 def timed(run: Run) -> Run:
@@ -76,6 +77,46 @@ def mark(rows: list[dict[str, Any]], key: str, digits: int, largest: bool = Fals
     best = [place for place, value in values.items() if value == top]
     for place in best if len(best) < len(values) else []:
         rows[place].setdefault("best", set()).add(key)
+
+
+def chance(run: Run, accuracy: Record) -> float:
+    """What guessing gives on the test images: one class in so many, or the share of the most frequent class."""
+    shares = [1 / max(1, len(run.info.class_names)), accuracy.stats.get("largest_class", 0) / accuracy.stats["total"]]
+    return max(shares)
+
+
+def at_chance(run: Run, accuracies: Iterable[Record]) -> list[Finding]:
+    """Red for every accuracy that cannot be told from guessing: such a model has nothing to lose."""
+    found = []
+    for one in accuracies:
+        if one.value is not None and stats.at_chance(one.stats["correct"], one.stats["total"], chance(run, one)):
+            interval = stats.wilson(one.stats["correct"], one.stats["total"])
+            values = {"accuracy": percent(interval), "chance": chance(run, one)}
+            found.append(COMMON.finding("bad", "at_chance", candidate=one.candidate, **values))
+    return found
+
+
+def losses(accuracies: Iterable[Record], margin: float = LOSS_MARGIN) -> list[Finding]:
+    """What accuracy each loses against the reference, by the paired interval: red where more than the margin is lost, good
+    where so much is ruled out, a note where these images can tell neither."""
+    by: dict[str, list[tuple[Candidate, Interval]]] = defaultdict(list)
+    for one in accuracies:
+        if one.value is not None and one.candidate and "only_reference" in one.stats:
+            counts = one.stats["only_reference"], one.stats["only_candidate"], one.stats["total"]
+            by[stats.loss(*counts, margin)].append((one.candidate, percent(stats.paired(*counts))))
+    points, found = 100 * margin, []
+    for key, level in (("over", "bad"), ("undecided", "note")):
+        found += [COMMON.finding(level, f"loss_{key}", candidate=c, points=apart, margin=points) for c, apart in by[key]]  # type: ignore[arg-type]
+    if within := by["within"]:
+        low, high = min(apart.low for _, apart in within), max(apart.high for _, apart in within)
+        what = listed(ordered(candidate for candidate, _ in within))
+        found.append(COMMON.finding("good", "loss_within", count=len(within), what=what, low=low, high=high, margin=points))
+    return found
+
+
+def percent(interval: Interval) -> Interval:
+    """Shares as percentages, differences of shares as percentage points."""
+    return Interval(*(100 * end for end in interval))
 
 
 def failures(records: Iterable[Record]) -> list[Finding]:

@@ -1,0 +1,49 @@
+"""How many test images a candidate has right, and which only it or only the reference has: counts, recorded once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lib.errors import ReportError
+from lib.experiment.candidate import REFERENCE, Candidate
+from lib.measure import predictions, sweep
+from lib.runners import RUNNERS
+from lib.store.records import Record
+
+if TYPE_CHECKING:
+    from lib.store.session import Session
+
+
+def accuracies(session: Session, candidates: Iterable[Candidate]) -> None:
+    """Record the accuracy of each candidate that no earlier page of this run has recorded; its reason where it has no answers."""
+    known = {record.candidate for record in session.earlier("accuracy") if not record.case}
+    for candidate in candidates:
+        if candidate not in known:
+            session.record(_accuracy(session, candidate))
+
+
+def _accuracy(session: Session, candidate: Candidate) -> Record:
+    try:
+        answers = predictions.of(session, candidate)
+        sha256 = RUNNERS[candidate.runner](session, candidate).artifact_sha256
+        return counted(session, candidate, answers, artifact_sha256=sha256)
+    except ReportError as error:
+        return Record("accuracy", "share", None, candidate, reason=sweep.why(error))
+
+
+def counted(session: Session, candidate: Candidate, answers: np.ndarray, **more: Any) -> Record:
+    """The accuracy record of answers, float32 (N, classes), to all test images. `more`: further fields of the record.
+
+    stats: correct, total, largest_class (images of the most frequent class: what guessing it gives) and, but for the reference
+    itself, only_reference and only_candidate: images that the one alone has right.
+    """
+    labels = session.images.y_test
+    right = answers.argmax(axis=1) == labels
+    stats = {"correct": int(right.sum()), "total": len(right), "largest_class": int(np.bincount(labels).max())}
+    if candidate != REFERENCE or more.get("case"):
+        reference = predictions.of(session, REFERENCE).argmax(axis=1) == labels
+        stats |= {"only_reference": int((reference & ~right).sum()), "only_candidate": int((right & ~reference).sum())}
+    return Record("accuracy", "share", stats["correct"] / stats["total"], candidate, stats=stats, **more)
