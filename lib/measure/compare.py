@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from lib.errors import ReportError
+from lib.experiment.candidate import Candidate
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Difference:
 
 
 def difference(a: np.ndarray, b: np.ndarray, names: tuple[str, str] = ("a", "b")) -> Difference:
-    """Compare two sets of probabilities, float (N, classes) each, of the same images in the same order.
+    """Compare two sets of probabilities, float (N, classes) each, of the same images in the same order. names: for errors.
 
     Computed in float64. Raises ReportError, naming the side, for shapes that differ and for NaN or infinity.
     Where two classes are equally probable, the first counts, as in numpy.argmax.
@@ -45,13 +48,11 @@ def difference(a: np.ndarray, b: np.ndarray, names: tuple[str, str] = ("a", "b")
     return Difference(float(apart.max()), float(apart.mean()), float(cosine.mean()), float(cosine.min()), agreement, len(a), worst)
 
 
-def matrix(answers: dict[str, np.ndarray]) -> dict[tuple[str, str], Difference]:
-    """`difference` of every two of the named answers, for both orders; none with itself."""
-    found: dict[tuple[str, str], Difference] = {}
-    names = list(answers)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            found[one, other] = found[other, one] = difference(answers[one], answers[other], (one, other))
+def matrix(answers: Mapping[Candidate, np.ndarray]) -> dict[tuple[Candidate, Candidate], Difference]:
+    """`difference` of every two candidates' answers, for both orders; none with itself."""
+    found: dict[tuple[Candidate, Candidate], Difference] = {}
+    for one, other in combinations(answers, 2):
+        found[one, other] = found[other, one] = difference(answers[one], answers[other], (one.key, other.key))
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,63 +11,51 @@ import numpy as np
 
 from lib import progress
 from lib.data import dataset as datasets
-from lib.errors import ArtifactError, NotMeasured, ReportError
-from lib.experiment import candidate as pairs
+from lib.errors import ArtifactError, NotMeasured, ReportError, WrongOutput
 from lib.experiment import system
-from lib.experiment.candidate import Pair
+from lib.experiment.candidate import REFERENCE, Candidate
+from lib.runners import RUNNERS
 from lib.store import artifacts
 from lib.store.artifacts import Artifact
-from lib.text import Text
 
 if TYPE_CHECKING:
     from lib.runners.base import Runner
     from lib.store.session import Session
 
-VERSION = 1  # of how predictions are made; a change makes the stored ones stale
+VERSION = 2  # of how predictions are made; a change makes the stored ones stale
 BATCH = 100  # images a call, fewer where an engine takes fewer; the last call takes what is left
 KIND = "predictions"
 FILE = "probabilities.npy"
 TRAINING = ("tensorflow", "keras", "tf2onnx")  # what a system may lack that compares with answers brought from another
-# Whose version changes the numbers a runner gives; a runner that is not named here answers for every library.
-LIBRARIES = {
-    "savedmodel": ("tensorflow",),
-    "tflite": ("tensorflow",),
-    "onnxrt": ("onnxruntime",),
-    "onnxrt_cuda": ("onnxruntime-gpu",),
-    "tensorrt": ("tensorrt", "tensorrt-rtx-cu13-libs"),
-    "cpp": ("tensorrt", "tensorrt-rtx-cu13-libs"),
-}
 
 
-def of(session: Session, runner: str, precision: str) -> np.ndarray:
+def of(session: Session, candidate: Candidate) -> np.ndarray:
     """Probabilities of all test images, float32 (N, classes), in the test set's order.
 
     Computed now unless they are stored. Raises NotMeasured where this system cannot run it, ReportError where
     the runner answers another shape or something that is no number.
     """
-    return read(artifact(session, runner, precision))
+    return read(artifact(session, candidate))
 
 
-def artifact(session: Session, runner: str, precision: str) -> Artifact:
-    """The artifact that holds `of`: payload `probabilities.npy`, info: which system and libraries answered.
+def artifact(session: Session, candidate: Candidate) -> Artifact:
+    """The artifact that holds `of`: payload `probabilities.npy`, info: which system answered (`system_id`).
 
-    Keyed on the model file, the dataset, runner, precision, the version of the runtime library and, but for the
+    Keyed on the model file, the dataset, the candidate, the version of the runtime library and, but for the
     reference, the system. The reference is what is stored where this system cannot run it.
     """
-    from lib.runners import RUNNERS
-
-    made = RUNNERS[runner]
-    if reason := made.unavailable(precision):
-        stored = stored_reference(session) if (runner, precision) == pairs.REFERENCE else None
+    made = RUNNERS[candidate.runner]
+    if reason := made.unavailable(candidate.precision):
+        stored = stored_reference(session) if candidate == REFERENCE else None
         if stored is None:
-            raise NotMeasured(reason.en)
+            raise NotMeasured(reason)
         return stored
-    one = made(session, precision)
+    one = made(session, candidate)
     inputs = {
         **_what(session, one),
-        "libraries": _libraries(runner) | made.versions(),
+        "libraries": _libraries(made.libraries) | made.versions(),
         # The reference may come from another system; every other answer is this system's own, even with shared outputs.
-        "system": "" if (runner, precision) == pairs.REFERENCE else system.system_id(),
+        "system": "" if candidate == REFERENCE else system.system_id(),
     }
     return session.store.get_or_build(KIND, inputs, lambda folder: _build(session, one, folder))
 
@@ -79,11 +66,8 @@ def stored_reference(session: Session) -> Artifact | None:
     What a system without TensorFlow compares with: the answers came here with the artifacts. Raises ArtifactError for
     a manifest that is unreadable and for answers that were altered.
     """
-    from lib.runners import RUNNERS
-
-    runner, precision = pairs.REFERENCE
     try:
-        wanted = _what(session, RUNNERS[runner](session, precision))
+        wanted = _what(session, RUNNERS[REFERENCE.runner](session, REFERENCE))
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in TRAINING:
             raise
@@ -96,10 +80,9 @@ def stored_reference(session: Session) -> Artifact | None:
     return artifacts.load(max(found)[1]) if found else None
 
 
-def with_reference(session: Session, every: list[Pair]) -> list[Pair]:
-    """The same pairs; where this system cannot run the reference but has its answers, that pair's `origin` says whose they are."""
-    lacks = [pair.reason is not None and (pair.runner, pair.precision) == pairs.REFERENCE for pair in every]
-    return [replace(pair, origin=_origin(session, pair)) if lacking else pair for pair, lacking in zip(every, lacks, strict=True)]
+def origin(session: Session) -> str:
+    """Which system gave the reference's answers (a system_id), for they may have been brought here. Raises as `artifact` does."""
+    return artifact(session, REFERENCE).info["system_id"]
 
 
 def read(stored: Artifact) -> np.ndarray:
@@ -115,20 +98,27 @@ def read(stored: Artifact) -> np.ndarray:
 
 
 def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
-    """Answers of an entered runner to uint8 images (N, 32, 32, 3), `batch` at a time, the last call with the rest.
+    """Answers of an open runner to uint8 images (N, 32, 32, 3), `batch` at a time, the last call with the rest.
 
-    A runner that splits images into batches itself gets all of them in one call.
-    Returns float32 (N, classes). Raises ReportError, naming runner and images, for an answer of another shape or
+    A runner that splits images into batches itself gets all of them in one call. Where an engine takes no batch as small
+    as the rest, images are repeated to fill it and their second answers dropped.
+    Returns float32 (N, classes). Raises WrongOutput, naming runner and images, for an answer of another shape or
     type, or one that is not finite.
     """
-    batch = _images_a_call(runner, batch, len(images))
+    batch = images_a_call(runner, batch, len(images))
     parts = []
-    with progress.bar(len(images), f"{runner.name}/{runner.precision} on the test images") as bar:
+    with progress.bar(len(images), f"{runner.candidate.key} on the test images") as bar:
         for start in range(0, len(images), batch):
             part = images[start : start + batch]
-            parts.append(_checked(runner, runner.infer(datasets.to_input(part)), start, len(part)))
+            filled = part[np.arange(max(len(part), runner.min_batch)) % len(part)]
+            parts.append(_checked(runner, runner.infer(datasets.to_input(filled)), start, len(part), len(filled)))
             bar.update(len(part))
     return np.concatenate(parts)
+
+
+def images_a_call(runner: Runner, batch: int, images: int) -> int:
+    """How many of `images` a runner is given at a time where `batch` are wanted: no fewer and no more than it takes."""
+    return images if runner.batches_itself else max(min(batch, runner.max_batch or batch), runner.min_batch)
 
 
 def _build(session: Session, one: Runner, folder: Path) -> dict[str, Any]:
@@ -136,46 +126,31 @@ def _build(session: Session, one: Runner, folder: Path) -> dict[str, Any]:
         values = run(entered, session.images.x_test)
     classes = len(session.images.class_names)
     if values.shape[1] != classes:
-        raise ReportError(f"{one.name}/{one.precision}: answers {values.shape[1]} classes, the dataset has {classes}; export it again")
+        raise ReportError(f"{one.candidate.key}: answers {values.shape[1]} classes, the dataset has {classes}; export it again")
     np.save(folder / FILE, values)
-    return {"system_id": system.system_id(), "batch": _images_a_call(one, BATCH, len(values))}
-
-
-def _images_a_call(runner: Runner, batch: int, images: int) -> int:
-    return images if runner.batches_itself else min(batch, runner.max_batch or batch)
+    return {"system_id": system.system_id(), "batch": images_a_call(one, BATCH, len(values)), **one.told()}
 
 
 def _what(session: Session, one: Runner) -> dict[str, Any]:
     """What is asked of whom: the part of an artifact's inputs that does not depend on the system."""
-    asked = {"version": VERSION, "runner": one.name, "precision": one.precision}
-    return asked | {"model": one.artifact_sha256, "dataset": session.images.sha256}
+    return {"version": VERSION, "candidate": one.candidate.key, "model": one.artifact_sha256, "dataset": session.images.sha256}
 
 
-def _origin(session: Session, reference: Pair) -> Text | None:
-    """Whose answers stand in for the reference's, None where none are stored."""
-    stored = stored_reference(session)
-    if stored is None or reference.reason is None:
-        return None
-    giver, why = stored.info["system_id"], reference.reason
-    return Text(
-        f"The answers of {reference.label.en} come from the system {giver}, not from this one ({why.en}).",
-        f"{reference.label.ja}の答えはこのシステムではなく、システム{giver}で得たものである（{why.ja}）。",
-    )
-
-
-def _checked(runner: Runner, answer: np.ndarray, start: int, count: int) -> np.ndarray:
-    where = f"{runner.name}/{runner.precision}: images {start} to {start + count - 1}"
-    if not isinstance(answer, np.ndarray) or answer.dtype != np.float32 or answer.ndim != 2 or len(answer) != count:
+def _checked(runner: Runner, answer: np.ndarray, start: int, count: int, given: int) -> np.ndarray:
+    """The first `count` of the answers to `given` images."""
+    where = f"{runner.candidate.key}: images {start} to {start + count - 1}"
+    if not isinstance(answer, np.ndarray) or answer.dtype != np.float32 or answer.ndim != 2 or len(answer) != given:
         got = f"{answer.dtype} {answer.shape}" if isinstance(answer, np.ndarray) else type(answer).__name__
-        raise ReportError(f"{where}: answered {got} in place of float32 ({count}, classes)")
+        raise WrongOutput(f"{where}: answered {got} in place of float32 ({given}, classes)")
     if not np.isfinite(answer).all():
-        raise ReportError(f"{where}: the answer holds NaN or infinity; the exported model overflows or is damaged")
-    return answer.copy()  # a runner may reuse its output buffer
+        raise WrongOutput(f"{where}: the answer holds NaN or infinity; the exported model overflows or is damaged")
+    return answer[:count].copy()  # a runner may reuse its output buffer
 
 
-def _libraries(runner: str) -> dict[str, str]:
+def _libraries(names: tuple[str, ...] | None) -> dict[str, str]:
+    """The installed versions of these packages, of all that the system's description names where None."""
     found = {}
-    for name in LIBRARIES.get(runner, system.LIBRARIES):
+    for name in system.LIBRARIES if names is None else names:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -1,17 +1,29 @@
-"""RUNNERS: the backends of the experiment, one class each. Importing it imports none of their libraries.
+"""RUNNERS: the backends of the experiment, a class each, found by looking into this folder. Importing imports none of their libraries.
 
-With lib/experiment/precision.py it is the whole experiment: every runner at each of its precisions is one row of the report.
-A new backend is one class (lib/runners/base.py) and one entry here; tests/test_runners.py then tests it.
+With lib/experiment/precision.py it is the whole experiment: every backend at each of its precisions is a row of the report.
+A new backend is a file here with a subclass of Runner (lib/runners/base.py), a new precision a row there: nothing else.
 """
 
 from __future__ import annotations
 
-from lib.runners.base import Runner
-from lib.runners.cpp import Cpp
-from lib.runners.null import Null
-from lib.runners.onnxrt import OnnxRuntime, OnnxRuntimeCuda
-from lib.runners.savedmodel import SavedModel
-from lib.runners.tensorrt import TensorRT
-from lib.runners.tflite import TFLite
+import importlib
+import pkgutil
 
-RUNNERS: dict[str, type[Runner]] = {r.name: r for r in (SavedModel, OnnxRuntime, OnnxRuntimeCuda, TFLite, TensorRT, Cpp, Null)}
+from lib.experiment.candidate import HARNESS, Candidate
+from lib.runners.base import Runner
+
+
+def _found() -> dict[str, type[Runner]]:
+    """The classes of this folder's modules that have a name, by it, sorted by their place."""
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    made = {each for module in modules for each in vars(module).values() if isinstance(each, type) and issubclass(each, Runner)}
+    named = [each for each in made if "name" in vars(each)]
+    return {each.name: each for each in sorted(named, key=lambda each: each.place)}
+
+
+RUNNERS: dict[str, type[Runner]] = _found()
+
+
+def candidates() -> list[Candidate]:
+    """Every backend but the harness at each of its precisions, called the plain way, in the order of the report."""
+    return [Candidate(name, precision) for name, runner in RUNNERS.items() if name != HARNESS for precision in runner.precisions]

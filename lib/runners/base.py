@@ -1,44 +1,92 @@
-"""What every runner is: a context manager with `infer(batch) -> outputs`."""
+"""What every backend is: prepared, opened, asked with `infer(batch) -> outputs`, closed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from lib.errors import ReportError
-from lib.text import Text
+from lib.errors import NotMeasured, ReportError
+from lib.experiment.candidate import LABELS, PLAIN, Candidate, Way
+from lib.experiment.precision import PRECISIONS, Precision
 
 if TYPE_CHECKING:
-    from lib.experiment.profile import Measuring
-    from lib.store.records import Record
+    from lib.store.artifacts import Artifact
+    from lib.store.records import Reason
     from lib.store.session import Session
+    from lib.text import Text
+
+SUM_TOLERANCE = 0.05  # probabilities add up to 1 within this: INT8 rounds each of ten by up to 1/512
+PLACES: dict[str, float] = {}  # of every backend that was ever defined, for the order of LABELS
+
+
+class _Precisions:
+    """Keys of PRECISIONS that a class has a model for, in their order; computed when asked, for rows may be added."""
+
+    def __get__(self, instance: object, owner: type[Runner]) -> tuple[str, ...]:
+        return tuple(key for key, row in PRECISIONS.items() if owner.model(row))
 
 
 class Runner(ABC):
-    """One backend at one precision. `with Runner(session, "fp32") as run: probabilities = run.infer(batch)`.
+    """One backend at one precision. `with Runner(session, candidate) as runner: probabilities = runner.infer(batch)`.
 
-    name: key in RUNNERS; label: as shown in reports; precisions: keys of PRECISIONS it can be asked for;
-    max_batch: the largest batch it takes, None for no limit.
-    batches_itself: whether `infer` takes any number of images and splits them into batches of at most max_batch.
+    A class in a file of this folder is a backend of the report; nothing else names it. It says
+    name: key in RUNNERS; label: as shown in reports; place: sorts the backends of the report;
+    libraries: packages whose version changes its answers, None for all that `lib.experiment.system` knows;
+    file: what of `artifact` runs; batches_itself: whether `infer` takes any number of images and splits them itself;
+    tells_gpu_time: whether it has `gpu_ms`.
+    min_batch, max_batch: images a call, no upper limit where None.
     """
 
     name: ClassVar[str]
     label: ClassVar[Text]
-    precisions: ClassVar[tuple[str, ...]]
-    max_batch: int | None = None
+    place: ClassVar[float]
+    libraries: ClassVar[tuple[str, ...] | None] = None
+    file: ClassVar[str] = ""
     batches_itself: ClassVar[bool] = False
+    tells_gpu_time: ClassVar[bool] = False
+    precisions: ClassVar[Any] = _Precisions()
+    min_batch: int = 1
+    max_batch: int | None = None
+    artifact: Artifact | None = None  # a cached_property where there is a model: exported or built when first asked for
 
-    def __init__(self, session: Session, precision: str) -> None:
-        if precision not in self.precisions:
-            raise ReportError(f"{self.name}: no precision '{precision}'; it has {', '.join(self.precisions)}")
-        self.session, self.precision = session, precision
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in vars(cls):
+            PLACES[cls.name] = cls.place
+            LABELS[cls.name] = cls.label
+            ordered = sorted(LABELS.items(), key=lambda entry: PLACES.get(entry[0], 0))
+            LABELS.clear()
+            LABELS.update(ordered)
+
+    def __init__(self, session: Session, candidate: Candidate) -> None:
+        if candidate.precision not in self.precisions:
+            raise ReportError(f"{self.name}: no precision '{candidate.precision}'; it has {', '.join(self.precisions)}")
+        if candidate.way != PLAIN and not self.takes(candidate):
+            raise ReportError(f"{self.name} {candidate.precision}: it is not called by '{candidate.way.key}'")
+        self.session, self.candidate, self.precision = session, candidate, candidate.precision
 
     @classmethod
-    def unavailable(cls, precision: str) -> Text | None:
+    def model(cls, row: Precision) -> str:
+        """Which exported model carries a precision, "" where this backend does not run it."""
+        return ""
+
+    @classmethod
+    def unavailable(cls, precision: str) -> Reason | None:
         """Why this system cannot run it at this precision, or None if it can."""
         return None
+
+    @classmethod
+    def ways(cls, precision: str) -> list[Way]:
+        """How it can be called on this system, the plain way first."""
+        return [PLAIN]
+
+    @classmethod
+    def takes(cls, candidate: Candidate) -> bool:
+        """Whether it can be called in a candidate's way, which is not the plain one."""
+        return candidate.way in cls.ways(candidate.precision)
 
     @classmethod
     def versions(cls) -> dict[str, str]:
@@ -46,31 +94,53 @@ class Runner(ABC):
         return {}
 
     @property
-    @abstractmethod
     def artifact_sha256(self) -> str:
-        """Hash of the model file that runs."""
+        """Hash of the model that runs, "" for none."""
+        return self.artifact.sha256 if self.artifact else ""
 
     @property
-    @abstractmethod
     def size_bytes(self) -> int:
-        """Bytes of the model file that runs."""
+        """Bytes of the model file (or folder) that runs, 0 for none."""
+        return self.artifact.size(self.file) if self.artifact else 0
+
+    def told(self) -> dict[str, Any]:
+        """What its records say beside the numbers, as JSON."""
+        return {}
+
+    def prepare(self) -> None:
+        """All that must be there before it can be opened and is not loading: export, building, checks of what is stored.
+
+        Raises NotMeasured with the reason where this system cannot run it.
+        """
+        if reason := self.unavailable(self.precision):
+            raise NotMeasured(reason, self.candidate.key)
+        _ = self.artifact
 
     @abstractmethod
-    def __enter__(self) -> Runner: ...
+    def open(self) -> None:
+        """Load the model, so that `infer` answers. After `prepare`."""
 
-    @abstractmethod
-    def __exit__(self, *exc: object) -> None: ...
+    def close(self) -> None:  # noqa: B027  nothing to do where nothing is held
+        """Let go of what `open` took."""
+
+    def __enter__(self) -> Runner:
+        self.prepare()
+        self.open()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     @abstractmethod
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """float32 (n, 32, 32, 3) from 0 to 1 -> float32 (n, classes). Raises ReportError for another shape or type."""
 
-    def gpu_ms(self) -> float | None:
-        """Milliseconds that the GPU computes the batch of the last `infer`, without copies; None where that is not told."""
-        return None
+    def gpu_ms(self) -> float:
+        """Milliseconds that the GPU computes the batch of the last `infer`, without copies. See `tells_gpu_time`."""
+        raise NotImplementedError
 
-    def own_records(self, batch: np.ndarray, settings: Measuring) -> list[Record] | None:
-        """Latency and throughput of this batch (records) by a runner that measures itself, None where `infer` is to be timed."""
+    def timer(self, batch: np.ndarray) -> Callable[[float], Any] | None:
+        """For a backend that times itself: a lib.measure.rounds.Timer of calls with this batch. None where `infer` is to be timed."""
         return None
 
 
@@ -87,3 +157,18 @@ def check_batch(batch: np.ndarray, max_batch: int | None = None) -> None:
         square = np.dot(flat, flat)  # takes microseconds, so that what is timed stays fast; finite only if all of them are
     if not np.isfinite(square) and not np.isfinite(flat).all():
         raise ReportError(f"input holds NaN or infinity, first in image {int((~np.isfinite(batch)).any((1, 2, 3)).argmax())}")
+
+
+def wrong_output(output: Any, batch_size: int, classes: int) -> str | None:
+    """What is wrong with probabilities that should be finite float32 (batch_size, classes), rows adding up to 1; or None.
+
+    In signs that need no translation. Looked at after every timing, because what fails is fast.
+    """
+    shape = getattr(output, "shape", None)
+    if shape != (batch_size, classes) or output.dtype != np.float32:
+        return f"{getattr(output, 'dtype', type(output).__name__)} {shape} ≠ float32 ({batch_size}, {classes})"
+    if not np.isfinite(output).all():
+        return "NaN, ∞"
+    sums = output.sum(axis=1, dtype=np.float64)
+    worst = float(sums[np.abs(sums - 1).argmax()])
+    return None if abs(worst - 1) <= SUM_TOLERANCE else f"Σp = {worst:.3g} ≠ 1"

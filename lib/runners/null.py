@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lib.experiment.candidate import HARNESS
 from lib.runners.base import Runner, check_batch
 from lib.text import Text
 
@@ -11,28 +12,17 @@ from lib.text import Text
 class Null(Runner):
     """Checks its input like every runner and gives each class the same probability."""
 
-    name = "null"
+    name = HARNESS
     label = Text("nothing (cost of the harness)", "何もしない（測定自体のコスト）")
+    place = 100
+    libraries = ()
     precisions = ("fp32",)
 
-    @property
-    def artifact_sha256(self) -> str:
-        """Empty: there is no model."""
-        return ""
-
-    @property
-    def size_bytes(self) -> int:
-        """0: there is no model."""
-        return 0
-
-    def __enter__(self) -> Null:
+    def open(self) -> None:
+        """There is nothing to load."""
         self._classes = len(self.session.images.class_names)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """float32 (n, 32, 32, 3) -> float32 (n, classes), every value 1 / classes."""
-        check_batch(batch, self.max_batch)
+        check_batch(batch)
         return np.full((len(batch), self._classes), 1 / self._classes, np.float32)

@@ -2,106 +2,134 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
-from lib.errors import NotMeasured
-from lib.experiment.precision import PRECISIONS
-from lib.models import vgg as model
+from lib import onnx_session
+from lib.experiment import system
+from lib.experiment.candidate import PLAIN, Way
+from lib.experiment.precision import PRECISIONS, Precision
+from lib.models import vgg
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
+from lib.store.records import Reason
 from lib.text import Text
 
-QUIET = 3  # onnxruntime's log severity: errors only
-NO_CUDA = Text(
-    "the installed ONNX Runtime has no CUDA provider (install onnxruntime-gpu)",
-    "ONNX RuntimeがCUDAに対応していない（onnxruntime-gpuが必要）",
-)
+DEFAULT = Way(api="default_int8")  # as ONNX Runtime computes INT8 where nobody asks for precision
+VNNI = {"avx512_vnni", "avx_vnni", "amx_int8"}  # any of them sums INT8 products without saturation
+
+
+def saturates() -> bool:
+    """Whether ONNX Runtime's default INT8 arithmetic saturates on this processor (x86 without VNNI)."""
+    return platform.machine().lower() in ("x86_64", "amd64") and not VNNI & set(system.describe()["cpu_features"])
 
 
 class OnnxRuntime(Runner):
     """An exported ONNX through onnxruntime.InferenceSession, CPUExecutionProvider, host.threads() threads.
 
+    INT8 is computed in precise mode, so that what is timed is what is judged; `DEFAULT` is another way where that differs.
     Source of the options: ONNX Runtime documentation, "Thread management"
     """
 
     name = "onnxrt"
     label = Text("ONNX Runtime (CPU)", "ONNX Runtime（CPU）")
-    precisions = ("fp32", "fp16", "int8_qdq")
-    provider: ClassVar[str] = "CPUExecutionProvider"
+    place = 20
+    libraries = ("onnxruntime",)
+    file = "model.onnx"
+    provider: ClassVar[str] = onnx_session.CPU
 
     @classmethod
-    def unavailable(cls, precision: str) -> Text | None:
+    def model(cls, row: Precision) -> str:
+        """The exported ONNX of a precision."""
+        return row.onnxrt
+
+    @classmethod
+    def unavailable(cls, precision: str) -> Reason | None:
         """onnxruntime is not installed, or None."""
         return host.not_installed("onnxruntime", "ONNX Runtime")
+
+    @classmethod
+    def ways(cls, precision: str) -> list[Way]:
+        """Plain, and for INT8 on a processor whose default arithmetic saturates the default beside it."""
+        return [PLAIN, DEFAULT] if cls.quantized(precision) and saturates() else [PLAIN]
+
+    @classmethod
+    def quantized(cls, precision: str) -> bool:
+        """Whether it computes in INT8, so that there is a mode."""
+        return PRECISIONS[precision].weights == "int8"
 
     @cached_property
     def artifact(self) -> Artifact:
         """The exported ONNX that carries this precision, exported now unless it is stored."""
         from lib import export
 
-        return export.onnx(self.session, PRECISIONS[self.precision].onnx)
+        return export.onnx(self.session, self.model(PRECISIONS[self.precision]))
 
-    @property
-    def artifact_sha256(self) -> str:
-        """Hash of the exported ONNX."""
-        return self.artifact.sha256
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of model.onnx."""
-        return self.artifact.size("model.onnx")
-
-    def provider_options(self) -> dict[str, str]:
+    def provider_options(self) -> Mapping[str, str]:
         """Options of the execution provider; the CPU needs none."""
         return {}
 
-    def __enter__(self) -> OnnxRuntime:
-        import onnxruntime
+    def mode(self) -> str:
+        """How INT8 is computed: "precise", or "default" with sums that may saturate; "" where there is no INT8."""
+        if not self.quantized(self.precision):
+            return ""
+        return "default" if self.candidate.way == DEFAULT else "precise"
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = host.threads()
-        options.log_severity_level = QUIET
-        providers: list[Any] = [(self.provider, self.provider_options())]
-        self._run: Any = onnxruntime.InferenceSession(str(self.artifact.file("model.onnx")), options, providers)
-        if self._run.get_providers()[0] != self.provider:  # onnxruntime falls back to the CPU with a warning only
-            self._run = None
-            raise NotMeasured(f"{self.name}: {self.provider} did not start; install the CUDA and cuDNN that ONNX Runtime asks for")
-        return self
+    def told(self) -> dict[str, Any]:
+        """`mode` of INT8."""
+        return {"mode": self.mode()} if self.mode() else {}
 
-    def __exit__(self, *exc: object) -> None:
+    def open(self) -> None:
+        """Make the session. Raises NotMeasured where the provider does not start."""
+        path, precise = self.artifact.file(self.file), self.mode() != "default"
+        self._run: Any = onnx_session.start(path, self.provider, self.provider_options(), precise)
+
+    def close(self) -> None:
+        """Let go of the session."""
         self._run = None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """float32 (n, 32, 32, 3) from 0 to 1 -> probabilities, float32 (n, classes)."""
-        check_batch(batch, self.max_batch)
-        return self._run.run([model.OUTPUT], {model.INPUT: batch})[0]
+        check_batch(batch)
+        return self._run.run([vgg.OUTPUT], {vgg.INPUT: batch})[0]
 
 
 class OnnxRuntimeCuda(OnnxRuntime):
     """The same on an NVIDIA GPU, host array to host array. FP32 rows switch TF32 off, which is this provider's default.
 
-    Its INT8 is left out: the provider has no quantized convolutions and would compute Q/DQ models in FP32.
     Source: ONNX Runtime documentation, "CUDA Execution Provider" (use_tf32).
     """
 
     name = "onnxrt_cuda"
     label = Text("ONNX Runtime (CUDA)", "ONNX Runtime（CUDA）")
-    precisions = ("fp32", "tf32", "fp16")
+    place = 30
+    libraries = ("onnxruntime-gpu",)
     provider = "CUDAExecutionProvider"
 
     @classmethod
-    def unavailable(cls, precision: str) -> Text | None:
+    def model(cls, row: Precision) -> str:
+        """The exported ONNX of a precision."""
+        return row.onnxrt_cuda
+
+    @classmethod
+    def unavailable(cls, precision: str) -> Reason | None:
         """onnxruntime is not installed, there is no GPU, or it was built without CUDA; else None."""
         if reason := super().unavailable(precision) or host.no_gpu():
             return reason
         import onnxruntime
 
-        return None if cls.provider in onnxruntime.get_available_providers() else NO_CUDA
+        return None if cls.provider in onnxruntime.get_available_providers() else Reason("no_cuda_provider")
 
-    def provider_options(self) -> dict[str, str]:
+    @classmethod
+    def quantized(cls, precision: str) -> bool:
+        """The mode is the CPU's."""
+        return False
+
+    def provider_options(self) -> Mapping[str, str]:
         """TF32 only where the precision is TF32."""
-        return {"use_tf32": "1" if self.precision == "tf32" else "0"}
+        return PRECISIONS[self.precision].cuda_options

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lib.models import train as training
-from lib.models import vgg as model
+from lib import models
+from lib.experiment.candidate import REFERENCE
+from lib.models import vgg
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
+from lib.store.records import Reason
 from lib.text import Text
 
 
@@ -21,42 +23,37 @@ class SavedModel(Runner):
     TensorFlow's own thread pool has as many threads as the process may use cores (its default, host.threads()).
     """
 
-    name = "savedmodel"
+    name = REFERENCE.runner
     label = Text("TensorFlow SavedModel", "TensorFlow SavedModel")
-    precisions = ("fp32",)
+    place = 10
+    libraries = ("tensorflow",)
+    file = "saved_model"
+    precisions = (REFERENCE.precision,)
 
     @classmethod
-    def unavailable(cls, precision: str) -> Text | None:
+    def unavailable(cls, precision: str) -> Reason | None:
         """TensorFlow is not installed, or None."""
         return host.not_installed("tensorflow", "TensorFlow")
 
     @cached_property
     def artifact(self) -> Artifact:
-        """The trained model, trained now unless it is stored."""
-        return training.trained(self.session)
+        """The trained model as a SavedModel, trained and exported now unless it is stored."""
+        from lib import export
 
-    @property
-    def artifact_sha256(self) -> str:
-        """Hash of the trained model's files."""
-        return self.artifact.sha256
+        return export.saved_model(self.session)
 
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the SavedModel folder."""
-        return self.artifact.size("saved_model")
-
-    def __enter__(self) -> SavedModel:
-        import tensorflow as tf
-
+    def open(self) -> None:
+        """Load the SavedModel."""
+        tf = models.tensorflow()
         self._tensor = tf.constant
-        self._loaded: Any = tf.saved_model.load(str(self.artifact.file("saved_model")))  # owns the signature's variables
+        self._loaded: Any = tf.saved_model.load(str(self.artifact.file(self.file)))  # owns the signature's variables
         self._signature = self._loaded.signatures["serving_default"]
-        return self
 
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Let go of the model."""
         self._loaded = self._signature = None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """float32 (n, 32, 32, 3) from 0 to 1 -> probabilities, float32 (n, classes)."""
-        check_batch(batch, self.max_batch)
-        return self._signature(**{model.INPUT: self._tensor(batch)})[model.OUTPUT].numpy()
+        check_batch(batch)
+        return self._signature(**{vgg.INPUT: self._tensor(batch)})[vgg.OUTPUT].numpy()

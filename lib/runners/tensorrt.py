@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.errors import NotMeasured
-from lib.experiment.precision import PRECISIONS
+from lib.experiment.candidate import PLAIN, Candidate, Way
+from lib.experiment.precision import Precision
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
+from lib.store.records import Reason
 from lib.text import Text
 
 if TYPE_CHECKING:
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
 class EngineRunner(Runner):
     """What every runner of an engine of lib.trt has. engine: another artifact of `trt.engine` than the session's own."""
 
-    precisions = tuple(PRECISIONS)
+    libraries = ("tensorrt", "tensorrt-rtx-cu13-libs")
+    file = "model.plan"
 
-    def __init__(self, session: Session, precision: str, engine: Artifact | None = None) -> None:
-        super().__init__(session, precision)
+    def __init__(self, session: Session, candidate: Candidate, engine: Artifact | None = None) -> None:
+        super().__init__(session, candidate)
         if engine is not None:
             self.artifact = engine
-        self.max_batch = session.profile.engines.max_batch
+        self.min_batch, self.max_batch = session.profile.engines.min_batch, session.profile.engines.max_batch
+
+    @classmethod
+    def model(cls, row: Precision) -> str:
+        """The exported ONNX that an engine of a precision is built from."""
+        return row.trt_onnx
 
     @cached_property
     def artifact(self) -> Artifact:
@@ -35,59 +42,59 @@ class EngineRunner(Runner):
 
         return trt.engine(self.session, self.precision)
 
-    @property
-    def artifact_sha256(self) -> str:
-        """Hash of the engine's artifact."""
-        return self.artifact.sha256
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of model.plan."""
-        return self.artifact.size("model.plan")
-
 
 class TensorRT(EngineRunner):
     """An engine of lib.trt on the GPU, host array to host array, through pinned buffers and a stream of its own.
 
-    api: "execute_async_v3" (tensors by name, every version) or "execute_async_v2" (binding calls, 8.x), see `apis`.
+    way: api "execute_async_v3" (the plain one: tensors by name, every version) or "execute_async_v2" (binding calls, 8.x).
     """
 
     name = "tensorrt"
     label = Text("TensorRT", "TensorRT")
-
-    def __init__(self, session: Session, precision: str, engine: Artifact | None = None, api: str = "") -> None:
-        super().__init__(session, precision, engine)
-        self.api = api
+    place = 50
+    tells_gpu_time = True
 
     @classmethod
-    def unavailable(cls, precision: str) -> Text | None:
+    def unavailable(cls, precision: str) -> Reason | None:
         """Why this TensorRT cannot build an engine of this precision, or why this system cannot run one."""
         from lib import trt
 
         return trt.not_buildable(precision) or trt.unavailable()
 
     @classmethod
-    def apis(cls) -> list[str]:
-        """The calls that this TensorRT runs an engine with, the one that every version has first."""
-        from lib.trt import execution
-
-        return execution.apis()
-
-    def __enter__(self) -> TensorRT:
+    def ways(cls, precision: str) -> list[Way]:
+        """The calls that this TensorRT runs an engine with, beside the plain one."""
         from lib import trt
-        from lib.models import vgg as model
         from lib.trt import execution
 
-        if reason := self.unavailable(self.precision):
-            raise NotMeasured(f"{self.name}: {reason.en}")
-        plan = trt.trusted(self.session, self.precision, self.artifact)
-        self._run = execution.Execution(plan, self.api or execution.NAMED)
-        self._run.__enter__()
-        self.max_batch, self._output = self._run.max_batch, model.OUTPUT
-        return self
+        return [PLAIN] if trt.unavailable() else [PLAIN, *(Way(api=api) for api in execution.apis() if api != execution.NAMED)]
 
-    def __exit__(self, *exc: object) -> None:
-        self._run.__exit__(*exc)
+    @classmethod
+    def takes(cls, candidate: Candidate) -> bool:
+        """Any of `ways`, and the plain one by its name."""
+        from lib.trt import execution
+
+        return candidate.way == Way(api=execution.NAMED) or super().takes(candidate)
+
+    def prepare(self) -> None:
+        """Build the engine unless it is stored, check its plan, hash and all that it was built for, and read it."""
+        from lib import trt
+
+        super().prepare()
+        self._plan = trt.trusted(self.session, self.precision, self.artifact)
+
+    def open(self) -> None:
+        """Deserialize the plan that was checked; make context, stream and buffers."""
+        from lib.models import vgg
+        from lib.trt import execution
+
+        self._run = execution.Execution(self._plan, self.candidate.way.api or execution.NAMED)
+        self._run.__enter__()
+        self.min_batch, self.max_batch, self._output = self._run.min_batch, self._run.max_batch, vgg.OUTPUT
+
+    def close(self) -> None:
+        """Free what the engine holds on the GPU."""
+        self._run.__exit__(None, None, None)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """float32 (n, 32, 32, 3) from 0 to 1, n within the optimization profile -> probabilities, float32 (n, classes)."""

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from lib import models
+from lib.experiment.precision import PRECISIONS, Precision
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
+from lib.store.records import Reason
 from lib.text import Text
-
-VARIANTS = {"fp32": "fp32", "fp16": "fp16", "int8_qdq": "int8"}  # precision -> TFLite model; int8_qdq: explicitly quantized
 
 
 class TFLite(Runner):
@@ -24,10 +25,17 @@ class TFLite(Runner):
 
     name = "tflite"
     label = Text("TensorFlow Lite (CPU)", "TensorFlow Lite（CPU）")
-    precisions = tuple(VARIANTS)
+    place = 40
+    libraries = ("tensorflow",)
+    file = "model.tflite"
 
     @classmethod
-    def unavailable(cls, precision: str) -> Text | None:
+    def model(cls, row: Precision) -> str:
+        """The exported TFLite model of a precision."""
+        return row.tflite
+
+    @classmethod
+    def unavailable(cls, precision: str) -> Reason | None:
         """TensorFlow is not installed, or None."""
         return host.not_installed("tensorflow", "TensorFlow")
 
@@ -36,36 +44,26 @@ class TFLite(Runner):
         """The exported TFLite model of this precision, exported now unless it is stored."""
         from lib import export
 
-        return export.tflite(self.session, VARIANTS[self.precision])
+        return export.tflite(self.session, self.model(PRECISIONS[self.precision]))
 
-    @property
-    def artifact_sha256(self) -> str:
-        """Hash of the exported TFLite model."""
-        return self.artifact.sha256
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of model.tflite."""
-        return self.artifact.size("model.tflite")
-
-    def __enter__(self) -> TFLite:
-        import tensorflow as tf
-
-        path = str(self.artifact.file("model.tflite"))
+    def open(self) -> None:
+        """Make the interpreter; tensors are allocated for the first batch."""
+        tf = models.tensorflow()
+        path = str(self.artifact.file(self.file))
         with warnings.catch_warnings():  # tf.lite.Interpreter announces its end, yet is what TensorFlow carries
             warnings.simplefilter("ignore", UserWarning)
             self._interpreter: Any = tf.lite.Interpreter(model_path=path, num_threads=host.threads())
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._batch_size = 0
-        return self
 
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Let go of the interpreter."""
         self._interpreter = None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """float32 (n, 32, 32, 3) from 0 to 1 -> probabilities, float32 (n, classes)."""
-        check_batch(batch, self.max_batch)
+        check_batch(batch)
         if len(batch) != self._batch_size:
             self._interpreter.resize_tensor_input(self._input, batch.shape)
             self._interpreter.allocate_tensors()
