@@ -1,132 +1,142 @@
-"""Records survive the disk unchanged; a line that is not one is named."""
+"""Records: what may be one, what is refused, and that JSON gives back what it was made from."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.errors import ReportError
+from lib.experiment.candidate import REFERENCE, Candidate, Way
 from lib.store import records
-from lib.store.records import Record
-from lib.text import Finding, Text
+from lib.store.records import Reason, Record
+from lib.text import Text
 
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
-WORD = st.text(max_size=8)
-PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), NUMBER, WORD)
-COMMON = {
-    "metric": WORD,
-    "unit": WORD,
-    "runner": WORD,
-    "precision": WORD,
+WORD = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+SCALAR = st.booleans() | st.integers() | NUMBER | WORD
+VALUE = st.recursive(st.none() | SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORD, inner, max_size=3), max_leaves=6)
+WAYS = st.builds(Way, st.sampled_from(["", "execute_async_v2"]), st.booleans(), st.integers(1, 9), st.booleans())
+CANDIDATES = st.builds(Candidate, st.sampled_from(["onnxrt", "tensorrt", "gone"]), st.sampled_from(["fp32", "int8_qdq", "fp4"]), WAYS)
+COMMON: dict[str, Any] = {
+    "metric": WORD.filter(bool).map(lambda word: f"m{word}"),
+    "unit": st.sampled_from(["ms", "s", "ratio"]),
+    "candidate": st.none() | CANDIDATES,
     "batch_size": st.none() | st.integers(1, 65536),
     "scope": st.sampled_from(["", "gpu_compute", "end_to_end"]),
-    "case": st.dictionaries(WORD, PLAIN, max_size=3),
-    "stats": st.dictionaries(WORD, PLAIN, max_size=3),
-    "samples": st.lists(NUMBER, max_size=4),
+    "case": st.dictionaries(WORD, SCALAR, max_size=3),
+    "stats": st.dictionaries(WORD.map(lambda word: f"s{word}"), VALUE, max_size=3),
+    "samples": st.lists(st.floats(1e-9, 1e9), max_size=4),
     "artifact_sha256": WORD,
-    "dataset": WORD,
 }
-MEASURED = st.builds(Record, value=NUMBER, reason=st.none(), **COMMON)
-MISSING = st.builds(Record, value=st.none(), reason=st.builds(Text, WORD, WORD), **COMMON)
-FINDING = st.builds(Finding, st.sampled_from(["good", "note", "bad"]), st.builds(Text, WORD, WORD))
-
-ONE = Record("accuracy", "1", 0.5, runner="savedmodel", stats={"ci_low": 0.4})
-NONE = Record("latency", "ms", None, reason=Text("no GPU", "GPUがない"))
+MEASURED = st.builds(Record, value=st.floats(0, 1e300), **COMMON)
+MISSING = st.builds(Record, value=st.none(), reason=st.builds(Reason, WORD, st.dictionaries(WORD, VALUE, max_size=2)), **COMMON)
+ONE = Record("accuracy", "share", 0.75, REFERENCE, stats={"correct": 3, "total": 4})
+LATENCY = Record("latency", "ms", 2.0, REFERENCE, 8, "end_to_end", stats={"p50": 2.0, "p90": 3.0, "p99": None}, samples=[2.0, 2.1])
 
 
-@given(st.lists(MEASURED | MISSING, max_size=4), st.lists(FINDING, max_size=3))
-def test_round_trip(tmp_path_factory, written, findings):
-    folder = tmp_path_factory.mktemp("results")
-    records.write(folder, "05_consistency", written, findings)
-    assert records.read(folder, "05_consistency") == written
-    assert records.read_findings(folder, "05_consistency") == findings
+@given(MEASURED | MISSING)
+def test_json_gives_back_the_record(record: Record) -> None:
+    line = json.dumps(records.to_json(record), ensure_ascii=False, allow_nan=False)
+    assert records.from_json(json.loads(line)) == record
 
 
-@pytest.mark.parametrize(("value", "reason"), [(None, None), (1.0, Text("a", "b"))])
-def test_either_a_value_or_a_reason(value, reason):
-    with pytest.raises(ValueError, match="either a value or the reason"):
-        Record("accuracy", "1", value, reason=reason)
-
-
-def test_writing_replaces_the_stage_only(tmp_path):
-    records.write(tmp_path, "a", [ONE, ONE], [Finding("bad", Text("x", "y"))])
-    records.write(tmp_path, "b", [NONE], [])
-    records.write(tmp_path, "a", [ONE], [])
-    assert records.read(tmp_path, "a") == [ONE]
-    assert records.read_findings(tmp_path, "a") == []
-    assert records.read(tmp_path) == [ONE, NONE]
-
-
-def test_nothing_measured_yet(tmp_path):
-    assert records.read(tmp_path / "nowhere", "a") == []
-    assert records.read_findings(tmp_path / "nowhere", "a") == []
-
-
-def test_every_system_is_read(tmp_path):
-    for system in ("one", "two"):
-        records.write(tmp_path / system, "a", [replace(ONE, system_id=system)], [])
-    assert [record.system_id for record in records.read(tmp_path, "*/a")] == ["one", "two"]
-
-
-def test_a_record_is_one_readable_line(tmp_path):
-    records.write(tmp_path, "a", [NONE], [])
-    line = (tmp_path / "a.jsonl").read_text(encoding="utf-8")
-    assert line.count("\n") == 1
-    assert "GPUがない" in line
-    assert json.loads(line)["schema"] == records.SCHEMA
-
-
-GOOD = json.dumps({"metric": "accuracy", "unit": "1", "value": 0.5, "schema": records.SCHEMA})
+def test_what_is_empty_is_left_out() -> None:
+    assert records.to_json(Record("size", "bytes", 0)) == {"metric": "size", "unit": "bytes", "value": 0}
+    assert records.to_json(ONE)["candidate"] == "savedmodel/fp32"
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("changes", "says"),
     [
-        (GOOD[: len(GOOD) // 2], "not a record"),
-        (GOOD.replace('"value": 0.5', '"value": null'), "either a value or the reason"),
-        (GOOD.replace('"unit": "1", ', ""), "unit"),
-        (GOOD.replace("accuracy", 'accuracy", "colour": "red'), "unknown field 'colour'"),
-        (GOOD.replace(f'"schema": {records.SCHEMA}', '"schema": 99'), f"schema 99, this version reads {records.SCHEMA}"),
-        (GOOD.replace(f', "schema": {records.SCHEMA}', ""), "schema None"),
-        (GOOD.replace('"value": 0.5', '"value": null, "reason": ["only English"]'), "not a record"),
-        ("[1, 2]", "not a record"),
-        ("null", "not a record"),
-        ("{}", "schema None"),
+        ({"value": None}, "either a value or the reason"),
+        ({"reason": Reason("no_gpu")}, "either a value or the reason"),
+        ({"unit": "1"}, "unknown unit '1'"),
+        ({"metric": ""}, "unit"),
+        ({"value": math.nan}, "not a number"),
+        ({"value": math.inf}, "not a number"),
+        ({"value": "12"}, "not a number"),
+        ({"value": True}, "not a number"),
+        ({"value": 10**400}, "not a number"),
+        ({"value": 1.01}, "not a number from 0 to 1"),
+        ({"unit": "ms", "value": -1.0, "stats": {}}, "not a number from 0 to inf"),
+        ({"unit": "count", "value": 1.5, "stats": {}}, "not whole"),
+        ({"batch_size": 0}, "batch size 0"),
+        ({"batch_size": True}, "batch size True"),
+        ({"scope": "gpu"}, "unknown scope"),
+        ({"stats": {"correct": 2, "total": 4}}, "is not 2 of 4"),
+        ({"stats": {"correct": 5, "total": 4}}, "5 of 4"),
+        ({"stats": {"correct": 3.0, "total": 4}}, "3.0 of 4"),
+        ({"stats": {"correct": 3}}, "3 of None"),
+        ({"stats": {"a": [{"b": math.nan}]}}, "not finite"),
+        ({"stats": {"a": {1: 2}}}, "a key is no text"),
+        ({"stats": {"a": object()}}, "no JSON"),
+        ({"stats": []}, "must be a mapping"),
+        ({"case": {"a": [1]}}, "a list or a mapping"),
+        ({"samples": [0.0]}, "above 0"),
+        ({"samples": [math.nan]}, "above 0"),
+        ({"samples": ["1"]}, "above 0"),
+        ({"samples": 1}, "above 0"),
+        ({"artifact_sha256": 7}, "no text"),
     ],
-    ids=["half", "no value", "no unit", "unknown field", "schema", "no schema", "one language", "list", "null", "empty"],
 )
-def test_line_that_is_no_record_is_named(tmp_path, line, says):
-    path = tmp_path / "a.jsonl"
-    path.write_text(f"{GOOD}\n\n{line}\n", encoding="utf-8")
-    with pytest.raises(ReportError) as caught:
-        records.read(tmp_path, "a")
-    assert str(caught.value).startswith(f"{path}:3: ")
-    assert says in str(caught.value)
-    assert "run its notebook again" in str(caught.value)
+def test_what_is_no_record_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        replace(ONE, **changes)
 
 
-def test_half_a_character_is_half_a_line(tmp_path):
-    records.write(tmp_path, "a", [NONE], [])
-    data = (tmp_path / "a.jsonl").read_bytes()
-    (tmp_path / "a.jsonl").write_bytes(data[: data.index("が".encode()) + 1])
-    with pytest.raises(ReportError, match=r"a\.jsonl:1: not a record"):
-        records.read(tmp_path, "a")
+@pytest.mark.parametrize(
+    ("stats", "says"),
+    [({"p50": 2.1}, "not the median"), ({"p50": 2.0, "p90": 1.0}, "do not ascend"), ({"p50": 2.0, "p90": "3"}, "do not ascend")],
+)
+def test_percentiles_must_fit_the_latency(stats: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        replace(LATENCY, stats=stats)
 
 
-@pytest.mark.parametrize("text", ["{", '[["bad"]]', '[["bad", ["only English"]]]', "[1]", "7"])
-def test_damaged_findings_are_named(tmp_path, text):
-    (tmp_path / "a.findings.json").write_text(text)
-    with pytest.raises(ReportError, match=r"a\.findings\.json: not a list of findings; run the notebook a again"):
-        records.read_findings(tmp_path, "a")
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"metric": "a", "unit": "s"}, "'value' is missing"),
+        ({"metric": "a", "unit": "s", "value": 1, "colour": 2}, "unknown field 'colour'"),
+        ({"metric": "a", "unit": "s", "value": 1, "candidate": "onnxrt"}, "'onnxrt' is no candidate"),
+        ({"metric": "a", "unit": "s", "value": 1, "candidate": 7}, "no candidate"),
+        ({"metric": "a", "unit": "s", "value": 1, "candidate": "onnxrt/fp32/x+lanes0"}, "no way of calling"),
+        ({"metric": "a", "unit": "s", "value": None, "reason": ["en", "ja"]}, "must have a key and values"),
+        ({"metric": "a", "unit": "s", "value": None, "reason": {"key": 1, "values": {}}}, "no text"),
+        ({"metric": "a", "unit": "s", "value": None, "reason": {"key": "a", "values": []}}, "must be a mapping"),
+        ({"metric": 1, "unit": "s", "value": 1}, "unit"),
+    ],
+)
+def test_json_that_is_no_record_is_refused(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        records.from_json(values)
 
 
-def test_frame_has_a_column_a_case_and_a_statistic():
-    frame = records.frame([replace(ONE, case={"method": "entropy"}), NONE])
+def test_the_key_tells_neighbours_apart_and_nothing_else() -> None:
+    assert replace(ONE, value=0.5, stats={}).key == ONE.key
+    other = [{"metric": "m"}, {"candidate": None}, {"batch_size": 2}, {"scope": "end_to_end"}, {"case": {"a": 1}}]
+    keys = {replace(ONE, **change).key for change in other}
+    assert len(keys | {ONE.key}) == len(other) + 1
+    assert replace(ONE, case={"a": 1, "b": 2}).key == replace(ONE, case={"b": 2, "a": 1}).key
+
+
+def test_a_reason_is_said_in_both_languages_and_an_unknown_one_by_its_key() -> None:
+    assert Reason("not_installed", {"package": "X"}).text == Text("X is not installed", "Xがインストールされていない")
+    assert Reason.verbatim(Text("so", "そう")).text == Text("so", "そう")
+    assert Reason("of_the_future", {"a": 1}).text == Text("of_the_future", "of_the_future")
+    assert Reason("not_installed").text == Text("not_installed", "not_installed")  # a value that this version wants and that is not there
+    assert [Reason(key).failed for key in ("failed", "wrong_output", "no_gpu")] == [True, True, False]
+    assert len({Reason("a", {"x": 1, "y": 2}), Reason("a", {"y": 2, "x": 1})}) == 1
+
+
+def test_frame_has_a_column_a_case_and_a_statistic() -> None:
+    frame = records.frame([replace(ONE, case={"method": "entropy"}), replace(ONE, value=None, stats={}, reason=Reason("no_gpu"))])
     assert frame["case.method"][0] == "entropy"
-    assert frame["stats.ci_low"].tolist()[0] == 0.4
-    assert frame["reason"][1].ja == "GPUがない"
+    assert frame["stats.correct"].tolist()[0] == 3
+    assert frame["reason.key"][1] == "no_gpu"
     assert len(frame) == 2

@@ -74,10 +74,10 @@ class Candidate:
     @classmethod
     def parse(cls, text: str) -> Candidate:
         """The candidate that `key` names. Raises ValueError for anything else."""
-        runner, precision, *way = text.split("/") if isinstance(text, str) else []
-        if not runner or not precision or len(way) > 1:
+        parts = text.split("/") if isinstance(text, str) else []
+        if len(parts) not in (2, 3) or not all(parts):
             raise ValueError(f"'{text}' is no candidate")
-        return cls(runner, precision, Way.parse(way[0]) if way else PLAIN)
+        return cls(parts[0], parts[1], Way.parse(parts[2]) if parts[2:] else PLAIN)
 
     @property
     def plain(self) -> Candidate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,7 +47,7 @@ class Reason:
         """In words; the bare key where this version has no words for it."""
         try:
             return COMMON(f"reasons.{self.key}", **self.values)
-        except (KeyError, ValueError, IndexError):
+        except (KeyError, ValueError, IndexError, TypeError, AttributeError):
             return Text(self.key, self.key)
 
     @property
@@ -125,9 +126,10 @@ def from_json(values: dict[str, Any]) -> Record:
     if "candidate" in made:
         made["candidate"] = Candidate.parse(made["candidate"])
     if "reason" in made:
-        if not isinstance(made["reason"], dict) or made["reason"].keys() != {"key", "values"}:
+        reason = made["reason"]
+        if not isinstance(reason, dict) or reason.keys() != {"key", "values"}:
             raise ValueError("'reason' must have a key and values")
-        made["reason"] = Reason(**made["reason"])
+        made["reason"] = Reason(**reason)
     return Record(**made)
 
 
@@ -146,7 +148,7 @@ def _problem(record: Record) -> str | None:
     if (record.value is None) != (record.reason is not None):
         return "a record has either a value or the reason why there is none"
     if record.value is not None:
-        if not _number(record.value) or not low_high[0] <= record.value <= low_high[1]:
+        if not is_number(record.value) or not low_high[0] <= record.value <= low_high[1]:
             return f"value {record.value!r} is not a number from {low_high[0]} to {low_high[1]}"
         if record.unit in WHOLE and record.value != int(record.value):
             return f"value {record.value!r} is not whole"
@@ -159,13 +161,17 @@ def _problem(record: Record) -> str | None:
 
 def _problem_beside(record: Record) -> str | None:
     """What does not fit the value: a statistic, the samples."""
-    for where, values in (("case", record.case), ("stats", record.stats)):
+    reason = record.reason or Reason("")
+    if not isinstance(reason.key, str) or not isinstance(record.artifact_sha256, str):
+        return "a field that is no text"
+    for where, values in (("case", record.case), ("stats", record.stats), ("reason", reason.values)):
         if not isinstance(values, dict):
             return f"{where} must be a mapping"
-        for key, value in values.items():
-            if broken := _unfit(value):
-                return f"{where}.{key}: {broken}"
-    if not isinstance(record.samples, list) or not all(_number(sample) and sample > 0 for sample in record.samples):
+        if broken := _unfit(values):
+            return f"{where}: {broken}"
+    if any(isinstance(value, (list, dict)) for value in record.case.values()):
+        return "case: a value that is a list or a mapping"
+    if not isinstance(record.samples, list) or not all(is_number(sample) and sample > 0 for sample in record.samples):
         return "samples must be numbers above 0"
     correct, total = record.stats.get("correct"), record.stats.get("total")
     if record.value is not None and correct is not None:
@@ -174,15 +180,16 @@ def _problem_beside(record: Record) -> str | None:
         if not math.isclose(record.value, correct / total, rel_tol=1e-9, abs_tol=1e-12):
             return f"value {record.value!r} is not {correct} of {total}"
     carried = [record.stats[p] for p in PERCENTILES if record.stats.get(p) is not None]
-    if carried != sorted(carried):
+    if not all(map(is_number, carried)) or carried != sorted(carried):
         return "percentiles do not ascend"
     if record.metric == "latency" and record.value is not None and record.stats.get("p50", record.value) != record.value:
         return f"value {record.value!r} is not the median {record.stats['p50']!r}"
     return None
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: Any) -> bool:
+    """Whether it is an int or a float that is neither NaN nor infinite, nor an int larger than any float."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _unfit(value: Any) -> str | None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,6 @@ from lib.store.records import Exhibit, Record
 
 SCHEMA = 2
 HASH = 16  # hex digits a line
-# schema -> a step that brings one line's values to the next schema; the stage's line says which schema a file has.
-MIGRATIONS: dict[int, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,11 @@ class StageFile:
 
 def write(path: Path, stage: Stage, found: Iterable[Record], exhibits: Mapping[str, Exhibit]) -> None:
     """Replace a stage's file in one step. Raises ValueError for two records of one key and what is no JSON."""
-    found = list(found)
-    if twice := _twice(found):
-        raise ValueError(f"{stage.stage}: two records of {twice}")
+    found, seen = list(found), set[Any]()
+    for record in found:
+        if record.key in seen:
+            raise ValueError(f"{stage.stage}: two records of {_named(record)}")
+        seen.add(record.key)
     values = [{"stage": asdict(stage), "schema": SCHEMA}]
     values += [{"record": records.to_json(record)} for record in found]
     values += [{"exhibit": name, "data": exhibit.model_dump(mode="json")} for name, exhibit in exhibits.items()]
@@ -91,6 +92,9 @@ def read(path: Path) -> StageFile:
 def parse(text: str, path: Path) -> StageFile:
     """The content of a stage's file whose text is given; `path` is for messages."""
     *lines, rest = text.split("\n")
+    if lines and lines[0].startswith('{"metric": '):
+        old = f"python -m lib.store.migrate {path.parent}"
+        raise ReportError(f"{path}:1: schema 1, of an earlier version of this program; bring it to schema {SCHEMA}: {old}")
     if rest or not lines or not lines[-1].startswith('{"seal": ['):
         raise ReportError(f"{path}:{len(lines) + bool(rest)}: cut: it does not end with its seal; {_remedy(path)}")
     seal = _values(lines[-1], path, len(lines))
@@ -103,43 +107,46 @@ def parse(text: str, path: Path) -> StageFile:
 
 
 def _content(values: list[dict[str, Any]], path: Path) -> StageFile:
-    stage, found, exhibits = _stage(values[0] if values else {}, path), list[Record](), dict[str, Any]()
+    stage, found, exhibits = _stage(values[0] if values else {}, path), dict[Any, Record](), dict[str, Any]()
     for number, value in enumerate(values[1:], 2):
         try:
             if value.keys() == {"record"}:
-                found.append(records.from_json(value["record"]))
-            elif value.keys() == {"exhibit", "data"} and value["exhibit"] not in exhibits:
+                record = records.from_json(value["record"])
+                if record.key in found:
+                    raise ValueError(f"stands twice: {_named(record)}")
+                found[record.key] = record
+            elif value.keys() == {"exhibit", "data"} and isinstance(value["exhibit"], str) and value["exhibit"] not in exhibits:
                 exhibits[value["exhibit"]] = value["data"]
             else:
                 raise ValueError(f"neither a record nor a new exhibit: {', '.join(value)}")
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ReportError(f"{path}:{number}: not a record ({error}); {_remedy(path)}") from None
-        if found and (twice := _twice(found[-1:], found[:-1])):
-            raise ReportError(f"{path}:{number}: stands twice ({twice}); {_remedy(path)}")
-    return StageFile(stage, found, exhibits, path)
+    return StageFile(stage, list(found.values()), exhibits, path)
 
 
 def _stage(value: dict[str, Any], path: Path) -> Stage:
     schema = value.get("schema")
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema != SCHEMA:
+    if type(schema) is not int or schema != SCHEMA:
         raise ReportError(f"{path}:1: schema {schema!r}, this version reads {SCHEMA}; take the version that wrote it, or {_remedy(path)}")
     try:
         stage = Stage(**value["stage"])
-    except (KeyError, TypeError) as error:
+        if not _typed(stage) or datetime.fromisoformat(stage.started_at).tzinfo is None:
+            raise ValueError("a field has another type")
+    except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"{path}:1: not a stage ({error}); {_remedy(path)}") from None
-    if stage.stage != path.stem or not isinstance(stage.seconds, (int, float)) or not stage.seconds >= 0:
-        raise ReportError(f"{path}:1: describes '{stage.stage}', {stage.seconds!r} s; {_remedy(path)}")
+    if stage.stage != path.stem:
+        raise ReportError(f"{path}:1: describes '{stage.stage}'; {_remedy(path)}")
     return stage
 
 
-def _twice(added: list[Record], before: list[Record] | None = None) -> str:
-    """The key of a record that stands twice, or ""."""
-    seen = {record.key for record in before or []}
-    for record in added:
-        if record.key in seen:
-            return " ".join(str(part) for part in (record.metric, record.candidate and record.candidate.key, record.batch_size) if part)
-        seen.add(record.key)
-    return ""
+def _typed(stage: Stage) -> bool:
+    texts = [stage.stage, stage.run_id, stage.system_id, stage.dataset, stage.started_at, *stage.class_names]
+    mappings = isinstance(stage.system, dict) and isinstance(stage.profile, dict) and isinstance(stage.class_names, list)
+    return mappings and all(isinstance(text, str) for text in texts) and records.is_number(stage.seconds) and stage.seconds >= 0
+
+
+def _named(record: Record) -> str:
+    return " ".join(str(part) for part in (record.metric, record.candidate and record.candidate.key, record.batch_size) if part)
 
 
 def _values(line: str, path: Path, number: int) -> dict[str, Any]:
