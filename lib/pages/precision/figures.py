@@ -2,121 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.experiment.precision import PRECISIONS
+from lib import stats
+from lib.experiment.candidate import Candidate
+from lib.pages import common
+from lib.pages.precision import rules
+from lib.pages.precision.rules import W
 from lib.show import figure as base
-from lib.text import Language, Text
+from lib.show.table import Figure
+from lib.stats import Interval
+from lib.store.run import Run
+from lib.text import Language
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-    from lib.experiment.candidate import Pair
-    from lib.pages.precision.measure import Study
-
-ACCURACY = Text("accuracy on the test images (%), 95 % interval", "テスト画像での正解率（%）、95%信頼区間")
-SIZE = Text("model file (MB)", "モデルファイル（MB）")
-THROUGHPUT = Text("throughput (images/s)", "スループット（枚/秒）")
-THROUGHPUT_LOG = Text("throughput (images/s, logarithmic)", "スループット（枚/秒、対数目盛）")
+ROW_IN, FRAME_IN = 0.38, 1.0  # of the height of a figure with a row a candidate
 
 
-WORDS = {
-    "accuracy": (
-        Text("Dot plot of accuracy with its interval by runner and precision", "実行系と数値精度ごとの正解率と信頼区間の点グラフ"),
-        Text("Accuracy with its 95 % interval; dotted: the SavedModel.", "正解率と95%信頼区間。点線はSavedModel。"),
-    ),
-    "cost": (
-        Text("Bars of model size and throughput by runner and precision", "実行系と数値精度ごとのモデルサイズとスループットの棒グラフ"),
-        Text("Size of the model file and throughput, coloured by precision.", "モデルファイルの大きさとスループット。色は数値精度を表す。"),
-    ),
-    "trade": (
-        Text("Scatter plot of accuracy against throughput", "正解率とスループットの散布図"),
-        Text("Accuracy against throughput; up and to the right is better.", "正解率とスループット。右上ほどよい。"),
-    ),
-}
+def accuracy(run: Run) -> Figure:
+    """Dot plot: accuracy of every candidate with its Wilson interval; the line is the reference."""
 
-
-def words(figure: str) -> tuple[Text, Text]:
-    """Alt text and caption of a figure of this module, by the name of its function."""
-    return WORDS[figure]
-
-
-def accuracy(done: Study) -> Callable[[Language], Figure]:
-    """Dot plot: accuracy of every pair with its Wilson interval; the line is the reference."""
-
-    def draw(language: Language) -> Figure:
-        rows = done.measured
+    def draw(language: Language) -> matplotlib.figure.Figure:
+        rows = _accuracies(run)
         with base.style(language):
-            figure, axes = base.subplots(height_in=1.0 + 0.38 * len(rows))
-            for y, pair in enumerate(rows):
-                value, low, high = _accuracy(done, pair)
-                colour = PRECISIONS[pair.precision].colour
-                axes.errorbar(value, y, xerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=3)
+            figure, axes = base.subplots(height_in=FRAME_IN + ROW_IN * len(rows))
+            for y, (candidate, (value, low, high)) in enumerate(rows.items()):
+                axes.errorbar(value, y, xerr=[[value - low], [high - value]], fmt="o", color=candidate.colour, capsize=3)
                 axes.annotate(f"{value:.2f}", (high, y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
-            axes.axvline(_accuracy(done, rows[0])[0], color="grey", linewidth=1, linestyle=":")
-            _names(axes, rows, language)
+            for value, *_ in list(rows.values())[:1]:
+                axes.axvline(value, color="grey", linewidth=1, linestyle=":")
+            _names(axes, list(rows), language)
             axes.margins(x=0.12)
-            axes.set_xlabel(ACCURACY.in_(language))
+            axes.set_xlabel(W("axes.accuracy").in_(language))
         return figure
 
-    return draw
+    return Figure(draw, W("alts.accuracy"), W("captions.accuracy"))
 
 
-def cost(done: Study) -> Callable[[Language], Figure]:
-    """Bars side by side: size of the model file and throughput, one row a pair, coloured by precision."""
+def cost(run: Run) -> Figure:
+    """Bars side by side: size of the model file and throughput, one row a candidate, coloured by precision."""
 
-    def draw(language: Language) -> Figure:
-        rows = [pair for pair in done.measured if pair.reason is None]
+    def draw(language: Language) -> matplotlib.figure.Figure:
+        sizes = {c: r.value / 1e6 for c in rules.candidates(run) if (r := run.find("file_size", c)) and r.value is not None}
+        rates, rows = rules.latencies(run), list(sizes)
         with base.style(language):
-            figure, (left, right) = base.subplots(1, 2, height_in=1.0 + 0.38 * len(rows))
-            _bars(left, rows, [(done.value(pair, "file_size") or 0) / 1e6 for pair in rows], "{:.2f}")
-            _bars(right, rows, [done.value(pair, "throughput") or 0 for pair in rows], "{:,.0f}")
+            figure, (left, right) = base.subplots(1, 2, height_in=FRAME_IN + ROW_IN * len(rows))
+            _bars(left, rows, list(sizes.values()), "{:.2f}")
+            _bars(right, rows, [common.rate(rates[c]).value if c in rates else 0 for c in rows], "{:,.0f}")
             _names(left, rows, language)
             _names(right, rows, language, shown=False)
-            left.set_xlabel(SIZE.in_(language))
-            right.set_xlabel(THROUGHPUT.in_(language))
+            left.set_xlabel(W("axes.size").in_(language))
+            right.set_xlabel(W("axes.throughput").in_(language))
         return figure
 
-    return draw
+    return Figure(draw, W("alts.cost"), W("captions.cost"))
 
 
-def trade(done: Study) -> Callable[[Language], Figure]:
+def trade(run: Run) -> Figure:
     """Accuracy (with its interval) against throughput; up and to the right is better. Names stand above, slowest first."""
 
-    def draw(language: Language) -> Figure:
-        rows = [pair for pair in done.measured if done.value(pair, "throughput")]
-        rows.sort(key=lambda pair: done.value(pair, "throughput"))
+    def draw(language: Language) -> matplotlib.figure.Figure:
+        accuracies = _accuracies(run)
+        rates = {c: common.rate(latency).value for c, latency in rules.latencies(run).items() if c in accuracies}
+        rows = sorted(rates, key=lambda candidate: rates[candidate])
         with base.style(language):
             figure, axes = base.subplots(height_in=4.8)
             _throughput_axis(axes)
-            for place, pair in zip(np.linspace(0.02, 0.9, len(rows)), rows, strict=True):
-                x, (value, low, high) = done.value(pair, "throughput"), _accuracy(done, pair)
-                colour = PRECISIONS[pair.precision].colour
+            for place, candidate in zip(np.linspace(0.02, 0.9, len(rows)), rows, strict=True):
+                x, (value, low, high), colour = rates[candidate], accuracies[candidate], candidate.colour
                 axes.errorbar(x, value, yerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=2, elinewidth=0.8)
                 arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0)}
                 text = {"textcoords": "axes fraction", "rotation": 35, "fontsize": 8, "color": colour, "arrowprops": arrow}
-                axes.annotate(pair.name.in_(language), (x, high), (place, 1.08), **text)
-            axes.set_xlabel(THROUGHPUT_LOG.in_(language))
-            axes.set_ylabel(ACCURACY.in_(language))
+                axes.annotate(candidate.label.in_(language), (x, high), (place, 1.08), **text)
+            axes.set_xlabel(W("axes.throughput_log").in_(language))
+            axes.set_ylabel(W("axes.accuracy").in_(language))
         return figure
 
-    return draw
+    return Figure(draw, W("alts.trade"), W("captions.trade"))
 
 
-def _accuracy(done: Study, pair: Pair) -> tuple[float, float, float]:
-    """Accuracy and its interval, in %."""
-    record = done.get(pair, "accuracy")
-    return 100 * record.value, 100 * record.stats["ci_low"], 100 * record.stats["ci_high"]
+def _accuracies(run: Run) -> dict[Candidate, Interval]:
+    """Accuracy with its interval, in %, of what has one; the reference first."""
+    found = {candidate: run.find("accuracy", candidate, case={}) for candidate in rules.candidates(run)}
+    counts = {candidate: one.stats for candidate, one in found.items() if one is not None and one.value is not None}
+    return {candidate: common.percent(stats.wilson(one["correct"], one["total"])) for candidate, one in counts.items()}
 
 
-def _bars(axes: Axes, rows: list[Pair], values: list[float], label: str) -> None:
+def _bars(axes: Axes, rows: Sequence[Candidate], values: list[float], label: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    drawn = axes.barh(range(len(rows)), values, color=[PRECISIONS[pair.precision].colour for pair in rows])
+    drawn = axes.barh(range(len(rows)), values, color=[candidate.colour for candidate in rows])
     axes.bar_label(drawn, [label.format(value) if value else "–" for value in values], padding=3, fontsize=8)
     axes.margins(x=0.22)
     axes.set_axisbelow(True)
@@ -134,6 +115,6 @@ def _throughput_axis(axes: Axes) -> None:
     axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
-def _names(axes: Axes, rows: list[Pair], language: Language, shown: bool = True) -> None:
-    axes.set_yticks(range(len(rows)), [pair.name.in_(language) if shown else "" for pair in rows], fontsize=8)
+def _names(axes: Axes, rows: Sequence[Candidate], language: Language, shown: bool = True) -> None:
+    axes.set_yticks(range(len(rows)), [candidate.label.in_(language) if shown else "" for candidate in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.4, -0.7)
