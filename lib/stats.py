@@ -1,63 +1,120 @@
-"""Intervals and tests of the report: what a difference between two accuracies or two times is worth."""
+"""What counts and round means say: accuracies, losses and speeds with intervals, and what can be told apart.
+
+Pure functions. Counts are numbers of images; `rounds_ms` are the mean latencies (ms) of one candidate, one a round, in the
+order of the rounds (lib/measure/rounds.py). The claims about two candidates pair their rounds: what slows the machine down for
+a while slows both. All intervals are two-sided at CONFIDENCE.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 CONFIDENCE = 0.95
+LEAST_ROUNDS = 3  # fewer decide nothing between two candidates
 
-
-class McNemar(NamedTuple):
-    """Two classifiers on the same images. only_a, only_b: images that only the one or only the other has right;
-    p_value: of the hypothesis that either is as likely to be the one that is right."""
-
-    only_a: int
-    only_b: int
-    p_value: float
+K = TypeVar("K")
+Loss = Literal["within", "over", "undecided"]
+Compared = Literal["faster", "slower", "same", "undecided"]
 
 
 class Interval(NamedTuple):
-    """An estimate and its confidence interval, in the unit of the estimate."""
+    """An estimate and the ends of its confidence interval, in the unit of the estimate; an open end is infinite or 0.
+
+    A format counts for all three numbers: `f"{interval:.2f}"` is `1.23 [1.20, 1.26]`.
+    """
 
     value: float
     low: float
     high: float
 
+    def __format__(self, spec: str) -> str:
+        value, low, high = (format(number, spec) for number in self)
+        return f"{value} [{low}, {high}]"
 
-def wilson(correct: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """(low, high) of the share correct / total, from 0 to 1. Raises ValueError unless 0 <= correct <= total, total >= 1.
+
+def wilson(correct: int, total: int) -> Interval:
+    """The share correct / total, from 0 to 1. Raises ValueError unless 0 <= correct <= total and total >= 1.
 
     Source: Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference; computed by
     scipy.stats.binomtest(…).proportion_ci(method="wilson"), which has no continuity correction.
     """
     from scipy.stats import binomtest
 
-    low, high = binomtest(int(correct), int(total)).proportion_ci(confidence, method="wilson")
-    return float(low), float(high)
+    low, high = binomtest(int(correct), int(total)).proportion_ci(CONFIDENCE, method="wilson")
+    value = correct / total
+    return Interval(value, float(min(low, value)), float(max(high, value)))  # rounding must not put the ends past the value
 
 
-def at_chance(correct: int, total: int, classes: int, confidence: float = CONFIDENCE) -> bool:
-    """Whether an accuracy cannot be told from guessing, or is worse: its Wilson interval reaches down to 1 / classes.
+def chance_level(class_counts: Sequence[int]) -> float:
+    """What guessing gets right: the larger of 1 / classes and the share of the largest class, which its majority guesser gets.
 
-    A classifier at chance level makes every comparison of precisions empty: it has nothing that could be lost.
+    class_counts: images of each class, 0 for a class without any. Raises ValueError where there are none at all.
     """
-    return wilson(correct, total, confidence)[0] <= 1 / classes
+    if min(class_counts, default=0) < 0 or not sum(class_counts):
+        raise ValueError(f"images are needed, got {list(class_counts)} a class")
+    return max(1 / len(class_counts), max(class_counts) / sum(class_counts))
 
 
-def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> McNemar:
-    """McNemar's test of two bool (N,) arrays: which images classifier a and which classifier b has right.
+def at_chance(correct: int, total: int, chance: float) -> bool:
+    """Whether an accuracy cannot be told from guessing (`chance_level`), or is worse: its Wilson interval reaches down to it.
 
-    Exact for every number of discordant pairs: a two-sided binomial test of one half (scipy.stats.binomtest);
-    p_value is 1 where no image tells them apart. Raises ValueError for arrays of another shape or type.
+    Such a classifier makes every comparison of precisions empty: it has nothing that could be lost.
+    """
+    return wilson(correct, total).low <= chance
+
+
+def paired(only_a: int, only_b: int, total: int) -> Interval:
+    """Accuracy of b minus accuracy of a on the same images, from -1 to 1.
+
+    only_a, only_b: images that only a or only b has right. Raises ValueError for counts that do not fit into `total`.
+    value is the plain difference; the interval is the adjusted Wald interval of Bonett & Price (2012), Adjusted Wald Confidence
+    Interval for a Difference of Binomial Proportions Based on Paired Data, which holds its level with few such images too.
+    """
+    from scipy.stats import norm
+
+    if min(only_a, only_b) < 0 or total < 1 or only_a + only_b > total:
+        raise ValueError(f"{only_a} and {only_b} of {total} images are no counts of images that one side alone has right")
+    a, b = (only_a + 1) / (total + 2), (only_b + 1) / (total + 2)
+    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt((a + b - (b - a) ** 2) / (total + 2))
+    return Interval((only_b - only_a) / total, max(-1.0, b - a - half), min(1.0, b - a + half))
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """p-value of the hypothesis that either classifier is as likely to be the one that is right; 1 where no image tells.
+
+    Exact: a two-sided binomial test of one half (scipy.stats.binomtest). It says whether two can be told apart, `paired` how far.
     Source: McNemar (1947), Note on the Sampling Error of the Difference Between Correlated Proportions.
     """
     from scipy.stats import binomtest
 
-    only_a, only_b = _discordant(correct_a, correct_b)
-    return McNemar(only_a, only_b, float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0)
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+
+
+def loss(only_reference: int, only_candidate: int, total: int, margin: float) -> Loss:
+    """Whether a candidate loses no more accuracy than `margin` (a share, 0.01 is one point) against the reference.
+
+    "within" or "over" only where the whole paired interval says so: a test of non-inferiority (Tunes da Silva, Logan & Klein,
+    2009, Methods for Equivalence and Noninferiority Testing). A loss of exactly the margin is never "over".
+    """
+    apart = paired(only_reference, only_candidate, total)
+    if apart.low >= -margin:
+        return "within"
+    return "over" if apart.high < -margin else "undecided"
+
+
+def difference(correct_a: int, total_a: int, correct_b: int, total_b: int) -> Interval:
+    """Accuracy of b minus accuracy of a, from -1 to 1, where nobody knows which images each has right (other than `paired`).
+
+    Source: Newcombe (1998), Interval Estimation for the Difference Between Independent Proportions, method 10 (from Wilson's).
+    """
+    a, b = wilson(correct_a, total_a), wilson(correct_b, total_b)
+    apart = b.value - a.value
+    low, high = math.hypot(b.value - b.low, a.high - a.value), math.hypot(b.high - b.value, a.value - a.low)
+    return Interval(apart, apart - low, apart + high)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -73,24 +130,122 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def paired_difference(correct_a: np.ndarray, correct_b: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
-    """Accuracy of b minus accuracy of a on the same images (bool arrays (N,)), from -1 to 1, with its interval.
+def time(rounds_ms: Sequence[float]) -> Interval:
+    """Time of a call, ms: the geometric mean of the round means, Student's t on their logarithms; one round gives [0, inf].
 
-    Says how large a loss the images do not rule out, which a p-value does not. value is the plain difference;
-    the interval is the adjusted Wald interval of Bonett & Price (2012), Adjusted Wald Confidence Interval for a
-    Difference of Binomial Proportions Based on Paired Data, which holds its level with few discordant pairs too.
+    On logarithms so that times, rates and their ratios agree and no end passes 0. It covers how the rounds of this run
+    scatter, not what another build or machine would give. Raises ValueError for no rounds and for a time that is not above 0.
+    Sources: Fleming & Wallace (1986), How Not to Lie with Statistics (geometric means where ratios are wanted); Kalibera &
+    Jones (2013), Rigorous Benchmarking in Reasonable Time (the interval over repetitions, not over the calls within one).
     """
-    from scipy.stats import norm
-
-    only_a, only_b = _discordant(correct_a, correct_b)
-    total = len(correct_a)
-    a, b = (only_a + 1) / (total + 2), (only_b + 1) / (total + 2)
-    half = norm.ppf((1 + confidence) / 2) * np.sqrt((a + b - (b - a) ** 2) / (total + 2))
-    return Interval((only_b - only_a) / total, float(max(-1, b - a - half)), float(min(1, b - a + half)))
+    return _interval(_logs(rounds_ms))
 
 
-def _discordant(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int]:
-    a, b = np.asarray(correct_a), np.asarray(correct_b)
-    if a.dtype != bool or b.dtype != bool or a.ndim != 1 or a.shape != b.shape or not len(a):
-        raise ValueError(f"two bool arrays of one length >= 1 are needed, got {a.dtype} {a.shape} and {b.dtype} {b.shape}")
-    return int((a & ~b).sum()), int((b & ~a).sum())
+def rate(rounds_ms: Sequence[float], batch_size: float) -> Interval:
+    """Images a second of calls with `batch_size` images one after the other: batch_size over `time`."""
+    value, low, high = (1e3 * batch_size / ms if ms else math.inf for ms in time(rounds_ms))
+    return Interval(value, high, low)
+
+
+def speedup(a_ms: Sequence[float], b_ms: Sequence[float]) -> Interval:
+    """How many times as fast a is as b (2 is half the time for a call): Student's t on the log ratios paired by round.
+
+    The ratio of their `time`s, with an interval free of what both rounds share. Raises ValueError for another number of rounds.
+    """
+    a, b = _together([a_ms, b_ms])
+    return _interval(b - a)
+
+
+def ratio(a_ms: Sequence[float], b_ms: Sequence[float]) -> Interval:
+    """`speedup` of a over b where the two were not measured in the same rounds, on two systems say: Welch's t on logarithms.
+
+    Source: Welch (1947), The Generalization of Student's Problem when Several Different Population Variances Are Involved.
+    """
+    from scipy.stats import ttest_ind
+
+    a, b = _logs(a_ms), _logs(b_ms)
+    value = math.exp(float(b.mean() - a.mean()))
+    if min(len(a), len(b)) < 2 or not (a.std() or b.std()):
+        return Interval(value, *((0.0, math.inf) if min(len(a), len(b)) < 2 else (value, value)))
+    low, high = ttest_ind(b, a, equal_var=False).confidence_interval(CONFIDENCE)
+    return Interval(value, _exp(float(low)), _exp(float(high)))
+
+
+def compared(a_ms: Sequence[float], b_ms: Sequence[float], least_ratio: float) -> Compared:
+    """Whether a is faster or slower than b by more than `least_ratio` (0.02 is 2 %), or the same within it.
+
+    Each only where the whole interval of `speedup` says so; else, and with fewer than LEAST_ROUNDS rounds, "undecided".
+    """
+    low, high = speedup(a_ms, b_ms)[1:]
+    if len(a_ms) < LEAST_ROUNDS:
+        return "undecided"
+    if low > 1 + least_ratio:
+        return "faster"
+    if high < 1 / (1 + least_ratio):
+        return "slower"
+    return "same" if 1 / (1 + least_ratio) <= low and high <= 1 + least_ratio else "undecided"
+
+
+def best(rounds: Mapping[K, Sequence[float]], least_ratio: float, work: Mapping[K, float] | None = None) -> list[K]:
+    """The fastest candidate and all that cannot be told from it, the fastest first; none only where there is no candidate.
+
+    rounds: round means (ms) of each, from the same rounds; work: images a call of each, where they differ.
+    One is left out only where some other does more work a second by over `least_ratio`, by a one-sided paired t test on log
+    rates at level (1 - CONFIDENCE) / (candidates - 1): the true best is left out in at most 5 % of runs. Nobody is left out with
+    fewer than LEAST_ROUNDS rounds. Raises ValueError for candidates with different numbers of rounds.
+    Source: Hsu (1996), Multiple Comparisons: Theory and Methods (comparisons with the best), by Bonferroni as rounds are paired.
+    """
+    from scipy.stats import t
+
+    if not rounds:
+        return []
+    keys = list(rounds)
+    rates = -_together(list(rounds.values()))  # (candidates, rounds)
+    if work is not None:
+        rates += np.log([work[key] for key in keys])[:, None]
+    order = np.argsort(-rates.mean(axis=1), kind="stable")
+    count = rates.shape[1]
+    if count < LEAST_ROUNDS or len(keys) == 1:
+        return [keys[k] for k in order]
+    far = float(t.ppf(1 - (1 - CONFIDENCE) / (len(keys) - 1), count - 1)) / math.sqrt(count)
+    ahead = rates[:, None] - rates[None]  # (better, worse, rounds)
+    beaten = (ahead.mean(axis=2) - far * ahead.std(axis=2, ddof=1) > math.log1p(least_ratio)).any(axis=0)
+    return [keys[k] for k in order if not beaten[k]]
+
+
+def settled(rounds_ms: Sequence[float], tolerance: float) -> bool:
+    """Whether the rounds tell the `time` of a call to within `tolerance` (a fraction of it), that is both ends of its interval.
+
+    Never with fewer than LEAST_ROUNDS rounds. Where not: the machine was busy, still warming up or changing its clocks.
+    """
+    value, low, high = time(rounds_ms)
+    return len(rounds_ms) >= LEAST_ROUNDS and high <= value * (1 + tolerance) and low >= value * (1 - tolerance)
+
+
+def _interval(logs: np.ndarray) -> Interval:
+    """The mean of logarithms (rounds,) and its t interval, as numbers again."""
+    from scipy.stats import t
+
+    mean, count = float(logs.mean()), len(logs)
+    if count == 1:
+        return Interval(math.exp(mean), 0.0, math.inf)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * logs.std(ddof=1)) / math.sqrt(count)
+    return Interval(math.exp(mean), _exp(mean - half), _exp(mean + half))
+
+
+def _exp(log: float) -> float:
+    return math.exp(log) if log < 700 else math.inf  # two wild rounds can leave an end past every number
+
+
+def _logs(rounds_ms: Sequence[float]) -> np.ndarray:
+    values = np.asarray(rounds_ms, np.float64)
+    if values.ndim != 1 or not values.size or not (np.isfinite(values) & (values > 0)).all():
+        raise ValueError(f"at least one round is needed, each a time above 0 ms, got {rounds_ms}")
+    return np.log(values)
+
+
+def _together(every: Sequence[Sequence[float]]) -> np.ndarray:
+    """Logarithms (candidates, rounds) of candidates that went through the same rounds."""
+    if len(counts := {len(one) for one in every}) > 1:
+        raise ValueError(f"candidates of the same rounds are needed, got {' and '.join(map(str, sorted(counts)))} rounds")
+    return np.stack([_logs(one) for one in every])

@@ -4,45 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lib.experiment.precision import PRECISIONS
-from lib.pages.cross_version.tables import Metric, System
+from lib.pages import common
+from lib.pages.cross_version import rules, tables
+from lib.pages.cross_version.rules import W
 from lib.show import figure as base
-from lib.text import Language, Text
+from lib.show.table import Figure
+from lib.store.run import Run
+from lib.text import Language
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Bar = tuple[str, Text, float, str]  # system, precision, value, colour
+    import matplotlib.figure
 
 
-def bars(systems: list[System], metric: Metric, runner: str = "tensorrt") -> list[Bar]:
-    """What is drawn: (system's TensorRT, precision, value in the metric's shown unit, colour), only what was measured."""
-    return [
-        (system.tensorrt or system.id, row.label, record.value * metric.factor, row.colour)
-        for system in systems
-        for row in PRECISIONS.values()
-        if (record := system.find(metric, runner, row.key)) and record.value is not None
-    ]
+def compare(run: Run, metric: str) -> Figure:
+    """Horizontal bars of a metric of tables.METRICS, grouped by system, in the colours of the precisions; only what was measured."""
+    unit, factor, digits = tables.METRICS[metric]
+    bars = []
+    for system in rules.systems(run)[0]:
+        for candidate in rules.candidates([system]):
+            record = system.find(metric, candidate)
+            if record is not None and record.value is not None:
+                bars.append((system, candidate, common.rate(record).value if metric == "latency" else factor * record.value))
 
+    def draw(language: Language) -> matplotlib.figure.Figure:
+        with base.style(language):
+            figure, axes = base.subplots(height_in=0.8 + 0.36 * max(len(bars), 1))
+            made = axes.barh(range(len(bars)), [value for *_, value in bars], color=[candidate.colour for _, candidate, _ in bars])
+            axes.bar_label(made, [f"{value:,.{digits}f}" for *_, value in bars], padding=4)
+            names = [f"{candidate.precision_label.in_(language)} | {system.name}" for system, candidate, _ in bars]
+            axes.set_yticks(range(len(bars)), names)
+            axes.invert_yaxis()
+            axes.grid(False, axis="y")
+            axes.margins(x=0.14)
+            axes.set_xlabel(f"{W(f'columns.{metric}').in_(language)} ({unit})")
+        return figure
 
-def compare(systems: list[System], metric: Metric, language: Language) -> Figure:
-    """Horizontal bars grouped by system, in the colours of the precisions."""
-    drawn = bars(systems, metric)
-    with base.style(language):
-        figure, axes = base.subplots(height_in=0.8 + 0.36 * max(len(drawn), 1))
-        made = axes.barh(range(len(drawn)), [value for _, _, value, _ in drawn], color=[colour for *_, colour in drawn])
-        axes.bar_label(made, [f"{value:,.{metric.digits}f}" for _, _, value, _ in drawn], padding=4)
-        axes.set_yticks(range(len(drawn)), [f"{label.in_(language)} | {system}" for system, label, _, _ in drawn])
-        axes.invert_yaxis()
-        axes.grid(False, axis="y")
-        axes.margins(x=0.14)
-        axes.set_xlabel(f"{metric.label.in_(language)} ({metric.unit})")
-    return figure
-
-
-def compare_alt(systems: list[System], metric: Metric) -> Text:
-    """The same in words."""
-    drawn = bars(systems, metric)
-    en = ", ".join(f"{label.en} on {system} {value:,.{metric.digits}f}" for system, label, value, _ in drawn)
-    ja = "、".join(f"{system}の{label.ja} {value:,.{metric.digits}f}" for system, label, value, _ in drawn)
-    return Text(f"{metric.label.en} ({metric.unit}): {en or 'nothing measured'}", f"{metric.label.ja}（{metric.unit}）：{ja or '未測定'}")
+    return Figure(draw, W("alts.compare", what=W(f"columns.{metric}")), W("captions.compare", what=W(f"columns.{metric}")))

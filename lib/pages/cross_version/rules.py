@@ -1,0 +1,153 @@
+"""Notebook 08: the records of every system of a profile, with one of them as the baseline, and what they say by rule."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from lib import stats
+from lib.errors import ReportError
+from lib.experiment.candidate import Candidate, ordered
+from lib.experiment.profile import Profile
+from lib.pages import common
+from lib.stats import Interval
+from lib.store.records import Reason, Record
+from lib.store.run import Run
+from lib.text import Text
+from lib.words import Finding, Words
+
+W = Words(__file__)
+RUNNER = "tensorrt"
+NOT_COMPARED = Reason("not_on_both")
+
+
+@dataclass(frozen=True)
+class System:
+    """One system that left records: its id (name of its folder) and what it recorded."""
+
+    id: str
+    run: Run
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """As lib/experiment/system.py tells it, of the page that was recorded last."""
+        return max((file.stage for file in self.run.files.values()), key=lambda stage: stage.started_at).system
+
+    @property
+    def tensorrt(self) -> str:
+        """TensorRT flavour and version, "" where none was installed: TensorRT where there is a GPU, else TensorRT for RTX."""
+        libraries = self.description.get("libraries", {})
+        if self.gpu and "tensorrt" in libraries:
+            return f"TensorRT {libraries['tensorrt']}"
+        rtx = libraries.get("tensorrt-rtx-cu13-libs")
+        return f"TensorRT for RTX {rtx}" if rtx else ""
+
+    @property
+    def name(self) -> str:
+        """What sentences call it."""
+        return self.tensorrt or self.id
+
+    @property
+    def gpu(self) -> dict[str, str]:
+        """The GPU that was used, {} where there is none."""
+        return next(iter(self.description.get("gpus") or []), {})
+
+    @property
+    def order(self) -> tuple[int, list[int], str]:
+        """Sorts systems: TensorRT by rising version, then TensorRT for RTX, then those with neither."""
+        kind = 2 if not self.tensorrt else 1 if "RTX" in self.tensorrt else 0
+        return kind, [int(part) for part in re.findall(r"\d+", self.tensorrt)], self.id
+
+    @property
+    def profile(self) -> Profile:
+        """The parameters that its last page was measured with."""
+        return self.run.of(list(self.run.files)[-1]).profile
+
+    def find(self, metric: str, candidate: Candidate) -> Record | None:
+        """The record of one number, of whichever page has it; a latency is that at the batch size of notebook 07, end to end.
+
+        One of a case (an engine calibrated in several ways) stands in where no page has it without.
+        """
+        where = {"batch_size": self.profile.precision.batch_size, "scope": "end_to_end"} if metric == "latency" else {}
+        found = self.run.everywhere(metric, candidate=candidate, **where)
+        return next((record for record in found if not record.case), next(iter(found), None))
+
+
+def systems(run: Run) -> tuple[list[System], list[str]]:
+    """Every system beside the run's own, sorted by TensorRT version, and one line for each whose files cannot be read."""
+    found, problems = [], []
+    for folder in sorted(path for path in run.folder.parent.glob("*") if path.is_dir()):
+        try:
+            other = run if folder == run.folder else Run.open(folder)
+        except ReportError as error:
+            problems.append(str(error))
+            continue
+        if any(stage != run.stage for stage in other.files):
+            found.append(System(folder.name, other.of("")))
+    return sorted(found, key=lambda system: system.order), problems
+
+
+def candidates(found: list[System]) -> list[Candidate]:
+    """TensorRT's candidates that any system has a record of."""
+    records = [record for system in found for record in system.run.everywhere()]
+    return ordered(r.candidate.plain for r in records if r.candidate and r.candidate.runner == RUNNER)
+
+
+def ratio(metric: str, base: System, other: System, candidate: Candidate) -> Interval | float | Reason:
+    """A number of a system over the baseline's, for what both measured on the same dataset; for a latency, throughput over
+    throughput with its interval."""
+    of, to = other.find(metric, candidate), base.find(metric, candidate)
+    if of is None or to is None or of.value is None or not to.value or of.batch_size != to.batch_size or not _same_data(base, other):
+        return NOT_COMPARED
+    return stats.ratio(of.samples, to.samples) if metric == "latency" else of.value / to.value
+
+
+def findings(run: Run) -> list[Finding]:
+    """What the comparison says: unreadable files, one system only, other hardware, accuracy and speed that moved."""
+    found, problems = systems(run)
+    made = [W.finding("bad", "unreadable", problem=problem) for problem in problems]
+    if len(found) < 2:
+        return [*made, W.finding("note", "alone", system=found[0].id) if found else W.finding("note", "nobody")]
+    base, *others = found
+    for other in others:
+        if other.gpu.get("name") != base.gpu.get("name"):
+            made.append(W.finding("note", "other_hardware", **_both(base, other), gpus=_gpus(other, base)))
+        told = [_speed(base, other, candidate) for candidate in candidates(found)]
+        told += [_accuracy(base, other, candidate) for candidate in candidates(found)]
+        told = [finding for finding in told if finding]
+        made += told or [W.finding("note", "nothing_shared", **_both(base, other))]
+    return made
+
+
+def _speed(base: System, other: System, candidate: Candidate) -> Finding | None:
+    apart = ratio("latency", base, other, candidate)
+    if not isinstance(apart, Interval) or not all(common.calm(system.run.of(common.SWEEP)) for system in (base, other)):
+        return None
+    least = other.profile.measuring.least_ratio
+    key = "faster" if apart.low > 1 + least else "slower" if apart.high < 1 / (1 + least) else "no_difference"
+    return W.finding("note", key, precision=candidate.precision_label, ratio=apart, **_both(base, other))
+
+
+def _accuracy(base: System, other: System, candidate: Candidate) -> Finding | None:
+    of, to = other.find("accuracy", candidate), base.find("accuracy", candidate)
+    if of is None or to is None or of.value is None or to.value is None or not _same_data(base, other):
+        return None
+    counts = to.stats["correct"], to.stats["total"], of.stats["correct"], of.stats["total"]
+    points = common.percent(stats.difference(*counts))
+    level = "bad" if points.high < -100 * common.LOSS_MARGIN else "good" if points.low >= -100 * common.LOSS_MARGIN else "note"
+    return W.finding(level, "accuracy", precision=candidate.precision_label, points=points, **_both(base, other))
+
+
+def _both(base: System, other: System) -> dict[str, str]:
+    return {"name": other.name, "reference": base.name}
+
+
+def _gpus(other: System, base: System) -> Text:
+    said = " / ".join(system.gpu.get("name", "–") for system in (other, base))
+    return Text(said, said)
+
+
+def _same_data(base: System, other: System) -> bool:
+    """Whether two systems measured on the same images."""
+    return len({file.stage.dataset for system in (base, other) for file in system.run.files.values()}) == 1
