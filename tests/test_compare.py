@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lib.errors import ReportError
+from lib.experiment.candidate import REFERENCE, Candidate
 from lib.measure import compare
 
 A = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1]], np.float32)
@@ -77,12 +78,13 @@ def test_what_is_no_set_of_probabilities_is_an_error(b):
 
 
 def test_matrix_has_every_two_and_none_with_itself():
-    found = compare.matrix({"a": A, "b": B, "c": A})
-    assert set(found) == {(x, y) for x in "abc" for y in "abc" if x != y}
-    assert found["a", "b"] == found["b", "a"]
-    assert found["a", "c"].max_abs == 0
+    a, b, c = (Candidate("onnxrt", precision) for precision in ("fp32", "fp16", "int8_qdq"))
+    found = compare.matrix({a: A, b: B, c: A})
+    assert set(found) == {(x, y) for x in (a, b, c) for y in (a, b, c) if x != y}
+    assert found[a, b] is found[b, a]
+    assert found[a, c].max_abs == 0
 
 
 def test_matrix_names_the_broken_one():
-    with pytest.raises(ReportError, match=r"^b: "):
-        compare.matrix({"a": A, "b": B * np.nan})
+    with pytest.raises(ReportError, match=r"^tflite/fp16: "):
+        compare.matrix({REFERENCE: A, Candidate("tflite", "fp16"): B * np.nan})

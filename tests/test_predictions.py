@@ -12,65 +12,83 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from lib import runners
+from lib import export, runners
 from lib.errors import ArtifactError, NotMeasured, ReportError
-from lib.experiment import candidate as pairs
 from lib.experiment import profile as config
+from lib.experiment import system
+from lib.experiment.candidate import REFERENCE, Candidate
 from lib.measure import predictions
 from lib.models import train as training
 from lib.runners.base import Runner, check_batch
+from lib.runners.savedmodel import SavedModel
 from lib.store import artifacts, session
+from lib.store.records import Reason
 from lib.text import Text
+
+FAKE = Candidate("fake", "fp32")
 
 
 class Fake(Runner):
     """Answers from the pixels, so that order and scaling show; counts its calls."""
 
-    name, label, precisions = "fake", Text("fake", "偽物"), ("fp32", "fp16")
+    precisions = ("fp32", "fp16")
     sha, calls, twist = "abc", [], staticmethod(lambda answer: answer)
     artifact_sha256 = property(lambda self: self.sha)
-    size_bytes = 1
 
     @classmethod
     def unavailable(cls, precision):
-        return Text("no such chip", "チップがない") if precision == "fp16" else None
+        return Reason.verbatim(Text("no such chip", "チップがない")) if precision == "fp16" else None
 
-    def __enter__(self):
-        self.buffer = None
-        return self
-
-    def __exit__(self, *exc):
-        pass
+    def open(self):
+        self.buffer = np.empty((1000, 10), np.float32)
 
     def infer(self, batch):
         check_batch(batch, self.max_batch)
+        assert len(batch) >= self.min_batch
         self.calls.append(len(batch))
-        answer = batch.reshape(len(batch), -1)[:, 200:210].copy()
-        if self.buffer is None:
-            self.buffer = np.empty((1000, 10), np.float32)
-        self.buffer[: len(batch)] = answer  # one output buffer for all calls, as an engine has
+        self.buffer[: len(batch)] = batch.reshape(len(batch), -1)[:, 200:210]  # one output buffer for all calls, as an engine has
         return self.twist(self.buffer[: len(batch)])
 
 
 @pytest.fixture
 def fake(monkeypatch):
     made = type("Made", (Fake,), {"calls": [], "sha": secrets.token_hex(8)})
+    made.name = "fake"  # not in the class body: it would enter LABELS
     monkeypatch.setitem(runners.RUNNERS, "fake", made)
     return made
 
 
+def answers(images):
+    return images.reshape(len(images), -1)[:, 200:210].astype(np.float32) / np.float32(255)
+
+
+def run(fake, session, images):
+    with fake(session, FAKE) as opened:
+        return predictions.run(opened, images)
+
+
 def test_every_image_in_order_and_the_last_batch_short(quick, fake):
     images = quick.images.x_test[:250]
-    got = predictions.run(fake(quick, "fp32").__enter__(), images)
+    assert np.array_equal(run(fake, quick, images), answers(images))
     assert fake.calls == [100, 100, 50]
-    assert np.array_equal(got, (images.reshape(250, -1)[:, 200:210] / np.float32(255)).astype(np.float32))
 
 
 def test_an_engine_gets_no_more_than_it_takes(quick, fake):
     fake.max_batch = 32
-    assert predictions.run(fake(quick, "fp32").__enter__(), quick.images.x_test[:70]).shape == (70, 10)
+    assert run(fake, quick, quick.images.x_test[:70]).shape == (70, 10)
     assert fake.calls == [32, 32, 6]
+
+
+@given(images=st.integers(1, 130), smallest=st.integers(1, 40), largest=st.integers(40, 120))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_an_engine_gets_no_fewer_than_it_takes(quick, fake, images, smallest, largest):
+    fake.min_batch, fake.max_batch, fake.calls = smallest, largest, []
+    given = quick.images.x_test[:images]
+    assert np.array_equal(run(fake, quick, given), answers(given))
+    assert all(smallest <= called <= largest for called in fake.calls)
 
 
 @pytest.mark.parametrize(
@@ -86,53 +104,55 @@ def test_an_engine_gets_no_more_than_it_takes(quick, fake):
 def test_a_wrong_answer_is_one_line_and_nothing_is_stored(quick, fake, twist, words):
     fake.twist = staticmethod(twist)
     with pytest.raises(ReportError, match=words) as raised:
-        predictions.of(quick, "fake", "fp32")
+        predictions.of(quick, FAKE)
     assert "\n" not in str(raised.value)
     assert "fake/fp32" in str(raised.value)
     fake.twist = staticmethod(lambda a: a)
-    assert predictions.artifact(quick, "fake", "fp32").fresh
+    fake.calls.clear()
+    predictions.of(quick, FAKE)
+    assert fake.calls
 
 
 def test_stored_answers_are_reused(quick, fake):
-    first = predictions.of(quick, "fake", "fp32")
+    first = predictions.of(quick, FAKE)
     called = len(fake.calls)
-    assert np.array_equal(predictions.of(quick, "fake", "fp32"), first)
+    assert np.array_equal(predictions.of(quick, FAKE), first)
     assert len(fake.calls) == called
     assert first.dtype == np.float32
     assert first.shape == (len(quick.images.x_test), 10)
 
 
 def test_another_model_or_library_version_is_answered_anew(quick, fake, monkeypatch):
-    keys = {predictions.artifact(quick, "fake", "fp32").key}
+    keys = {predictions.artifact(quick, FAKE).key}
     fake.sha = "two"
-    keys.add(predictions.artifact(quick, "fake", "fp32").key)
+    keys.add(predictions.artifact(quick, FAKE).key)
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "99")
-    keys.add(predictions.artifact(quick, "fake", "fp32").key)
+    keys.add(predictions.artifact(quick, FAKE).key)
     assert len(keys) == 3
 
 
 def test_what_cannot_run_here_says_why(quick, fake):
     with pytest.raises(NotMeasured, match="no such chip"):
-        predictions.of(quick, "fake", "fp16")
+        predictions.of(quick, Candidate("fake", "fp16"))
 
 
 def test_altered_answers_are_refused(quick, fake):
-    path = predictions.artifact(quick, "fake", "fp32").file(predictions.FILE)
+    path = predictions.artifact(quick, FAKE).file(predictions.FILE)
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ArtifactError, match="altered or truncated"):
-        predictions.of(quick, "fake", "fp32")
+        predictions.of(quick, FAKE)
 
 
 @pytest.mark.parametrize("values", [np.zeros((3, 2)), np.zeros(3, np.float32), np.array([{"a": 1}])])
 def test_a_file_of_another_kind_is_refused(quick, fake, values):
-    stored = predictions.artifact(quick, "fake", "fp32")
+    stored = predictions.artifact(quick, FAKE)
     np.save(stored.file(predictions.FILE), values)
     with pytest.raises(ArtifactError, match=r"float32|no predictions"):
         predictions.read(stored)
 
 
 def test_the_savedmodel_answers_better_than_chance(quick):
-    answers = predictions.of(quick, "savedmodel", "fp32")
+    answers = predictions.of(quick, REFERENCE)
     assert answers.shape == (len(quick.images.x_test), 10)
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert (answers.argmax(axis=1) == quick.images.y_test).mean() > 0.8
@@ -140,14 +160,14 @@ def test_the_savedmodel_answers_better_than_chance(quick):
 
 def test_a_runner_that_splits_images_itself_gets_them_all_at_once(quick, fake):
     fake.batches_itself, fake.max_batch = True, None
-    assert predictions.run(fake(quick, "fp32").__enter__(), quick.images.x_test[:250]).shape == (250, 10)
+    assert run(fake, quick, quick.images.x_test[:250]).shape == (250, 10)
     assert fake.calls == [250]
 
 
 def test_what_a_runner_depends_on_beside_packages_is_part_of_the_key(quick, fake):
-    first = predictions.artifact(quick, "fake", "fp32")
+    first = predictions.artifact(quick, FAKE)
     fake.versions = classmethod(lambda cls: {"program": "1"})
-    assert predictions.artifact(quick, "fake", "fp32").key != first.key
+    assert predictions.artifact(quick, FAKE).key != first.key
 
 
 @pytest.fixture
@@ -156,8 +176,8 @@ def elsewhere(quick, tmp_path):
     opened = replace(quick)
     opened.__dict__["store"] = artifacts.Store(tmp_path / "artifacts")
     opened.__dict__["images"] = quick.images
-    wanted = {"version": predictions.VERSION, "runner": "savedmodel", "precision": "fp32"}
-    wanted |= {"model": training.trained(quick).sha256, "dataset": quick.images.sha256}
+    wanted = {"version": predictions.VERSION, "candidate": "savedmodel/fp32"}
+    wanted |= {"model": SavedModel(quick, REFERENCE).artifact_sha256, "dataset": quick.images.sha256}
 
     def give(built_at, value, **inputs):
         def build(folder):
@@ -176,10 +196,10 @@ def elsewhere(quick, tmp_path):
 @pytest.fixture
 def no_tensorflow(monkeypatch, quick):
     """TensorFlow cannot be imported; the model is stored all the same."""
-    stored = training.trained(quick)
+    stored = SavedModel(quick, REFERENCE).artifact
     for name in ("tensorflow", "keras"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setattr(training, "trained", lambda opened: stored)
+    monkeypatch.setattr(export, "saved_model", lambda opened: stored)
 
 
 @pytest.mark.usefixtures("no_tensorflow")
@@ -191,17 +211,12 @@ def test_without_tensorflow_the_newest_stored_answers_are_the_reference(elsewher
     give("2026-11-21T00:00:00+00:00", 4, model="another")
     give("2026-11-21T00:00:00+00:00", 5, dataset="another")
     give("2026-11-21T00:00:00+00:00", 6, version=0)
-    give("2026-11-21T00:00:00+00:00", 7, precision="fp16")
+    give("2026-11-21T00:00:00+00:00", 7, candidate="savedmodel/fp16")
     (opened.store.root / predictions.KIND / ".half-built").mkdir()  # by a build that goes on
-    stored = predictions.artifact(opened, *pairs.REFERENCE)
+    stored = predictions.artifact(opened, REFERENCE)
     assert stored.info["system_id"] == "system-2"
-    assert predictions.of(opened, *pairs.REFERENCE)[0, 0] == 2
-    first, second = predictions.with_reference(opened, pairs.all_pairs())[:2]
-    assert first.key == "savedmodel/fp32"
-    assert (first.answered, second.origin) == (True, None)
-    assert "TensorFlow is not installed" in first.reason.en
-    assert "system-2" in first.origin.en
-    assert "system-2" in first.origin.ja
+    assert predictions.of(opened, REFERENCE)[0, 0] == 2
+    assert predictions.origin(opened) == "system-2"
 
 
 @pytest.mark.usefixtures("no_tensorflow")
@@ -209,8 +224,7 @@ def test_without_stored_answers_the_reference_is_not_measured(elsewhere):
     opened, give = elsewhere
     give("2026-11-21T00:00:00+00:00", 4, model="another")
     with pytest.raises(NotMeasured, match="TensorFlow is not installed"):
-        predictions.artifact(opened, *pairs.REFERENCE)
-    assert not predictions.with_reference(opened, pairs.all_pairs())[0].answered
+        predictions.artifact(opened, REFERENCE)
 
 
 @pytest.mark.parametrize(
@@ -234,26 +248,29 @@ def test_stored_answers_that_were_altered_are_refused(elsewhere):
     made = give("2026-11-20T00:00:00+00:00", 2)
     np.save(made.file(predictions.FILE), np.zeros((500, 10), np.float32))
     with pytest.raises(ArtifactError, match="altered or truncated"):
-        predictions.artifact(opened, *pairs.REFERENCE)
+        predictions.artifact(opened, REFERENCE)
     (made.path.parent / artifacts.MANIFEST).write_text("{}")
     with pytest.raises(ArtifactError, match="unreadable"):
-        predictions.artifact(opened, *pairs.REFERENCE)
+        predictions.artifact(opened, REFERENCE)
 
 
-def test_where_the_reference_runs_it_is_asked_and_has_no_other_origin(quick):
-    assert all(pair.origin is None for pair in predictions.with_reference(quick, pairs.all_pairs()))
+def test_where_the_reference_runs_its_answers_are_this_systems(quick):
+    assert predictions.origin(quick) == system.system_id()
 
 
 def test_a_system_without_tensorflow_compares_with_what_was_brought(quick, tiny_profile, outputs):
     """The whole way in a process that cannot import TensorFlow: the trained model, the exports and the answers are stored."""
-    predictions.artifact(quick, *pairs.REFERENCE)
-    predictions.artifact(quick, "onnxrt", "fp32")  # exports the model
+    predictions.artifact(quick, REFERENCE)
+    predictions.artifact(quick, Candidate("onnxrt", "fp32"))  # exports the model
     program = f"""
 import sys
 sys.modules["tensorflow"] = sys.modules["keras"] = sys.modules["tf2onnx"] = None
-from lib import predictions, session
-opened = session.start({str(tiny_profile)!r}, "test")
-reference, other = (predictions.of(opened, runner, "fp32") for runner in ("savedmodel", "onnxrt"))
+from lib.experiment import profile
+from lib.experiment.candidate import Candidate
+from lib.measure import predictions
+from lib.store.session import Session
+opened = Session(profile.load({str(tiny_profile)!r}), "test")
+reference, other = (predictions.of(opened, Candidate(runner, "fp32")) for runner in ("savedmodel", "onnxrt"))
 print(abs(reference - other).max() < 1e-5)
 """
     environment = os.environ | {"PYTHONPATH": str(config.ROOT), session.OUTPUTS: str(outputs)}
