@@ -32,6 +32,7 @@ UNITS: dict[str, tuple[float, float]] = {
 }
 WHOLE = ("count", "bytes")
 PERCENTILES = ("p50", "p90", "p95", "p99")
+FAILED = ("failed", "wrong_output", "diverged")  # reasons of what was tried and went wrong
 Scope = Literal["", "end_to_end", "gpu_compute"]
 
 
@@ -53,7 +54,7 @@ class Reason:
     @property
     def failed(self) -> bool:
         """Whether it should have been measured and was not: what was tried failed, or its output was wrong."""
-        return self.key in ("failed", "wrong_output")
+        return self.key in FAILED
 
     @classmethod
     def verbatim(cls, text: Text) -> Reason:

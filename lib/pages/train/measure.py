@@ -1,0 +1,83 @@
+"""What notebook 01 measures: it trains the classifier, or takes the stored one, and counts what it has right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lib.data.dataset import Images
+from lib.experiment.candidate import REFERENCE
+from lib.measure import accuracy, predictions
+from lib.models import train, vgg
+from lib.pages.train.exhibits import Confusion, Epoch, Example, Examples, History, Layer, Network, Samples
+from lib.store import picture
+from lib.store.artifacts import Artifact
+from lib.store.records import Reason, Record
+from lib.store.session import Session
+
+SAMPLES = 2  # training images shown of each class
+EXAMPLES = 6  # test images shown that are right, and as many that are wrong
+EXAMPLES_SEED = 0
+
+
+def measure(session: Session) -> None:
+    """Record the data, the training and the accuracy of the reference. A training that diverges is recorded as that."""
+    _data(session)
+    try:
+        trained = train.trained(session)
+    except train.Diverged as error:
+        reason = Reason("diverged", {"epoch": error.epoch, "epochs": error.epochs})
+        session.record(Record("accuracy", "share", None, REFERENCE, reason=reason))
+        return
+    _training(session, trained)
+    accuracy.accuracies(session, [REFERENCE])
+    probabilities, labels = predictions.of(session, REFERENCE), session.images.y_test
+    session.exhibit("confusion", confusion(probabilities.argmax(1), labels, session.images.class_names))
+    session.exhibit("examples", examples(session.images, probabilities))
+
+
+def _data(session: Session) -> None:
+    images = session.images
+    x_train, _, x_validation, _ = train.split(session.profile.train, images)
+    for split, x in (("train", x_train), ("validation", x_validation), ("test", images.x_test)):
+        session.record(Record("images", "count", len(x), case={"split": split}))
+    shown = [[picture.encode(image) for image in images.x_train[images.y_train == k][:SAMPLES]] for k in range(len(images.class_names))]
+    session.exhibit("samples", Samples(classes=list(images.class_names), pictures=shown))
+
+
+def _training(session: Session, trained: Artifact) -> None:
+    """What the training cost when this model was trained, its curves and its layers."""
+    history = train.history(trained)
+    seconds, parameters = float(trained.info["seconds"]), int(trained.info["parameters"])
+    session.record(Record("training_time", "s", seconds, stats={"epochs": len(history)}, artifact_sha256=trained.sha256))
+    session.record(Record("parameters", "count", parameters, artifact_sha256=trained.sha256))
+    session.exhibit("history", History(epochs=[Epoch(**epoch) for epoch in history]))
+    session.exhibit("network", Network(layers=layers(trained)))
+
+
+def layers(trained: Artifact) -> list[Layer]:
+    """The layers of a trained model that hold parameters or change the resolution."""
+    kept = [layer for layer in vgg.load_keras(trained).layers if layer.count_params() or "Pool" in type(layer).__name__]
+    return [
+        Layer(name=each.name, kind=type(each).__name__, shape=list(each.output.shape[1:]), parameters=each.count_params()) for each in kept
+    ]
+
+
+def confusion(predicted: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> Confusion:
+    """The confusion matrix of two int arrays (N,) of classes."""
+    classes = len(names)
+    counts = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+    return Confusion(classes=list(names), counts=counts.tolist())
+
+
+def examples(images: Images, probabilities: np.ndarray, count: int = EXAMPLES) -> Examples:
+    """At most `count` of each: images that are right, drawn at random with a fixed seed, and the most confident mistakes."""
+    predicted = probabilities.argmax(1)
+    right, wrong = np.flatnonzero(predicted == images.y_test), np.flatnonzero(predicted != images.y_test)
+    drawn = np.sort(np.random.default_rng(EXAMPLES_SEED).permutation(right)[:count])
+    worst = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:count]
+    made = []
+    for index in (*drawn, *worst):
+        likely = [(images.class_names[k], float(probabilities[index][k])) for k in np.argsort(-probabilities[index])[:2]]
+        truth, is_right = images.class_names[images.y_test[index]], bool(predicted[index] == images.y_test[index])
+        made.append(Example(png=picture.encode(images.x_test[index]), truth=truth, right=is_right, likely=likely))
+    return Examples(examples=made)
