@@ -1,0 +1,180 @@
+"""Timing in rounds: every candidate once a round, in an order drawn anew each round, so that what changes on the machine meets all.
+
+The mean of a candidate's slice in each round is what lib/stats.py decides from. Two scopes, never mixed: `end_to_end`, from an array in
+host memory to an array in host memory by the wall clock, and `gpu_compute`, which what is timed tells itself (CUDA events).
+Source: asv's --interleave-rounds, which interleaves for the same reason.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from lib import progress
+from lib.errors import ReportError
+
+if TYPE_CHECKING:
+    from lib.experiment.profile import Measuring
+
+K = TypeVar("K")
+Clock = Callable[[], int]  # nanoseconds, never going back
+
+CALLS = 4000  # a slice ends after so many calls too: what takes microseconds needs no more, and all are kept
+PERCENTILES = (50, 90, 95, 99)
+BEYOND = 10  # samples that must lie beyond a percentile above the median
+
+
+class Slice(NamedTuple):
+    """Calls of one candidate one right after the other: how long each took, ms; gpu_ms: the same on the GPU, of calls of their
+    own, None where that is not told."""
+
+    latencies_ms: np.ndarray
+    gpu_ms: np.ndarray | None = None
+
+
+Timer = Callable[[float], Slice]  # makes calls for about so many seconds, at least one, and tells how long each took
+
+
+class Series(NamedTuple):
+    """A candidate's rounds: the mean of each (ms, in their order) and all latencies (ms, float64 (n,)), end to end and on the GPU.
+
+    The latter two are None where the candidate does not tell the GPU's time.
+    """
+
+    rounds_ms: list[float]
+    latencies_ms: np.ndarray
+    gpu_rounds_ms: list[float] | None = None
+    gpu_latencies_ms: np.ndarray | None = None
+
+
+def timer(call: Callable[[], Any], gpu_ms: Callable[[], float] | None = None, clock: Clock = time.perf_counter_ns) -> Timer:
+    """The Timer of a call within this process. gpu_ms: makes a call and tells its time on the GPU, ms.
+
+    A slice is one call that is not measured, then calls until the seconds are over (1 to CALLS of them), then the same of gpu_ms.
+    It raises what `call` and `gpu_ms` raise.
+    """
+
+    def timed(seconds: float) -> Slice:
+        call()
+        latencies_ms = _calls(call, seconds, clock)
+        if gpu_ms is None:
+            return Slice(latencies_ms)
+        told: list[float] = []
+        gpu_ms()
+        _calls(lambda: told.append(gpu_ms()), seconds, clock)
+        return Slice(latencies_ms, np.array(told))
+
+    return timed
+
+
+def run(
+    timers: Mapping[K, Timer], settings: Measuring, seed: str, clock: Clock = time.perf_counter_ns
+) -> tuple[dict[K, Series], dict[K, ReportError]]:
+    """Time all candidates: what each took, and why those failed that did, both in the order of `timers`.
+
+    Each is warmed up once, by slices as those that count, until `warmup_s` is over (at least one slice); then come `rounds` rounds of
+    one slice of `slice_s` each, in an order drawn from `seed` for every round. Garbage collection rests during slices, as in timeit.
+    One that raises ReportError, or tells a time that is not above 0, is dropped with that error and the others go on.
+    """
+    taken: dict[K, list[Slice]] = {key: [] for key in timers}
+    failed: dict[K, ReportError] = {}
+    cost: dict[K, int] = {}  # of a slice, ms: how far it moves the bar
+
+    def take(key: K) -> Slice | None:
+        try:
+            with _no_garbage_collection():
+                return _checked(timers[key](settings.slice_s))
+        except ReportError as error:
+            failed[key] = error
+            return None
+
+    with progress.bar(len(timers), "warming up") as bar:
+        for key in timers:
+            until = clock() + round(settings.warmup_s * 1e9)
+            while (one := take(key)) is not None:
+                cost[key] = _cost_ms(one)
+                if clock() >= until:
+                    break
+            bar.update()
+    order, shuffled = list(timers), random.Random(seed)
+    with progress.bar(settings.rounds * sum(cost.values()), f"timing in {settings.rounds} rounds (ms)") as bar:
+        for _ in range(settings.rounds):
+            shuffled.shuffle(order)
+            for key in order:
+                if key not in failed and (one := take(key)) is not None:
+                    taken[key].append(one)
+                bar.update(cost.get(key, 0))
+    return {key: _series(taken[key]) for key in timers if key not in failed}, {key: failed[key] for key in timers if key in failed}
+
+
+def needed(percentile: float) -> int:
+    """How many samples carry a percentile: the median one, another so many that ten lie beyond it (p99: 1,000).
+
+    Source: the success-failure condition of the normal approximation to a binomial count, n (1 - p) >= 10
+    (Diez, Çetinkaya-Rundel & Barr, OpenIntro Statistics, 4th ed., section 6.1).
+    """
+    return 1 if percentile <= 50 else math.ceil(100 * BEYOND / (100 - percentile))
+
+
+def percentiles(latencies: np.ndarray) -> dict[str, float | None]:
+    """{"p50": …, "p90": …, "p95": …, "p99": …} of samples (n,), n >= 1, in their unit; None where n does not carry it."""
+    return {f"p{q}": float(np.percentile(latencies, q)) if len(latencies) >= needed(q) else None for q in PERCENTILES}
+
+
+def _calls(call: Callable[[], Any], seconds: float, clock: Clock) -> np.ndarray:
+    """How long calls took, one right after the other, ms: float64 (n,)."""
+    ends = [clock()]
+    until = ends[0] + round(seconds * 1e9)
+    while len(ends) == 1 or (ends[-1] < until and len(ends) <= CALLS):
+        call()
+        ends.append(clock())
+    return np.diff(np.array(ends)) / 1e6
+
+
+def _checked(one: Slice) -> Slice:
+    """The slice with float64 arrays of at most CALLS calls. Raises ReportError for one without calls and for one that took no time."""
+    if one.gpu_ms is None:
+        return Slice(_times(one.latencies_ms, "a call"))
+    gpu_ms = _times(one.gpu_ms, "a call on the GPU")
+    if not gpu_ms.min() > 0:
+        raise ReportError(f"a time on the GPU of {gpu_ms.min()} ms: nothing ran; look at the messages above")
+    return Slice(_times(one.latencies_ms, "a call"), gpu_ms)
+
+
+def _times(values: np.ndarray, what: str) -> np.ndarray:
+    times = np.asarray(values, np.float64)[:CALLS]
+    if not times.size or not np.isfinite(times).all() or not times.mean() > 0:  # single calls may be shorter than the clock's step
+        raise ReportError(f"{what} took no time: nothing ran; look at the messages above")
+    return times
+
+
+def _cost_ms(one: Slice) -> int:
+    """What such a slice takes, ms: its calls and the one before, twice with the GPU's; from the calls, as the first also opens things."""
+    return max(1, round((one.latencies_ms.sum() + one.latencies_ms.mean()) * (1 if one.gpu_ms is None else 2)))
+
+
+def _series(slices: list[Slice]) -> Series:
+    latencies = [one.latencies_ms for one in slices]
+    on_gpu = [one.gpu_ms for one in slices if one.gpu_ms is not None]
+    means = [float(values.mean()) for values in latencies]
+    if not on_gpu:
+        return Series(means, np.concatenate(latencies))
+    return Series(means, np.concatenate(latencies), [float(values.mean()) for values in on_gpu], np.concatenate(on_gpu))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
