@@ -13,7 +13,7 @@ from lib.store.records import Reason
 from lib.store.run import Run
 
 # metric -> unit shown, factor from the record's, digits; a latency is shown as throughput
-METRICS = {"plan_size": ("MB", 1e-6, 2), "build_time": ("s", 1.0, 2), "accuracy": ("%", 100.0, 2), "latency": ("images/s", 1.0, 0)}
+METRICS = {"file_size": ("MB", 1e-6, 2), "build_time": ("s", 1.0, 2), "accuracy": ("%", 100.0, 2), "latency": ("images/s", 1.0, 0)}
 NAMES = [Column("tensorrt", W("columns.tensorrt")), Column("system", W("columns.system")), PRECISION]
 
 

@@ -23,8 +23,8 @@ def measure(session: Session) -> None:
     every = runners.candidates()
     accuracy.accuracies(session, every)
     ready = {candidate: _prepared(session, candidate) for candidate in every}
-    for candidate, runner in ready.items():
-        session.record(_size(candidate, runner))
+    known = {record.candidate for record in session.earlier("file_size")}
+    session.record(*(_size(candidate, runner) for candidate, runner in ready.items() if candidate not in known))
     _load_times(session, ready)
     size = session.profile.precision.batch_size
     if not session.earlier("latency", batch_size=size, scope="end_to_end"):

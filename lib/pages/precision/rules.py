@@ -30,7 +30,7 @@ def findings(run: Run) -> list[Finding]:
 
 def candidates(run: Run) -> list[Candidate]:
     """Everything this page has a row for, the reference first."""
-    found = run.candidates("file_size") or [r.candidate for r in run.everywhere("accuracy", case={}) if r.candidate]
+    found = run.candidates("load_time") or [r.candidate for r in run.everywhere("accuracy", case={}) if r.candidate]
     return sorted(dict.fromkeys(found), key=lambda candidate: candidate != REFERENCE)
 
 
