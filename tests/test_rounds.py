@@ -238,19 +238,19 @@ def test_percentiles_are_ordered_and_within_the_samples(seed, n, sigma):
 @pytest.mark.parametrize("drift", simulation.DRIFTS.values(), ids=simulation.DRIFTS)
 def test_a_drifting_machine_seldom_misleads_rounds(drift):
     for apart in (0.0, 0.01):  # both below the least ratio: any claim is wrong
-        said = [by_rounds for by_rounds, _ in simulation.told(apart, 8, drift, runs=1000)]
+        said = simulation.told("rounds", apart, 8, drift, runs=1000)
         assert sum(each in ("faster", "slower") for each in said) / len(said) <= 0.05
 
 
 def test_a_drifting_machine_misleads_blocks():
     """What rounds are for: the simulation can fail."""
-    said = [by_blocks for _, by_blocks in simulation.told(0.0, 8, simulation.ramp, runs=50)]
+    said = simulation.told("blocks", 0.0, 8, simulation.ramp, runs=50)
     assert sum(each in ("faster", "slower") for each in said) / len(said) > 0.5
 
 
 @pytest.mark.parametrize(("drift", "least"), [(simulation.ramp, 0.9), (simulation.wave, 0.5), (simulation.steps, 0.7)])
 def test_a_difference_of_a_twentieth_is_found_on_a_drifting_machine(drift, least):
-    said = [by_rounds for by_rounds, _ in simulation.told(0.05, 12, drift, runs=200)]
+    said = simulation.told("rounds", 0.05, 12, drift, runs=200)
     assert said.count("faster") / len(said) >= least
     assert "slower" not in said
 
