@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.data import cifar10
 from lib.data import dataset as datasets
 from lib.data.dataset import Images
+from lib.errors import DatasetError
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,27 @@ def test_layout(digits):
     assert digits.class_names == tuple("0123456789")
     assert (digits.x_train[..., 0] == digits.x_train[..., 2]).all()
     assert (digits.x_train.min(), digits.x_train.max()) == (0, 255)
+
+
+def test_a_profile_is_checked_against_the_number_of_images_there_is(digits):
+    assert datasets.IMAGES["digits"] == (len(digits.x_train), len(digits.x_test))
+    assert datasets.IMAGES["cifar10"] == (50_000, 10_000)
+
+
+def test_a_relative_folder_begins_in_the_project_wherever_a_kernel_runs(tmp_path, monkeypatch):
+    root = tmp_path / "images" / cifar10.FOLDER
+    root.mkdir(parents=True)
+    (root / cifar10.TEST).touch()
+    monkeypatch.setattr(cifar10, "ROOT", tmp_path)
+    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert cifar10.find("images") == root
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cifar10.find("~/images") == root
+    for nowhere in ("nowhere", "a\0b"):
+        with pytest.raises(DatasetError, match="names no folder with"):
+            cifar10.find(nowhere)
 
 
 def test_pixels_are_the_digits_that_scikit_learn_carries(digits):

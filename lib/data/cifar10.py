@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lib.errors import DatasetError
+from lib.experiment.profile import ROOT
 
 FOLDER = "cifar-10-batches-py"
 TRAIN = tuple(f"data_batch_{k}" for k in range(1, 6))
@@ -68,11 +69,15 @@ def load(folder: str | None, accept_unknown: bool) -> tuple[str, tuple[str, ...]
 
 
 def find(folder: str | None) -> Path:
-    """The folder `cifar-10-batches-py`. Raises DatasetError if a named folder does not hold it or it cannot be had."""
+    """The folder `cifar-10-batches-py`; a relative `folder` or CIFAR10_DIR begins in the project, wherever this process runs.
+
+    Raises DatasetError if a named folder does not hold it or it cannot be had.
+    """
     for source, named in (("dataset.folder", folder), ("CIFAR10_DIR", os.environ.get("CIFAR10_DIR"))):
         if named:
-            for root in (Path(named), Path(named) / FOLDER):
-                if (root / TEST).exists() or (root / TRAIN[0]).exists():
+            folder = ROOT / os.path.expanduser(named)
+            for root in (folder, folder / FOLDER):
+                if os.path.exists(root / TEST) or os.path.exists(root / TRAIN[0]):
                     return root
             raise DatasetError(f"{named}: {source} names no folder with {FOLDER}/{TEST}; {HINT}")
     return _keras_cache() or _download()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DIGITS_TEST = 500
 DIGITS_SEED = 0
+IMAGES = {"digits": (1797 - DIGITS_TEST, DIGITS_TEST), "cifar10": (5 * cifar10.IMAGES_A_BATCH, cifar10.IMAGES_A_BATCH)}  # train, test
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,33 @@ class Images:
 
 
 def check(profile: config.Profile) -> None:
-    """Raise ConfigError where the folder that a profile or CIFAR10_DIR names holds no dataset; reads no image."""
+    """Raise ConfigError where a profile asks for more images than its dataset has, or names a folder without it. Decodes none."""
+    for key, asked, there, where in _asked(profile):
+        if asked > there:
+            raise ConfigError(f"profile {profile.name}: key '{key}': {asked} is more than {there}, {where}")
     named = profile.dataset.folder or os.environ.get("CIFAR10_DIR")
     if profile.dataset.name == "cifar10" and named:
         try:
             cifar10.find(profile.dataset.folder)
         except DatasetError as error:
-            raise ConfigError(f"profile {profile.name}: key 'dataset.folder': {error}") from None
+            key = "key 'dataset.folder': " if profile.dataset.folder else ""
+            raise ConfigError(f"profile {profile.name}: {key}{error}") from None
+
+
+def _asked(profile: config.Profile) -> list[tuple[str, int, int, str]]:
+    """(key, images asked for, images that there are, which) of every number that would otherwise silently become another one."""
+    train, test = IMAGES[profile.dataset.name]
+    left = train - profile.train.validation_images
+    fifth, rest = f"a fifth of the {train:,} training images", "the training images that validation leaves"
+    return [
+        ("train.validation_images", profile.train.validation_images, train // 5, fifth),
+        ("train.batch_size", profile.train.batch_size, left, rest),
+        ("export.calibration_images", profile.export.calibration_images, left, rest),
+        ("engines.calibration_images", profile.engines.calibration_images, left, rest),
+        ("int8.image_counts", max(profile.int8.image_counts), left, rest),
+        ("export.samples", profile.export.samples, test, "all test images"),
+        ("engines.min_batch", profile.engines.min_batch, test, "all test images"),
+    ]
 
 
 def load(settings: config.Dataset) -> Images:

@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lib.errors import ConfigError
+from lib.errors import ConfigError, ReportError
+from lib.experiment import complaint, strict_yaml
+from lib.experiment.complaint import Misfit
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "params"
+FILES = (".yaml", ".yml")
+
+T = TypeVar("T")
+
+
+def _distinct(values: list[T]) -> list[T]:
+    if twice := [value for index, value in enumerate(values) if value in values[:index]]:
+        raise ValueError(f"holds {twice[0]} twice; name each once")
+    return values
+
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Batch = Annotated[int, Field(ge=1, le=65536)]
+Channels = Annotated[int, Field(ge=1, le=4096)]
+Distinct = AfterValidator(_distinct)  # rows of tables are named after these values
 
 
 class Section(BaseModel):
     """A part of a profile. Unknown keys and values of another type are refused, nothing is coerced."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Dataset(Section):
-    """Which images. `folder` (or CIFAR10_DIR) holds the dataset's own layout, `cifar-10-batches-py`."""
+    """Which images. `folder` (or CIFAR10_DIR) holds the dataset's own layout, `cifar-10-batches-py`; relative to the project."""
 
     name: Literal["digits", "cifar10"]
-    folder: str | None = None
+    folder: Annotated[str, Field(min_length=1)] | None = None
     accept_unknown: bool = False
+
+    @model_validator(mode="after")
+    def read_from_a_folder(self) -> Dataset:
+        for key in ("folder", "accept_unknown"):
+            if self.name == "digits" and getattr(self, key):
+                raise Misfit(f"dataset.{key}", f"the digits come with scikit-learn and are read from no folder; remove {key}")
+        return self
 
 
 class Train(Section):
     """The classifier and how it is trained (lib/models/vgg.py)."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    conv_filters: Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1, max_length=5)]
-    dense_units: Count
+    conv_filters: Annotated[list[Annotated[list[Channels], Field(min_length=1, max_length=16)]], Field(min_length=1, max_length=5)]
+    dense_units: Annotated[int, Field(ge=1, le=65536)]
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     peak_learning_rate: Annotated[float, Field(gt=0, le=10)]
@@ -62,12 +86,12 @@ class Export(Section):
 class Engines(Section):
     """The optimization profile (images a batch), builder limits and calibration of TensorRT engines."""
 
-    min_batch: Count
-    opt_batch: Count
-    max_batch: Count
+    min_batch: Batch
+    opt_batch: Batch
+    max_batch: Batch
     workspace_mib: Annotated[int, Field(ge=1, le=2**20)]
     calibration_images: Count
-    calibration_batch: Count
+    calibration_batch: Batch
 
     @model_validator(mode="after")
     def ordered(self) -> Engines:
@@ -81,8 +105,8 @@ class Engines(Section):
 class Int8(Section):
     """The calibration study of notebook 04."""
 
-    methods: Annotated[list[Literal["entropy", "minmax", "percentile"]], Field(min_length=1)]
-    image_counts: Annotated[list[Count], Field(min_length=1)]
+    methods: Annotated[list[Literal["entropy", "minmax", "percentile"]], Field(min_length=1), Distinct]
+    image_counts: Annotated[list[Count], Field(min_length=1, max_length=32), Distinct]
     percentile: Annotated[float, Field(gt=50, le=100)]
 
 
@@ -93,25 +117,29 @@ class Consistency(Section):
 
 
 class Measuring(Section):
-    """How a latency is measured (lib/measure/timing.py). Times in seconds."""
+    """How a latency is measured (lib/measure/rounds.py).
 
+    Every candidate is called for `warmup_s` seconds once, then for `slice_s` in each of the interleaved rounds. Two speeds
+    differ where their ratio is beyond 1 + `least_ratio`; a latency has settled where its rounds agree within `tolerance`.
+    """
+
+    rounds: Annotated[int, Field(ge=3, le=1000)] = 8
+    slice_s: Annotated[float, Field(gt=0, le=60)]
     warmup_s: Annotated[float, Field(ge=0, le=600)]
-    window_s: Annotated[float, Field(gt=0, le=600)]
-    stable_windows: Annotated[int, Field(ge=2, le=20)]
-    tolerance: Fraction
-    limit_s: Annotated[float, Field(gt=0, le=3600)]
+    least_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    tolerance: Fraction = 0.05
 
 
 class Batching(Section):
     """Notebook 06: the batch sizes that are swept."""
 
-    batch_sizes: Annotated[list[Annotated[int, Field(ge=1, le=65536)]], Field(min_length=1)]
+    batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32), Distinct]
 
 
 class Precision(Section):
     """Notebook 07: the batch size at which throughput is compared."""
 
-    batch_size: Annotated[int, Field(ge=1, le=65536)]
+    batch_size: Batch
 
 
 class Profile(Section):
@@ -128,84 +156,81 @@ class Profile(Section):
     batching: Batching
     precision: Precision
 
+    @model_validator(mode="after")
+    def engines_take_what_is_compared(self) -> Profile:
+        """TensorRT's rows would be missing from a page whose every batch size its engines refuse."""
+        takes = self.engines
+        limits = f"engines.min_batch {takes.min_batch} to engines.max_batch {takes.max_batch}"
+        if not takes.min_batch <= self.precision.batch_size <= takes.max_batch:
+            raise Misfit("precision.batch_size", f"TensorRT's engines take {limits} images a batch, not {self.precision.batch_size}")
+        if not any(takes.min_batch <= size <= takes.max_batch for size in self.batching.batch_sizes):
+            raise Misfit("batching.batch_sizes", f"TensorRT's engines take {limits} images a batch, none of {self.batching.batch_sizes}")
+        return self
+
 
 def available() -> list[str]:
     """Names of the profiles in params/, sorted."""
     return sorted(path.stem for path in PARAMS.glob("*.yaml"))
 
 
-def load(profile: str) -> Profile:
-    """Read and check a profile, given by name (`quickstart`) or as the path of a YAML file.
+def locate(profile: Any) -> Path:
+    """The file of a profile given by name (`quickstart`) or as the path of a YAML file; its stem is the profile's name.
 
-    Raises ConfigError (exit code 2), one line that names file and key, for a missing or unreadable file,
-    an unknown key, a missing key, a wrong type or a value out of range.
+    A relative path is looked for in the current folder, the project's and params/; the file need not be there. Raises
+    ConfigError, one line, for what is no text and for a name that no folder can have.
     """
+    if not isinstance(profile, str):
+        said = complaint.brief(profile)
+        raise ConfigError(f"profile: {said} is no text; write a profile's name in quotes (with papermill: -r profile {said})")
     if not profile:
         raise ConfigError(f"PROFILE is empty; there are: {', '.join(available())}")
-    path = Path(profile) if profile.endswith((".yaml", ".yml")) else PARAMS / f"{profile}.yaml"
-    shown = _shown(path)
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", path.stem):
-        raise ConfigError(f"{shown}: a profile's file is named by letters, digits, '.', '_' and '-'; its outputs are named after it")
-    values = _read(path, shown)
+    path = os.path.expanduser(profile) if profile.endswith(FILES) else str(PARAMS / f"{profile}.yaml")
+    if not re.fullmatch(r"\w(?:.*\S)?", Path(path).stem) or not profile.isprintable():
+        raise ConfigError(f"{complaint.line(profile)}: a profile's file is named by letters, digits and marks, a letter or digit first")
+    places = [os.path.abspath(folder / path) for folder in (Path.cwd(), ROOT, PARAMS)]
+    return Path(next(filter(os.path.exists, places), places[0]))
+
+
+def load(profile: Any) -> Profile:
+    """Read and check a profile, given by name (`quickstart`) or as the path of a YAML file.
+
+    Raises ConfigError (exit code 2), one line that names file and key, for what is no text, a missing or unreadable file,
+    an unknown key, a missing key, a wrong type, a value out of range or values that do not go together.
+    """
+    path = locate(profile)
+    shown = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    try:
+        values = strict_yaml.read(path, shown)
+    except ConfigError as error:
+        missing = f"{shown}: no such profile; there are: {', '.join(available())}"
+        raise ConfigError(complaint.line(str(error) if os.path.lexists(path) else missing)) from None
     if "name" in values:
         raise ConfigError(f"{shown}: key 'name': not a parameter; a profile is named by its file")
     try:
-        return Profile(name=path.stem, **values)
+        return Profile.model_validate({"name": path.stem} | values)
     except ValidationError as error:
-        raise ConfigError(f"{shown}: {_first(error)}") from None
+        raise ConfigError(complaint.line(f"{shown}: {complaint.first(error, Profile)}")) from None
+
+
+def to_record(profile: Profile) -> dict[str, Any]:
+    """All parameters as JSON values, for a record."""
+    return profile.model_dump(mode="json")
+
+
+def recorded(values: dict[str, Any]) -> Profile:
+    """The profile that `to_record` wrote. Raises ReportError, one line, for values that are none."""
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        wrong = complaint.first(error, Profile)
+        raise ReportError(complaint.line(f"recorded profile: {wrong}; it was altered or is of another version")) from None
 
 
 def as_rows(profile: Profile) -> list[tuple[str, str]]:
     """(key, value) of every parameter, in the order of the file, for the table in the pages."""
-    rows = []
-    for name, section in profile:
-        if isinstance(section, Section):
-            rows += [(f"{name}.{key}", yaml.safe_dump(value, default_flow_style=True).split("\n...")[0].strip()) for key, value in section]
-    return rows
+    sections = [(name, section) for name, section in profile if isinstance(section, Section)]
+    return [(f"{name}.{key}", _as_yaml(value)) for name, section in sections for key, value in section]
 
 
-def _shown(path: Path) -> str:
-    """The path as a person knows it: relative to the project where it lies inside."""
-    return str(path.resolve().relative_to(ROOT)) if path.resolve().is_relative_to(ROOT) else str(path)
-
-
-def _read(path: Path, shown: str) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except FileNotFoundError:
-        raise ConfigError(f"{shown}: no such profile; there are: {', '.join(available())}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        problem = " ".join(str(getattr(error, "problem", error)).split())
-        raise ConfigError(f"{shown}:{line} not YAML: {problem}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown}: cannot be read: {error}") from None
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ConfigError(f"{shown}: must hold sections such as 'dataset:' and 'train:'")
-    return values
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Plain YAML in which a key that stands twice is a mistake, not the later one's victory."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _first(error: ValidationError) -> str:
-    """The first complaint of pydantic as "key 'a.b': what is wrong (got …)"."""
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"key '{key}': unknown"
-    if problem["type"] == "missing":
-        return f"key '{key}': missing"
-    what = problem["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(problem["input"], (dict, Section)) else f" (got {problem['input']!r})"
-    return f"key '{key}': {what[0].lower()}{what[1:]}{got}"
+def _as_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf).split("\n...")[0].strip()
