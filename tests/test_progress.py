@@ -1,17 +1,100 @@
-"""Progress: a bar for people, lines for a log."""
+"""Progress: a bar for people, lines for a log, and a time left that is right to a third or not said."""
 
 from __future__ import annotations
 
+import random
 import re
+from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib import progress
+
+BATCHES = [0.1 + 0.01 * 2**size for size in range(9)]  # seconds that a call with 1 to 256 images takes
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
 def lines(monkeypatch):
     monkeypatch.setenv(progress.LINES, "lines")
+
+
+def estimates(costs: Sequence[float], weights: Sequence[float] | None = None) -> list[tuple[float, float]]:
+    """(seconds left as said, seconds that it took) after each step for which something was said."""
+    weights, clock, said = weights or [1] * len(costs), Clock(), []
+    bar = progress.bar(sum(weights), "work", clock)
+    for cost, weight in zip(costs, weights, strict=True):
+        clock.now += cost
+        bar.update(weight)
+        if (left := bar.left(clock.now)) is not None:
+            said.append((left, clock.now))
+    return [(left, clock.now - at) for left, at in said]
+
+
+def noisy(costs: Sequence[float]) -> list[float]:
+    chance = random.Random(1)
+    return [cost * chance.lognormvariate(0, 0.2) for cost in costs]
+
+
+@pytest.mark.parametrize(
+    ("costs", "weights"),
+    [
+        ([1] * 100, None),
+        (noisy([1] * 200), None),
+        ([1 + step / 200 for step in range(200)], None),  # half as fast in the end
+        ([60] + [1] * 100, None),  # a compilation at first
+        (BATCHES * 12, [3 * cost for cost in BATCHES] * 12),
+        (sorted(BATCHES * 12), sorted(BATCHES * 12)),
+        (noisy(sorted(BATCHES * 12)), sorted(BATCHES * 12)),
+        ([600] * 10, None),
+    ],
+    ids=["even", "noisy", "slowing", "slow at first", "weighted sweeps", "growing batches", "growing and noisy", "few long steps"],
+)
+def test_time_left_is_right_to_a_third(lines, costs, weights):
+    said = estimates(costs, weights)
+    assert len(said) >= len(costs) * 0.4
+    late = sum(costs) * 0.03
+    assert all(2 / 3 <= left / took <= 3 / 2 for left, took in said if took > late)
+
+
+def test_nothing_is_said_of_what_cannot_be_told(lines):
+    assert estimates([20, 20, 20] + [0.05] * 100)[:1] == []  # no "1267 s left" that is done 7 s later
+    assert estimates([10] * 4) == []
+    assert estimates([2**step for step in range(12)]) == []  # every step twice as long as the one before
+    assert len(estimates([1] * 100)) == 95  # not in the first twentieth, not at the end
+
+
+@given(costs=st.lists(st.floats(0, 1e6), max_size=60), total=st.floats(0, 100))
+def test_no_clock_and_no_total_breaks_it(costs, total):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(progress.LINES, "lines")
+        clock = Clock()
+        with progress.bar(total, "work", clock) as bar:
+            for cost in costs:
+                clock.now += cost
+                bar.update()
+                left = bar.left(clock.now)
+                assert left is None or 0 <= left < float("inf")
+
+
+def test_a_million_steps_need_no_million_points(lines):
+    clock = Clock()
+    bar = progress.bar(100_000, "work", clock)
+    for _ in range(50_000):
+        clock.now += 0.001
+        bar.update()
+    assert len(bar._points) < 1500
+    assert bar.left(clock.now) == pytest.approx(50, rel=0.01)
 
 
 def test_say_is_one_line_on_standard_error(capsys):
@@ -28,31 +111,35 @@ def test_log_gets_one_line_at_the_end(lines, capsys):
     assert re.fullmatch(r"epoch 1/2: 3/3, \d+ s loss=0\.312 accuracy=0\.5\n", err)
 
 
-def test_log_gets_a_line_now_and_then_with_the_time_left(lines, capsys, monkeypatch):
-    clock = iter(range(0, 10_000, 10))
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
-    with progress.bar(total=10, what="work") as bar:
-        for _ in range(4):
+def test_log_gets_a_line_now_and_then_with_the_time_left(lines, capsys):
+    clock = Clock()
+    with progress.bar(total=20, what="work", clock=clock) as bar:
+        for _ in range(20):
+            clock.now += 10
             bar.update()
     said = capsys.readouterr().err.splitlines()
-    assert 1 < len(said) <= 4
-    assert re.match(r"work: \d/10, \d+ s, \d+ s left", said[0])
+    assert said[0] == "work: 2/20, 20 s"  # too early
+    assert "work: 10/20, 1 min 40 s, about 1 min 40 s left" in said
+    assert len(said) == 11
+    assert said[-1] == "work: 20/20, 3 min 20 s"
 
 
-def test_time_left_comes_from_the_pace(lines, capsys):
-    bar = progress.bar(total=10, what="work")
-    bar.started = progress.time.perf_counter() - 20
-    bar.update(4)
-    bar._line()
-    assert "4/10, 20 s, 30 s left" in capsys.readouterr().err
+def test_weights_that_are_no_counts_are_shown_as_a_share(lines, capsys):
+    with progress.bar(total=10.5, what="work") as bar:
+        bar.update(2.1)
+    assert capsys.readouterr().err == "work: 20%, 0 s\n"
 
 
-def test_terminal_gets_a_bar(monkeypatch, capsys):
+def test_terminal_gets_a_bar_with_the_same_time_left(monkeypatch, capsys):
     monkeypatch.delenv(progress.LINES, raising=False)
-    with progress.bar(total=4, what="work") as bar:
-        bar.update(4, loss=0.5)
-        assert bar._tqdm.n == 4
-        assert "loss=0.5" in str(bar._tqdm)
+    clock = Clock()
+    with progress.bar(total=20, what="work", clock=clock) as bar:
+        for _ in range(10):
+            clock.now += 10
+            bar.update(loss=0.5)
+        assert bar._tqdm.n == 10
+        assert "about 1 min 40 s left loss=0.5" in str(bar._tqdm)
+        assert "50%" in str(bar._tqdm)
     assert "work" in capsys.readouterr().err
 
 
@@ -61,3 +148,8 @@ def test_bar_is_closed_when_the_work_fails(monkeypatch):
     with pytest.raises(RuntimeError), progress.bar(total=4, what="work") as bar:
         raise RuntimeError
     assert bar._tqdm.disable
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (185, "3 min 05 s"), (3720, "1 h 02 min")])
+def test_durations_are_said_in_words(seconds, said):
+    assert progress.duration(seconds) == said
