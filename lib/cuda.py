@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,23 +17,48 @@ from typing import Any
 import numpy as np
 
 from lib.errors import ReportError
-from lib.text import Text
-
-NO_PYCUDA = Text("pycuda is not installed", "pycudaがインストールされていない")
 
 
 class CudaError(ReportError):
     """A CUDA call failed: the text says which, what CUDA said and what to do."""
 
 
-def unavailable() -> Text | None:
-    """The reason "pycuda is not installed", or None. Imports nothing."""
-    return None if importlib.util.find_spec("pycuda") else NO_PYCUDA
+def installed() -> bool:
+    """Whether pycuda is there. Imports nothing."""
+    return importlib.util.find_spec("pycuda") is not None
+
+
+@cache
+def devices() -> list[str]:
+    """PCI bus ids, as `bus_id` spells them, of the GPUs that CUDA lets this process use, in its order.
+
+    The first is the one that everything runs on. Asked of the driver itself, because nvidia-smi lists all GPUs in another
+    order and knows no CUDA_VISIBLE_DEVICES. Empty where there is no driver or GPU. Source: CUDA Driver API, cuDeviceGetPCIBusId.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        count, text = ctypes.c_int(), ctypes.create_string_buffer(32)
+        if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+            return []
+        found = []
+        for number in range(count.value):
+            if driver.cuDeviceGetPCIBusId(text, len(text), number):  # a CUdevice is its number
+                return []
+            found.append(bus_id(text.value.decode()))
+        return found
+    except (OSError, AttributeError):
+        return []
+
+
+def bus_id(text: str) -> str:
+    """A PCI bus id, domain:bus:device.function in hex, in one spelling: nvidia-smi writes eight digits of domain, CUDA four."""
+    domain, _, rest = text.strip().lower().partition(":")
+    return f"{int(domain, 16):08x}:{rest}"
 
 
 @cache
 def activate() -> None:
-    """Make the primary context of the first GPU current, once a process, for as long as it lives.
+    """Make the primary context of the first of `devices` current, once a process, for as long as it lives.
 
     Source: pycuda documentation, Device.retain_primary_context. Raises CudaError where there is no GPU or driver.
     """

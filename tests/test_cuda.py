@@ -151,4 +151,51 @@ def test_closing_frees_once_and_hides_no_error_in_flight(driver):
 
 def test_pycuda_is_asked_for_where_it_is_missing(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert cuda.unavailable() == cuda.NO_PYCUDA
+    assert not cuda.installed()
+
+
+# Which GPUs CUDA sees
+
+
+@pytest.fixture
+def libcuda(monkeypatch):
+    """The driver's library with two GPUs, to be broken by a test."""
+
+    def bus(text, size, number):
+        text.value = [b"0000:65:00.0", b"0001:17:00.0"][number]
+        return 0
+
+    def count(pointer):
+        pointer._obj.value = 2
+        return 0
+
+    library = SimpleNamespace(cuInit=lambda flags: 0, cuDeviceGetCount=count, cuDeviceGetPCIBusId=bus)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
+    cuda.devices.cache_clear()
+    yield library
+    cuda.devices.cache_clear()
+
+
+def test_devices_are_in_cudas_order(libcuda):
+    assert cuda.devices() == ["00000000:65:00.0", "00000001:17:00.0"]
+
+
+@pytest.mark.parametrize("name", ["cuInit", "cuDeviceGetCount", "cuDeviceGetPCIBusId"])
+def test_a_driver_that_refuses_has_no_devices(libcuda, name):
+    setattr(libcuda, name, lambda *arguments: 100)  # CUDA_ERROR_NO_DEVICE
+    assert cuda.devices() == []
+
+
+def test_no_driver_no_devices(monkeypatch):
+    def missing(name):
+        raise OSError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    cuda.devices.cache_clear()
+    assert cuda.devices() == []
+    cuda.devices.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["0000:3B:00.0", "00000000:3b:00.0\n", "0:3b:00.0"])
+def test_a_bus_id_has_one_spelling(text):
+    assert cuda.bus_id(text) == "00000000:3b:00.0"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from lib.data import dataset as datasets
 from lib.errors import ArtifactError
 from lib.experiment import profile as config
 from lib.models import train as training
 from lib.models import vgg as model
+from lib.store import artifacts
 from lib.store.session import Session
 
 
@@ -40,19 +43,6 @@ def test_answers_are_probabilities(quick):
     assert answer.min() >= 0
 
 
-def test_saved_model_and_keras_file_answer_the_same(quick, trained):
-    import tensorflow as tf
-
-    images = datasets.to_input(quick.images.x_test[:16])
-    signature = tf.saved_model.load(str(trained.file("saved_model"))).signatures["serving_default"]
-    ((name, spec),) = signature.structured_input_signature[1].items()
-    assert (name, spec.dtype, spec.shape.as_list()) == (model.INPUT, tf.float32, [None, 32, 32, 3])
-    answer = signature(images=tf.constant(images))
-    assert list(answer) == [model.OUTPUT]
-    by_keras = np.asarray(model.load_keras(trained)(images, training=False))
-    assert np.abs(answer[model.OUTPUT].numpy() - by_keras).max() < 1e-6
-
-
 def test_manifest_counts_parameters_and_seconds(quick, trained):
     assert trained.info["parameters"] == model.load_keras(trained).count_params()
     assert trained.info["seconds"] > 0
@@ -78,16 +68,25 @@ def test_what_changes_the_weights_changes_the_key(quick, monkeypatch):
     assert keys[0]["dataset"] == quick.images.sha256
 
 
+def test_the_key_of_the_experiments_model_stays(monkeypatch):
+    """An hour of training is kept under it: a setting that is added must not change it where it changes no weight."""
+    train = config.load("cifar10").train.model_dump(exclude={"minimum_accuracy"})
+    dataset = "42fb3ed17758280ba0a283c00442f3c598fc49fa132b4f6e52a971501020cbe7"  # the JPEG mirror of CIFAR-10
+    asked = []
+    monkeypatch.setattr("lib.store.artifacts.Store.get_or_build", lambda store, kind, inputs, build: asked.append((kind, inputs)))
+    opened = Session(config.load("cifar10"), "test")
+    opened.images = SimpleNamespace(sha256=dataset)
+    training.trained(opened)
+    assert asked == [("model", {"version": 1, "train": train, "dataset": dataset})]
+    assert artifacts.key_of(*asked[0]) == "9da11c6bb963d0c3"
+
+
 def test_altered_model_is_refused(quick, trained, tmp_path):
-    import shutil
-
-    from lib.store import artifacts
-
     copied = tmp_path / "copy"
     shutil.copytree(trained.path.parent, copied)
-    weights = copied / "payload/saved_model/variables/variables.data-00000-of-00001"
+    weights = copied / "payload" / model.FILE
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
-    with pytest.raises(ArtifactError, match=r"variables\.data.* altered or truncated"):
+    with pytest.raises(ArtifactError, match=r"model\.keras.* altered or truncated"):
         artifacts.load(copied)

@@ -13,19 +13,28 @@ from hypothesis import strategies as st
 
 from lib.experiment import system
 
-SMI = "NVIDIA H200, 9.0, 570.1, 143771\nNVIDIA H200, 9.0, 570.1, 143771\n"
+# As nvidia-smi lists two GPUs, by bus id; CUDA counts them in another order, by CUDA_VISIBLE_DEVICES or by speed.
+SMI = """00000000:17:00.0, GPU-aaaa, NVIDIA T4, 7.5, 570.1, 15360
+00000000:65:00.0, GPU-bbbb, NVIDIA H200, 9.0, 570.1, 143771
+"""
+T4, H200 = "00000000:17:00.0", "00000000:65:00.0"
+
+
+def forget():
+    for function in (system.describe, system.system_id, system.gpus, system._seen):
+        function.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def uncached():
-    for function in (system.describe, system.system_id, system.gpus):
-        function.cache_clear()
+    forget()
     yield
-    for function in (system.describe, system.system_id, system.gpus):
-        function.cache_clear()
+    forget()
 
 
-def smi(monkeypatch, answer):
+def smi(monkeypatch, answer, seen=(H200, T4)):
+    monkeypatch.setattr("lib.cuda.devices", lambda: list(seen))
+
     def run(command, **how):
         assert command[0] == "nvidia-smi"
         if isinstance(answer, Exception):
@@ -52,10 +61,42 @@ def test_system_id_is_a_file_name_and_stays_the_same():
     assert re.fullmatch(r"[a-z0-9.-]+", first)
 
 
-def test_gpus_are_read_from_nvidia_smi(monkeypatch):
+H200_SAID = {"name": "NVIDIA H200", "compute_cap": "9.0", "driver_version": "570.1", "memory.total": "143771"}
+
+
+def test_the_first_gpu_is_the_one_that_cuda_runs_on(monkeypatch):
     smi(monkeypatch, SMI)
-    assert system.gpus() == [{"name": "NVIDIA H200", "compute_cap": "9.0", "driver_version": "570.1", "memory.total": "143771"}] * 2
+    assert [gpu["name"] for gpu in system.gpus()] == ["NVIDIA H200", "NVIDIA T4"]
+    assert system.gpus()[0] == H200_SAID
+    assert system.gpu_uuid() == "GPU-bbbb"
     assert system.system_id().startswith("nvidia-h200-")
+
+
+@pytest.mark.parametrize(("seen", "names"), [((T4,), ["NVIDIA T4"]), ((), []), (("00000001:17:00.0",), [])])
+def test_gpus_that_cuda_does_not_see_are_none_of_ours(monkeypatch, seen, names):
+    smi(monkeypatch, SMI, seen)
+    assert [gpu["name"] for gpu in system.gpus()] == names
+    assert (system.gpu_uuid() is None) == (not names)
+
+
+def test_processors_that_compute_int8_differently_are_different_systems(monkeypatch, tmp_path):
+    ids = []
+    for flags in ("fpu avx2 avx512f", "fpu avx2 avx512f avx512_vnni", "avx512f avx2 fpu ht"):
+        info = tmp_path / "cpuinfo"
+        info.write_text(f"processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: {flags}\nvmx flags\t: avx_vnni\n")
+        monkeypatch.setattr(system, "Path", lambda _, info=info: info)
+        forget()
+        assert "fpu" not in system.describe()["cpu_features"]
+        ids.append(system.system_id())
+    assert ids[0] != ids[1]
+    assert ids[0] == ids[2]  # what decides nothing here tells no systems apart
+
+
+def test_features_of_arm_are_read_too(monkeypatch, tmp_path):
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\n")
+    monkeypatch.setattr(system, "Path", lambda _: info)
+    assert system.describe()["cpu_features"] == ["asimddp", "i8mm"]
 
 
 @pytest.mark.parametrize(

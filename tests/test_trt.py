@@ -1,5 +1,7 @@
 """lib.trt with TensorRT for RTX itself: it parses and builds on a machine with no GPU."""
 
+import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,18 +11,16 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from pydantic import ValidationError
 
 from lib import trt
 from lib.errors import ArtifactError, NotMeasured
 from lib.experiment import profile as config
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
-from lib.measure import sweep
-from lib.pages.engines import figures
-from lib.pages.engines import tables as engines
 from lib.store import artifacts
-from lib.store.records import Record
-from lib.text import LANGUAGES, Text
+from lib.store.records import Reason
+from lib.text import Text
 from lib.trt import build, inspect, plans, versions
 from lib.trt.log import logger
 
@@ -161,8 +161,8 @@ def test_only_the_batch_may_be_dynamic(tmp_path):
 def test_calibrated_precisions_say_why_they_are_not_built():
     for precision in ("int8", "int8_fp16"):
         reason = trt.not_buildable(precision)
-        assert "no INT8 calibrators" in reason.en
-        assert "キャリブレーター" in reason.ja
+        assert "no INT8 calibrators" in reason.text.en
+        assert "キャリブレーター" in reason.text.ja
     assert [p for p in PRECISIONS if trt.not_buildable(p) is None] == ["fp32", "tf32", "fp16", "int8_qdq"]
 
 
@@ -186,8 +186,8 @@ def test_without_flags_the_onnx_decides_and_a_missing_flag_is_a_reason():
     assert trt.typed(new)
     assert trt.onnx_variant("fp16", new) == "fp16"
     assert trt.not_buildable("fp16", new) is None
-    assert "no TF32 flag" in trt.not_buildable("tf32", fake([])).en
-    assert "no INT8 flag" in trt.not_buildable("int8_qdq", fake(["FP16"])).en
+    assert "no TF32 flag" in trt.not_buildable("tf32", fake([])).text.en
+    assert "no INT8 flag" in trt.not_buildable("int8_qdq", fake(["FP16"])).text.en
 
 
 def test_network_flags_by_what_is_there():
@@ -204,27 +204,29 @@ def test_features_are_looked_for_on_the_module():
 
 
 def test_importing_lib_trt_imports_no_tensorrt():
-    code = (
-        "import sys, lib.trt, lib.pages.engines.tables, lib.trt.build; "
-        "print([m for m in sys.modules if m.startswith(('tensorrt', 'onnx'))])"
-    )
+    code = "import sys, lib.trt, lib.trt.build; print([m for m in sys.modules if m.startswith(('tensorrt', 'onnx'))])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=config.ROOT)
     assert out.stdout.strip() == "[]"
 
 
 def test_without_tensorrt_everything_says_so(monkeypatch):
-    for module in (versions, trt, engines.trt):
-        monkeypatch.setattr(module, "flavour", lambda: None)
+    monkeypatch.setattr(versions, "flavour", lambda: None)
     assert trt.not_buildable("fp32") == trt.NOT_INSTALLED
     assert versions.version() == ""
     with pytest.raises(trt.EngineError, match="not installed"):
         versions.module()
-    assert {row["here"] for row in engines.feature_rows()} == {trt.NOT_INSTALLED}
+    monkeypatch.setattr(system, "gpus", lambda: [{"name": "NVIDIA H200"}])
+    assert trt.unavailable() == trt.NOT_INSTALLED
+    assert trt.NOT_INSTALLED.text == Text("TensorRT is not installed", "TensorRTがインストールされていない")
 
 
 def test_no_gpu_is_the_reason(monkeypatch):
     monkeypatch.setattr(system, "gpus", list)
-    assert trt.unavailable() == Text("no NVIDIA GPU on this system", "このシステムにNVIDIA GPUがない")
+    assert trt.unavailable() == Reason("no_gpu")
+    monkeypatch.setattr(system, "gpus", lambda: [{"name": "NVIDIA H200"}])
+    monkeypatch.setattr(versions, "flavour", lambda: "tensorrt")
+    monkeypatch.setattr("lib.cuda.installed", lambda: False)
+    assert trt.unavailable() == Reason("not_installed", {"package": "pycuda"})
 
 
 # Plans that can be trusted
@@ -288,20 +290,11 @@ def test_altered_plans_are_refused(plan):
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert "altered or truncated" in rejection(folder, identity)
     path.unlink()
-    assert "missing" in rejection(folder, identity)
+    assert "cannot be read" in rejection(folder, identity)
     path.write_bytes(whole)
     assert trt.load_plan(folder, identity) == whole
     (folder / "manifest.json").unlink()
     assert "manifest.json" in rejection(folder, identity)
-
-
-def test_an_engine_runs_under_its_own_precision_only(built):
-    session, listed = built
-    for engine in (e for e in listed if e.artifact):
-        assert trt.trusted(session, engine.precision, engine.artifact) == engine.artifact.file("model.plan").read_bytes()
-        for other in {"fp32", "fp16"} - {engine.precision}:
-            with pytest.raises(ArtifactError, match=r"its (precision|ONNX) is"):
-                trt.trusted(session, other, engine.artifact)
 
 
 def test_another_kind_of_artifact_is_no_plan(tmp_path, plan):
@@ -309,11 +302,13 @@ def test_another_kind_of_artifact_is_no_plan(tmp_path, plan):
     assert "kind is 'model'" in rejection(artifact.path.parent, plan[1])
 
 
-# Notebook 03
+# The engines of a session
 
 
-def session_with_exports(folder, patch):
-    """A session whose export is the small network above: what is tested is what 03 makes of the files."""
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A session whose export is the small network above."""
+    folder = tmp_path_factory.mktemp("opened")
     variants = {"fp32": (np.float32, False), "fp16": (np.float16, False), "int8_qdq": (np.float32, True)}
 
     def exported(session, variant):
@@ -323,195 +318,76 @@ def session_with_exports(folder, patch):
             network(path, *variants[variant])
         return SimpleNamespace(file=lambda name: path)
 
-    patch.setattr("lib.export.onnx", exported)
-    own = {"store": artifacts.Store(folder / "artifacts"), "folder": folder, "run_id": "run", "stage": "03_engines"}
-    return SimpleNamespace(profile=SimpleNamespace(engines=SETTINGS), **own)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    if versions.flavour() != "tensorrt_rtx":
-        pytest.skip("TensorRT for RTX is not what this system builds with")
     with pytest.MonkeyPatch.context() as patch:
-        session = session_with_exports(tmp_path_factory.mktemp("built"), patch)
-        yield session, engines.build_all(session)
-
-
-def test_notebook_03_shows_every_precision(built):
-    _, listed = built
-    rows = engines.rows(listed)
-    assert [row["precision"] for row in rows] == [p.label for p in PRECISIONS.values()]
-    assert rows[0]["ratio"] == 1
-    assert rows[2]["products"] == "1 × FP16"
-    assert rows[0]["fastest_s"] <= rows[0]["build_s"] <= rows[0]["slowest_s"]
-    assert "calibrators" in rows[3]["size_mb"].en
-    assert len(engines.feature_rows()) == len(trt.FEATURES)
-
-
-def test_notebook_03_records_are_complete(built):
-    session, listed = built
-    measured = engines.records(session, listed)
-    found = {(r.metric, r.precision): r for r in measured}
-    assert len(found) == len(measured) == 4 * len(PRECISIONS)
-    assert found["plan_size", "fp32"].value == listed[0].artifact.size("model.plan")
-    assert found["build_time", "fp32"].samples == listed[0].artifact.info["build_s"]
-    if not system.gpus():
-        assert found["latency", "fp32"].reason == found["throughput", "fp32"].reason == trt.unavailable()
-        assert found["latency", "fp32"].artifact_sha256 == listed[0].artifact.sha256
-        assert found["throughput", "int8"].reason == trt.not_buildable("int8")
-        rows = engines.run_rows(measured)
-        assert [row["precision"] for row in rows] == [p.label for p in PRECISIONS.values()]
-        assert {row[key].en for row in rows[:3] for key in ("latency", "gpu", "throughput", "ratio")} == {trt.unavailable().en}
-
-
-def test_engines_that_run_are_measured_and_compared_with_fp32(built, monkeypatch):
-    session, listed = built
-    rates = {"fp32": 100.0, "tf32": 150.0, "fp16": 300.0, "int8_qdq": 400.0}
-
-    def run(session, configurations):
-        for runner, precision, size in configurations:
-            common = {"runner": runner, "precision": precision, "batch_size": size, "scope": sweep.SCOPE}
-            yield Record("latency", "ms", 1e3 * size / rates[precision], **common)
-            stats = {"ci_low": None, "ci_high": None} | ({"gpu_compute": {"p50": 0.5, "stable": True}} if precision == "fp16" else {})
-            yield Record("throughput", "images/s", rates[precision], stats=stats, **common)
-
-    monkeypatch.setattr(sweep, "run", run)
-    rows = engines.run_rows(engines.records(session, listed))
-    assert [row.get("ratio") for row in rows[:3]] == [None, 1.5, 3.0]
-    assert (rows[2]["batch"], rows[2]["latency"], rows[2]["throughput"]) == (4, pytest.approx(40 / 3), 300)
-    assert [row["gpu"] for row in rows[:3]] == [None, None, 0.5]
-    assert rows[3]["throughput"] == trt.not_buildable("int8")
-    assert "ratio" not in engines.run_rows(engines.records(session, listed[1:]))[0]  # without FP32 there is nothing to compare with
-
-
-def test_the_types_inside_the_engine_are_shown_and_compared_with_the_precision(built, monkeypatch):
-    _, listed = built
-    if not system.gpus():
-        assert engines.rows(listed)[0]["inside"] == engines.NEEDS_GPU
-    told = {"fp32": {"fp32": 8, "tf32": 1}, "tf32": {"tf32": 8, "fp32": 1}, "fp16": {"fp32": 9}, "int8_qdq": {"int8": 9, "": 1}}
-    for e in listed:
-        if e.artifact:
-            monkeypatch.setitem(e.artifact.info, "engine_types", told[e.precision])
-    rows = engines.rows(listed)
-    assert (rows[0]["inside"], rows[3]["inside"], rows[5]["inside"]) == ("8 × FP32, 1 × TF32", "", "1 × ?, 9 × INT8")
-    bad = [f.text.en for f in engines.findings(listed) if f.level == "bad"]
-    assert [text.split(" engine run in another type: ") for text in bad] == [
-        ["The convolutions and matrix products of the FP32", "8 × FP32, 1 × TF32."],
-        ["The convolutions and matrix products of the FP16", "9 × FP32."],
-    ]
-
-
-@pytest.mark.parametrize("told", [{}, {"": 9}])
-def test_types_that_could_not_be_read_back_are_a_note(built, monkeypatch, told):
-    _, listed = built
-    for e in listed:
-        if e.artifact:
-            monkeypatch.setitem(e.artifact.info, "engine_types", {e.precision.removesuffix("_qdq"): 9})
-    assert not any("could not be read back" in f.text.en for f in engines.findings(listed))
-    monkeypatch.setitem(listed[2].artifact.info, "engine_types", told)
-    (found,) = [f for f in engines.findings(listed) if "could not be read back" in f.text.en]
-    assert (found.level, found.text.en) == ("note", "The precision of FP16 could not be read back from the finished engine.")
-    assert "数値精度を読み出せなかった：FP16" in found.text.ja
-
-
-def test_engines_that_were_not_opened_are_not_said_to_tell_nothing(built, monkeypatch):
-    _, listed = built
-    for e in listed:
-        if e.artifact:
-            monkeypatch.setitem(e.artifact.info, "engine_types", None)
-    assert not any("could not be read back" in f.text.en for f in engines.findings(listed))
-
-
-def test_a_single_build_has_no_interval_and_calibration_has_its_seconds(built, monkeypatch):
-    session, listed = built
-    assert [row["calibration_s"] for row in engines.rows(listed)] == [None] * len(listed)
-    monkeypatch.setitem(listed[0].artifact.info, "build_s", [2.5])
-    monkeypatch.setitem(listed[0].artifact.info, "calibration_s", 7.25)
-    row = engines.rows(listed)[0]
-    assert (row["build_s"], row["fastest_s"], row["slowest_s"], row["calibration_s"]) == (2.5, None, None, 7.25)
-    (time,) = [r for r in engines.records(session, listed) if (r.metric, r.precision) == ("build_time", "fp32")]
-    assert time.stats["calibration_s"] == 7.25
-    monkeypatch.setattr(system, "system_id", lambda: "elsewhere")
-    assert [row["calibration_s"] for row in engines.rows(listed)[:2]] == [engines.ELSEWHERE, None]
-
-
-def test_whether_a_timing_cache_was_at_hand_is_shown(built, monkeypatch):
-    session, listed = built
-    monkeypatch.setitem(listed[0].artifact.info, "timing_cache", True)
-    assert [row["cache"] for row in engines.rows(listed)[:4]] == [engines.YES, engines.NO, engines.NO, ""]
-    times = [r for r in engines.records(session, listed) if r.metric == "build_time"]
-    assert [r.stats.get("timing_cache") for r in times[:4]] == [True, False, False, None]
-
-
-def test_a_second_run_reuses_the_engines(built):
-    session, _ = built
-    assert not any(e.artifact.fresh for e in engines.build_all(session) if e.artifact)
-
-
-def test_an_engine_from_another_system_has_no_build_time_here(built, monkeypatch):
-    _, listed = built
-    monkeypatch.setattr(system, "system_id", lambda: "elsewhere")
-    assert engines.rows(listed)[0]["build_s"] == engines.ELSEWHERE
-    build_times = [r for r in engines.records(built[0], listed) if r.metric == "build_time"]
-    assert all(r.value is None for r in build_times)
+        patch.setattr("lib.export.onnx", exported)
+        profile = SimpleNamespace(engines=SETTINGS)
+        yield SimpleNamespace(profile=profile, store=artifacts.Store(folder / "artifacts"), folder=folder)
 
 
 @needs_rtx
-def test_a_failing_build_is_a_red_finding_and_the_others_go_on(tmp_path, monkeypatch):
-    broken = tmp_path / "onnx" / "fp16" / "model.onnx"
-    broken.parent.mkdir(parents=True)
-    broken.write_bytes(b"\xff" * 99)
-    listed = engines.build_all(session_with_exports(tmp_path, monkeypatch))
-    assert [e.precision for e in listed if e.failed] == ["fp16"]
-    (bad,) = [f for f in engines.findings(listed) if f.level == "bad"]
-    assert "Failed to parse" in bad.text.en
-    assert "構築に失敗した" in bad.text.ja
+def test_every_precision_that_can_be_built_has_an_engine_of_its_own(opened):
+    made = {p: trt.engine(opened, p) for p in PRECISIONS if trt.not_buildable(p) is None}
+    assert {p: engine.info["product_types"] for p, engine in made.items()} == {
+        "fp32": {"fp32": 1},
+        "tf32": {"fp32": 1},
+        "fp16": {"fp16": 1},
+        "int8_qdq": {"int8": 1},
+    }
+    assert len({trt.plan_sha256(engine) for engine in made.values()}) == len(made)
+    for precision, engine in made.items():
+        assert trt.trusted(opened, precision, engine) == engine.file(trt.PLAN).read_bytes()
+        for other in {"fp32", "fp16"} - {precision}:
+            with pytest.raises(ArtifactError, match=r"its (precision|ONNX) is"):
+                trt.trusted(opened, other, engine)
 
 
-def test_one_plan_under_two_names_is_a_red_finding(built):
-    _, listed = built
-    twin = engines.Engine("tf32", listed[0].artifact)
-    assert any(f.level == "bad" and "one and the same plan" in f.text.en for f in engines.findings([listed[0], twin]))
-    assert not any("same plan" in f.text.en for f in engines.findings(listed))
+@needs_rtx
+def test_a_second_run_reuses_the_engine(opened, monkeypatch):
+    first = trt.engine(opened, "fp32")
+    monkeypatch.setattr(plans, "_write", lambda *_: pytest.fail("built again"))
+    assert trt.engine(opened, "fp32").sha256 == first.sha256
 
 
-def test_one_plan_that_was_measured_twice_says_what_a_difference_is_worth(built):
-    session, listed = built
-    twins = [listed[0], engines.Engine("tf32", listed[0].artifact)]
-    sizes = [r for r in engines.records(session, twins) if r.metric == "plan_size"]
-    rates = [
-        Record("throughput", "images/s", v, runner="tensorrt", precision=p, batch_size=4) for p, v in (("fp32", 1000.0), ("tf32", 1025.0))
-    ]
-    (found,) = [f for f in engines.findings(twins, sizes + rates) if "measured 2 times" in f.text.en]
-    assert "at batch size 4 (FP32; TF32): throughputs up to 1.025 times apart" in found.text.en
-    assert "最大1.025倍" in found.text.ja
-    assert not any("measured 2 times" in f.text.en for f in engines.findings(twins, sizes + rates[:1]))
+@needs_rtx
+def test_a_plan_is_known_by_its_own_hash(opened):
+    engine = trt.engine(opened, "fp32")
+    assert trt.plan_sha256(engine) == hashlib.sha256(engine.file(trt.PLAN).read_bytes()).hexdigest() != engine.sha256
 
 
-def test_weights_that_do_not_shrink_are_a_red_finding(built, monkeypatch):
-    _, listed = built
-    assert not any(f.level == "bad" for f in engines.findings(listed))
-    monkeypatch.setitem(listed[2].artifact.info, "weights_bytes", listed[0].artifact.info["weights_bytes"])
-    assert [f.text.en for f in engines.findings(listed) if f.level == "bad"] == ["The weights of the FP16 plan did not shrink."]
+@needs_rtx
+def test_checking_a_plan_reads_it_once(opened, monkeypatch):
+    engine, read = trt.engine(opened, "fp32"), []
+    whole = type(engine.path).read_bytes
+    monkeypatch.setattr(type(engine.path), "read_bytes", lambda path: read.append(path.name) or whole(path))
+    trt.trusted(opened, "fp32", engine)
+    assert read.count(trt.PLAN) == 1
 
 
-def test_findings_say_what_cannot_be_run(built):
-    said = [f.text.en for f in engines.findings(built[1])]
-    assert any("4 of 6 precisions" in text for text in said)
-    if not system.gpus():
-        assert any("not measured: no NVIDIA GPU on this system" in text for text in said)
+@needs_rtx
+def test_engine_of_a_precision_that_cannot_be_built(opened):
+    with pytest.raises(NotMeasured, match=r"tensorrt int8: .*no INT8 calibrators") as caught:
+        trt.engine(opened, "int8")
+    assert caught.value.reason == trt.not_buildable("int8")
 
 
-def test_engine_of_a_precision_that_cannot_be_built(built):
-    with pytest.raises(NotMeasured, match="no INT8 calibrators"):
-        trt.engine(built[0], "int8")
+def test_a_batch_that_no_tensor_can_have_is_refused_before_the_bindings_are_reached():
+    with pytest.raises(ValidationError, match="max_batch"):
+        config.Engines(**SETTINGS.model_dump() | {"max_batch": 10**30})
 
 
-def test_figure_of_sizes(built):
-    _, listed = built
-    for language in LANGUAGES:
-        axes = figures.sizes(listed, language).axes[0]
-        assert [t.get_text() for t in axes.get_yticklabels()] == [e.label.in_(language) for e in listed if e.artifact]
-    assert "FP16" in figures.sizes_alt(listed).en
-    assert "no engine" in figures.sizes_alt([]).en
-    assert figures.sizes([], "ja")
+def test_a_new_row_needs_no_other_table(monkeypatch):
+    row = dataclasses.replace(
+        PRECISIONS["fp16"],
+        key="bf16",
+        trt_flags=("!TF32", "BF16"),
+        trt_typed_onnx="bf16",
+        layer_types=("bf16", "fp32"),
+        product_type="bf16",
+    )
+    monkeypatch.setitem(PRECISIONS, "bf16", row)
+    assert trt.onnx_variant("bf16", fake(["FP16"])) == "fp32"
+    assert trt.onnx_variant("bf16", fake([])) == "bf16"
+    assert trt.not_buildable("bf16", fake(["FP16"])) == Reason("no_builder_flag", {"flag": "BF16"})
+    assert trt.not_buildable("bf16", fake([])) is None
+    assert inspect.other_than_asked("bf16", {"bf16": 3, "fp32": 1}) == ""
+    assert "asked for bf16" in inspect.other_than_asked("bf16", {"fp16": 4})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -12,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib import trt
-from lib.errors import ArtifactError, ReportError
+from lib.errors import ReportError
 from lib.experiment.precision import PRECISIONS
-from lib.runners.base import check_batch
-from lib.store import artifacts
-from lib.trt import execution, inspect, log, plans, timing_cache
+from lib.trt import execution, inspect, log, timing_cache
 
 SEVERITIES = {name: SimpleNamespace(name=name) for name in ("VERBOSE", "INFO", "ERROR", "INTERNAL_ERROR")}
 
@@ -161,8 +158,10 @@ def images(count: int) -> np.ndarray:
 def test_both_apis_run_every_batch_of_the_profile(eight, api):
     with execution.Execution(b"plan", api) as run:
         assert (run.min_batch, run.max_batch, run.input, run.outputs) == (2, 8, "images", ["sums"])
-        for count in (8, 2, 5):  # a larger batch before leaves nothing in a smaller one's answer
+        for count in (8, 2, 5, 1):  # a larger batch before leaves nothing in a smaller one's answer; 1 is below the profile's smallest
             answer = run.infer(images(count))["sums"]
+            assert answer.shape == (count, 1)
+            assert run._context.count == max(2, count)
             np.testing.assert_allclose(answer[:, 0], images(count).sum((1, 2, 3)), rtol=1e-6)
     assert not Memory.all  # closed: nothing stays on the device
 
@@ -191,8 +190,8 @@ def test_answers_stay_when_the_next_batch_runs(eight):
 @pytest.mark.parametrize(
     ("batch", "said"),
     [
-        (images(9), "a batch of 9 is outside this engine's profile, 2 to 8"),
-        (images(1), "a batch of 1 is outside this engine's profile, 2 to 8"),
+        (images(9), "a batch of 9: this engine takes 1 to 8"),
+        (images(4)[:0], "a batch of 0: this engine takes 1 to 8"),
         (images(4).astype(np.float64), "got float64"),
         (images(4)[:, :1], r"got float32 \(4, 1, 2, 3\)"),
         (images(4)[0], r"got float32 \(2, 2, 3\)"),
@@ -249,6 +248,8 @@ def test_an_api_that_this_tensorrt_lacks(eight):
 
 @given(st.integers(1, 4), st.sampled_from([np.nan, np.inf, -np.inf]), st.data())
 def test_inputs_that_are_no_numbers_name_their_image(count, value, data):
+    from lib.runners.base import check_batch
+
     batch = np.zeros((count, 32, 32, 3), np.float32)
     at = data.draw(st.integers(0, count - 1))
     batch[at, data.draw(st.integers(0, 31)), 0, 2] = value
@@ -257,6 +258,8 @@ def test_inputs_that_are_no_numbers_name_their_image(count, value, data):
 
 
 def test_large_finite_inputs_are_numbers():
+    from lib.runners.base import check_batch
+
     check_batch(np.full((1, 32, 32, 3), 3e38, np.float32))  # their squares are not
 
 
@@ -324,7 +327,10 @@ def test_an_engine_under_another_name(precision, found, right):
 
 
 def test_every_precision_has_a_rule():
-    assert inspect.ASKED.keys() == PRECISIONS.keys()
+    for row in PRECISIONS.values():
+        assert row.layer_types
+        assert row.product_type in inspect.TYPES.values()
+        assert not inspect.other_than_asked(row.key, dict.fromkeys(row.layer_types, 1))
 
 
 # Timing caches
@@ -377,7 +383,7 @@ def test_a_timing_cache_that_tensorrt_refuses_is_an_empty_one(tmp_path):
     assert again.held.data == b""
 
 
-# Messages and foreign plans
+# Messages
 
 
 def test_errors_are_told_once_and_on_one_line():
@@ -387,21 +393,3 @@ def test_errors_are_told_once_and_on_one_line():
     assert log.errors(made) == "first cause; x"
     assert log.errors(made, len(made.lines)) == "it gives no reason"
     assert ("VERBOSE", "noise") not in made.lines
-
-
-def test_only_listed_plans_are_opened_unless_the_user_insists(tmp_path):
-    store = artifacts.Store(tmp_path / "artifacts")
-    own = store.get_or_build(plans.KIND, {}, lambda folder: (folder / plans.PLAN).write_bytes(b"plan") and None).file(plans.PLAN)
-    assert plans.any_plan(own) == b"plan"
-    foreign = tmp_path / plans.PLAN
-    foreign.write_bytes(b"plan")
-    with pytest.raises(ArtifactError, match="no manifest of this project lists it"):
-        plans.any_plan(foreign)
-    assert plans.any_plan(foreign, insist=True) == b"plan"
-    own.write_bytes(b"other")
-    with pytest.raises(ArtifactError, match="altered or truncated"):
-        plans.any_plan(own)
-    with pytest.raises(ArtifactError, match="no such plan"):
-        plans.any_plan(tmp_path / "nothing.plan", insist=True)
-    manifest = json.loads((own.parent.parent / "manifest.json").read_text())
-    assert manifest["files"].keys() == {plans.PLAN}

@@ -13,19 +13,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lib import cuda
+
 LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13-libs", "numpy")
 GPU_FIELDS = ("name", "compute_cap", "driver_version", "memory.total")
+# Of x86 and of Arm: the width of vectors, half precision, and INT8 products, which some kernels have exact and some saturate.
+CPU_FEATURES = {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni"}
+CPU_FEATURES |= {"avx_vnni_int8", "amx_tile", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2"}
 
 
 @cache
 def describe() -> dict[str, Any]:
     """This system, as JSON.
 
-    cpu: model name; cores: those this process may use; memory_gib: total; gpus: one dict a GPU (nvidia-smi's
-    name, compute_cap, driver_version, memory.total in MiB); os, python; libraries: {name: version} of what is installed.
+    cpu: model name; cpu_features: of CPU_FEATURES, which decide on kernels and so on answers; cores: those this process may
+    use; memory_gib: total; gpus: see `gpus`; os, python; libraries: {name: version} of what is installed.
     """
     return {
-        "cpu": _cpu(),
+        "cpu": _cpu("model name") or platform.processor() or platform.machine(),
+        "cpu_features": sorted(CPU_FEATURES & {*_cpu("flags").split(), *_cpu("Features").split()}),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "gpus": gpus(),
@@ -48,13 +54,30 @@ def system_id() -> str:
 
 @cache
 def gpus() -> list[dict[str, str]]:
-    """NVIDIA GPUs as nvidia-smi lists them, empty where there is none."""
-    query = ["nvidia-smi", f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader,nounits"]
+    """The NVIDIA GPUs that CUDA programs see here, in CUDA's order (CUDA_VISIBLE_DEVICES chooses); everything runs on the first.
+
+    nvidia-smi's name, compute_cap, driver_version, memory.total (MiB); empty where there is none.
+    """
+    return [{field: gpu[field] for field in GPU_FIELDS} for gpu in _seen()]
+
+
+def gpu_uuid() -> str | None:
+    """The UUID of the GPU that everything runs on, as nvidia-smi takes it (-i), None where there is none."""
+    return _seen()[0]["uuid"] if _seen() else None
+
+
+@cache
+def _seen() -> list[dict[str, str]]:
+    """What nvidia-smi says of each GPU that CUDA programs see, in CUDA's order."""
+    fields = ("pci.bus_id", "uuid", *GPU_FIELDS)
+    query = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
     try:
         lines = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
         return []
-    return [dict(zip(GPU_FIELDS, (part.strip() for part in line.split(",")), strict=True)) for line in lines if line.count(",") == 3]
+    listed = [dict(zip(fields, map(str.strip, line.split(",")), strict=True)) for line in lines if line.count(",") == len(fields) - 1]
+    known = {cuda.bus_id(gpu["pci.bus_id"]): gpu for gpu in listed}
+    return [known[bus] for bus in cuda.devices() if bus in known] if known else []
 
 
 def slug(text: str) -> str:
@@ -62,12 +85,13 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
 
 
-def _cpu() -> str:
+def _cpu(field: str) -> str:
+    """A field of the first processor in /proc/cpuinfo, "" where it is not told."""
     try:
-        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        match = re.search(rf"^{field}\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
         match = None
-    return match.group(1).strip() if match else platform.processor() or platform.machine()
+    return match.group(1).strip() if match else ""
 
 
 def _version(name: str) -> str | None:

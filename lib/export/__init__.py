@@ -1,6 +1,6 @@
-"""The trained model in the formats it is deployed in: ONNX (FP32, FP16, explicit INT8) and TFLite, and test samples.
+"""The trained model in the formats it is deployed in: SavedModel, ONNX (FP32, FP16, explicit INT8), TFLite, and test samples.
 
-Each is an artifact: built once from the SavedModel, checked, then reused. What a variant needs is built before it.
+Each is an artifact: built once from the trained model, checked, then reused. What a variant needs is built before it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lib.data import dataset as datasets
 from lib.errors import ReportError
 from lib.models import train as training
+from lib.models import vgg as model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,25 +19,31 @@ if TYPE_CHECKING:
     from lib.store.session import Session
 
 VERSION = 3  # of the exporters; a change makes old artifacts stale
-ONNX_FILE, TFLITE_FILE = "model.onnx", "model.tflite"
-ONNX_VARIANTS = ("fp32", "fp16", "int8_qdq")
+SAVED_MODEL, ONNX_FILE, TFLITE_FILE = "saved_model", "model.onnx", "model.tflite"
 TFLITE_VARIANTS = ("fp32", "fp16", "int8")
 # Method of the exported INT8 model. Of the three it keeps the probabilities closest to FP32's on CIFAR-10's validation
 # images, which neither trained nor calibrated it; notebook 04 compares them on the test images.
 CALIBRATION = "percentile"
 
 
+def saved_model(session: Session) -> Artifact:
+    """The model as TensorFlow's SavedModel; payload `saved_model/`, each variable once. See lib.export.saved.build."""
+    from lib.export import saved
+
+    source = training.trained(session)
+    inputs = {"version": VERSION, "model": source.sha256}
+    return session.store.get_or_build("saved_model", inputs, lambda folder: saved.build(model.load_keras(source), folder / SAVED_MODEL))
+
+
 def onnx(session: Session, variant: str) -> Artifact:
     """The model as ONNX; payload `model.onnx` (`int8_qdq` also has `calibration.json`).
 
-    variant: "fp32", "fp16" or "int8_qdq". In each: input `images` float32 (batch, 32, 32, 3), output
+    variant: one of ONNX_VARIANTS, as rows of PRECISIONS name it. In each: input `images` float32 (batch, 32, 32, 3), output
     `probabilities` float32 (batch, classes), batch dynamic, opset of the profile.
     Raises ReportError if the conversion or a structural check fails.
     """
     _known(variant, ONNX_VARIANTS)
-    if variant == "fp32":
-        return _onnx_fp32(session)
-    return _onnx_fp16(session) if variant == "fp16" else _onnx_int8(session)
+    return _ONNX[variant](session)
 
 
 def tflite(session: Session, variant: str) -> Artifact:
@@ -54,7 +61,7 @@ def tflite(session: Session, variant: str) -> Artifact:
         inputs |= _calibration_inputs(session)
         images = calibration_images(session)
     return session.store.get_or_build(
-        "tflite", inputs, lambda folder: lite.build(source.file("saved_model"), variant, images, folder / TFLITE_FILE)
+        "tflite", inputs, lambda folder: lite.build(saved_model(session).file(SAVED_MODEL), variant, images, folder / TFLITE_FILE)
     )
 
 
@@ -79,7 +86,9 @@ def _onnx_fp32(session: Session) -> Artifact:
 
     source, opset = training.trained(session), session.profile.export.opset
     inputs = {"version": VERSION, "variant": "fp32", "opset": opset, "model": source.sha256}
-    return session.store.get_or_build("onnx", inputs, lambda folder: tf_onnx.build(source.file("saved_model"), opset, folder / ONNX_FILE))
+    return session.store.get_or_build(
+        "onnx", inputs, lambda folder: tf_onnx.build(saved_model(session).file(SAVED_MODEL), opset, folder / ONNX_FILE)
+    )
 
 
 def _onnx_fp16(session: Session) -> Artifact:
@@ -115,3 +124,7 @@ def _calibration_inputs(session: Session) -> dict[str, object]:
 def _known(variant: str, variants: tuple[str, ...]) -> None:
     if variant not in variants:
         raise ReportError(f"no export variant '{variant}'; there are {', '.join(variants)}")
+
+
+_ONNX = {"fp32": _onnx_fp32, "fp16": _onnx_fp16, "int8_qdq": _onnx_int8}
+ONNX_VARIANTS = tuple(_ONNX)

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lib.errors import ReportError
+
 if TYPE_CHECKING:
     import onnx
 
 QUANTIZED_OPERATORS = ("Conv", "MatMul", "Gemm")
 CHUNK = 32  # images whose activations are in memory at one time
 BINS = 512  # from -max to +max of the first images; more are added as the range grows
+MOST_BINS = 4 * BINS  # a range that grows further has its bins made wider: the entropy method takes the square of their number
 LEVELS = 128  # that the entropy method quantizes to, ONNX Runtime's default; four bins each leave it a choice
 METHODS = ("entropy", "minmax", "percentile")
 
@@ -47,11 +50,30 @@ class Histograms:
         self._collector = HistogramCollector("entropy", False, BINS, LEVELS, None, "same")
 
     def add(self, images: np.ndarray) -> None:
-        """Count the activations of model inputs, float32 (n, 32, 32, 3)."""
+        """Count the activations of model inputs, float32 (n, 32, 32, 3). Raises ReportError for one that is no number."""
         for first in range(0, len(images), CHUNK):
             outputs = self._session.run(self.tensors, {self.input: images[first : first + CHUNK]})
+            found = dict(zip(self.tensors, outputs, strict=True))
+            for name, values in found.items():
+                if not np.isfinite(values).all():
+                    raise ReportError(
+                        f"calibration: tensor '{name}' holds NaN or infinity; train again without an overflow"
+                    )
+                self._make_room(name, np.abs(values).max())
             with _quiet():
-                self._collector.collect(dict(zip(self.tensors, outputs, strict=True)))
+                self._collector.collect(found)
+
+    def _make_room(self, name: str, largest: np.float32) -> None:
+        """Count a tensor's values again in BINS bins up to `largest` where the collector would add too many of today's width.
+
+        The width comes from the first images: where they are nearly constant, those added by the next ones have no end.
+        """
+        if name not in self._collector.histogram_dict:
+            return
+        counts, edges, low, high, threshold = self._collector.histogram_dict[name]
+        if threshold and len(counts) * float(largest) > MOST_BINS * float(threshold):
+            middles = (edges[:-1] + edges[1:]) / 2
+            self._collector.histogram_dict[name] = (*np.histogram(middles, BINS, (-largest, largest), weights=counts), low, high, largest)
 
     def ranges(self, method: str, percentile: float) -> Ranges:
         """(lowest, highest) a tensor over everything that was added.

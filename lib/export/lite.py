@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from lib import models
 from lib.errors import ReportError
-from lib.export import structure
+from lib.export import saved, structure
 from lib.models.vgg import INPUT
 
 
@@ -21,7 +22,7 @@ def build(saved_model: Path, variant: str, images: np.ndarray | None, target: Pa
     variant: "fp32", "fp16" or "int8"; images: float32 (n, 32, 32, 3) training images that calibrate "int8".
     Raises ReportError if the conversion fails or the result is not what `check` demands.
     """
-    import tensorflow  # noqa: F401  takes seconds to import, which are not the conversion's
+    models.tensorflow()  # takes seconds to import, which are not the conversion's
 
     started = time.perf_counter()
     target.write_bytes(convert(saved_model, variant, images))
@@ -36,9 +37,8 @@ def convert(saved_model: Path, variant: str, images: np.ndarray | None) -> bytes
 
     Source: tf.lite.TFLiteConverter; "int8" allows integer kernels only, so nothing stays in float unseen.
     """
-    import tensorflow as tf
-
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=["serving_default"])
+    tf = models.tensorflow()
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[saved.SIGNATURE])
     if variant != "fp32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if variant == "fp16":

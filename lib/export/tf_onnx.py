@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib import models
 from lib.errors import ReportError
-from lib.export import structure
+from lib.export import saved, structure
 from lib.models.vgg import INPUT, OUTPUT
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def build(saved_model: Path, opset: int, target: Path) -> dict[str, Any]:
     Raises ReportError if tf2onnx logs an error or the result is not what `structure` demands.
     """
     import onnx
-    import tensorflow  # noqa: F401  takes seconds to import, which are not the conversion's
+
+    models.tensorflow()  # takes seconds to import, which are not the conversion's
     import tf2onnx  # noqa: F401
 
     started = time.perf_counter()
@@ -43,12 +45,12 @@ def convert(saved_model: Path, opset: int) -> onnx.ModelProto:
     Source: tf2onnx.convert.from_function; a function that returns {name: tensor} gives stable output names.
     Raises ReportError if tf2onnx fails or logs an error.
     """
-    import tensorflow as tf
     import tf2onnx
 
+    tf = models.tensorflow()
     # The loaded object must stay alive: a signature holds its variables weakly.
     loaded = tf.saved_model.load(str(saved_model))
-    signature = loaded.signatures["serving_default"]
+    signature = loaded.signatures[saved.SIGNATURE]
     spec = tf.TensorSpec((None, 32, 32, 3), tf.float32, name=INPUT)
     function = tf.function(lambda images: {OUTPUT: signature(**{INPUT: images})[OUTPUT]}, input_signature=[spec], autograph=False)
     with errors_raised("tf2onnx"):

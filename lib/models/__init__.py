@@ -1,1 +1,69 @@
-"""Where a model comes from."""
+"""Where a model comes from, and the one way to TensorFlow and Keras: with this project's settings, not with the user's own.
+
+Keras reads ~/.keras/keras.json when it is imported; a model must not depend on it, so what stands there is overruled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from lib.errors import ReportError
+
+BACKEND, FLOATX, EPSILON, LAYOUT = "tensorflow", "float32", 1e-7, "channels_last"  # Keras' own defaults
+
+# Read when the libraries are first imported, by whichever module that is.
+os.environ["KERAS_BACKEND"] = BACKEND
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what stops TensorFlow also comes as an exception
+for _limit in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
+    os.environ.pop(_limit, None)
+
+
+def tensorflow() -> Any:
+    """The module tensorflow, imported without its messages about GPUs and instruction sets."""
+    with quiet():
+        import tensorflow
+
+    return tensorflow
+
+
+def keras() -> Any:
+    """The module keras: on TensorFlow, in float32, images channels last, whatever the user's keras.json asks for.
+
+    Raises ReportError where Keras already runs on another backend in this process, or does not start with that file.
+    """
+    tensorflow()
+    try:
+        import keras
+    except (AssertionError, TypeError) as error:  # keras/src/backend/config.py asserts what it reads
+        raise ReportError(f"keras.json (in ~/.keras or $KERAS_HOME): Keras does not take it ({error}); remove it") from None
+    if keras.config.backend() != BACKEND:
+        raise ReportError(f"Keras already runs on '{keras.config.backend()}' here; start again (a notebook: restart the kernel)")
+    keras.config.set_floatx(FLOATX)
+    keras.config.set_epsilon(EPSILON)
+    keras.config.set_image_data_format(LAYOUT)
+    keras.config.set_dtype_policy(FLOATX)
+    return keras
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what libraries write straight to standard error out of pages and logs; it is shown where the block raises.
+
+    For what no setting silences: absl before it is set up, cudart, TFLite's delegates.
+    """
+    with tempfile.TemporaryFile() as said:
+        before = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(before, said.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)

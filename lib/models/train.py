@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import progress
+from lib import models, progress
 from lib.errors import ReportError
 from lib.models import vgg as model
 from lib.store import files
@@ -28,11 +30,21 @@ CHECKPOINT = "checkpoint.keras"
 HISTORY = "history.json"
 
 
+class Diverged(ReportError):
+    """The training diverged: its loss became infinite or no number. epoch: in which (from 1), of epochs."""
+
+    def __init__(self, epoch: int, epochs: int, peak_learning_rate: float) -> None:
+        super().__init__(
+            f"training diverged in epoch {epoch} of {epochs}: the loss is no number; "
+            f"lower train.peak_learning_rate ({peak_learning_rate:g}), or train.momentum and train.weight_decay"
+        )
+        self.epoch, self.epochs = epoch, epochs
+
+
 def trained(session: Session) -> Artifact:
     """The trained classifier of this profile, trained now unless it is stored.
 
-    Payload: `saved_model/` (signature `serving_default`: images -> probabilities), `model.keras`,
-    `history.json` (one entry an epoch: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds).
+    Payload: `model.keras` and `history.json`, see `history`. Raises Diverged where the training does.
     """
     settings, images = session.profile.train, session.images
     inputs = {
@@ -47,11 +59,9 @@ def trained(session: Session) -> Artifact:
 def train(settings: config.Train, images: datasets.Images, folder: Path, work: Path) -> dict[str, Any]:
     """Train and write the model into `folder`; `work` keeps a checkpoint an epoch, from which a killed run goes on.
 
-    Returns what the manifest says of it: parameters, epochs, seconds, versions.
+    Returns what the manifest says of it: parameters, seconds, versions. Raises Diverged as soon as a loss is no number.
     """
-    import keras
-    import tensorflow as tf
-
+    keras, tf = models.keras(), models.tensorflow()
     keras.utils.set_random_seed(settings.seed)
     x_train, y_train, x_val, y_val = split(settings, images)
     steps = len(x_train) // settings.batch_size
@@ -61,16 +71,28 @@ def train(settings: config.Train, images: datasets.Images, folder: Path, work: P
     for epoch in range(len(history), settings.epochs):
         batches = epoch_of(settings, x_train, y_train, epoch, len(images.class_names))
         validation = tf.data.Dataset.from_tensor_slices((x_val, y_val)).batch(500).map(_as_pair(len(images.class_names)))
-        history.append(_one_epoch(network, batches, validation, epoch, settings.epochs, steps))
+        history.append(_one_epoch(network, batches, validation, epoch, settings, steps))
         _checkpoint(network, history, work)
-    model.save(network, folder)
-    (folder / HISTORY).write_text(json.dumps(history, indent=1))
+    network.save(folder / model.FILE)
+    (folder / HISTORY).write_text(json.dumps(history, indent=1, allow_nan=False))
     return {
         "parameters": int(network.count_params()),
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }
+
+
+def history(artifact: Artifact) -> list[dict[str, float]]:
+    """One entry an epoch of a `trained` artifact: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+
+    Raises Diverged for one that an earlier version stored with a loss that is no number.
+    """
+    entries = json.loads(artifact.file(HISTORY).read_text(encoding="utf-8"))
+    for number, entry in enumerate(entries, 1):
+        if not all(map(math.isfinite, entry.values())):
+            raise Diverged(number, len(entries), artifact.inputs["train"]["peak_learning_rate"])
+    return entries
 
 
 def split(settings: config.Train, images: datasets.Images) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -85,8 +107,7 @@ def epoch_of(settings: config.Train, x: np.ndarray, y: np.ndarray, epoch: int, c
     x: uint8 (N, 32, 32, 3), y: int64 (N,) -> float32 (batch, 32, 32, 3) from 0 to 1 and one-hot (batch, classes).
     Depends on seed and epoch only, so that a run that was killed goes on with the batches it would have had.
     """
-    import tensorflow as tf
-
+    tf = models.tensorflow()
     pad = settings.crop_padding
 
     def augment(index: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
@@ -103,16 +124,14 @@ def epoch_of(settings: config.Train, x: np.ndarray, y: np.ndarray, epoch: int, c
 
 
 def _as_pair(classes: int) -> Any:
-    import tensorflow as tf
-
+    tf = models.tensorflow()
     return lambda image, label: (tf.cast(image, tf.float32) / 255.0, tf.one_hot(label, classes))
 
 
 def compiled(settings: config.Train, classes: int, steps: int) -> keras.Model:
     """The untrained network with its optimizer: SGD with Nesterov momentum, linear warm-up, then a cosine to zero
     (one cycle, after Smith & Topin, 2018), decoupled weight decay on kernels only, label smoothing."""
-    import keras
-
+    keras = models.keras()
     total = steps * settings.epochs
     warmup = max(1, round(settings.warmup_fraction * total))
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -138,9 +157,7 @@ def _resume(settings: config.Train, classes: int, steps: int, work: Path) -> tup
     checkpoints = sorted(work.glob(f"*-{CHECKPOINT}"))
     if not checkpoints:
         return network, []
-    import keras
-
-    restored = keras.models.load_model(checkpoints[-1])
+    restored = models.keras().models.load_model(checkpoints[-1])
     network.set_weights(restored.get_weights())
     network.optimizer.build(network.trainable_variables)
     for mine, stored in zip(network.optimizer.variables, restored.optimizer.variables, strict=True):
@@ -167,14 +184,22 @@ def _checkpoint(network: keras.Model, history: list[dict[str, float]], work: Pat
             old.unlink()
 
 
-def _one_epoch(network: keras.Model, batches: Any, validation: Any, epoch: int, epochs: int, steps: int) -> dict[str, float]:
-    """Train one epoch with a progress bar of its batches; returns its entry of the history."""
-    import keras
+def _one_epoch(network: keras.Model, batches: Any, validation: Any, epoch: int, settings: config.Train, steps: int) -> dict[str, float]:
+    """Train one epoch with a progress bar of its batches; returns its entry of the history. Raises Diverged."""
+
+    def check(values: Iterable[float]) -> None:
+        if not all(map(math.isfinite, values)):
+            raise Diverged(epoch + 1, settings.epochs, settings.peak_learning_rate)
+
+    def after_batch(batch: int, logs: dict[str, float]) -> None:
+        check(logs.values())  # at once: the rest of the training would be spent on weights that are no numbers
+        bar.update(1, **logs)
 
     started = time.perf_counter()
-    with progress.bar(total=steps, what=f"epoch {epoch + 1}/{epochs}") as bar:
-        step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.update(1, **logs))
+    with progress.bar(total=steps, what=f"epoch {epoch + 1}/{settings.epochs}") as bar:
+        step = models.keras().callbacks.LambdaCallback(on_train_batch_end=after_batch)
         log = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[step], validation_data=validation).history
     entry = {name: float(values[-1]) for name, values in log.items()}
+    check(entry.values())
     entry["learning_rate"] = float(network.optimizer.learning_rate)
     return entry | {"seconds": time.perf_counter() - started}

@@ -1,19 +1,20 @@
-"""The VGG-style classifier: its layers and how a trained one is stored."""
+"""The VGG-style classifier: its layers, and how a trained one is read back."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.store.artifacts import Artifact
+from lib import models
 
 if TYPE_CHECKING:
     import keras
 
     from lib.experiment import profile as config
+    from lib.store.artifacts import Artifact
 
 VERSION = 1  # of the layers and the training; a change makes old artifacts stale
 INPUT, OUTPUT = "images", "probabilities"
+FILE = "model.keras"
 PIXEL_MEAN, PIXEL_STD = 0.47, 0.25  # of CIFAR-10's training pixels scaled to 0..1, rounded
 
 
@@ -23,9 +24,8 @@ def build(settings: config.Train, classes: int) -> keras.Model:
     Input `images`, float32 (N, 32, 32, 3) from 0 to 1, NHWC; output `probabilities`, float32 (N, classes).
     One list of `conv_filters` is one block: 3×3 convolutions, then 2×2 max pooling.
     """
-    import keras
-    from keras import layers
-
+    keras = models.keras()
+    layers = keras.layers
     inputs = x = keras.Input((32, 32, 3), name=INPUT)
     x = layers.Rescaling(1 / PIXEL_STD, offset=-PIXEL_MEAN / PIXEL_STD, name="standardise")(x)
     for b, block in enumerate(settings.conv_filters, 1):
@@ -42,24 +42,6 @@ def build(settings: config.Train, classes: int) -> keras.Model:
     return keras.Model(inputs, layers.Softmax(name=OUTPUT)(x), name="vgg")
 
 
-def save(model: keras.Model, folder: Path) -> None:
-    """Write `model.keras` and `saved_model/` with stable tensor names into `folder`."""
-    import tensorflow as tf
-    from keras.export import ExportArchive
-
-    model.save(folder / "model.keras")
-    archive = ExportArchive()
-    archive.track(model)
-    archive.add_endpoint(
-        "serving_default",
-        lambda images: {OUTPUT: model(images, training=False)},
-        input_signature=[tf.TensorSpec((None, 32, 32, 3), tf.float32, name=INPUT)],
-    )
-    archive.write_out(folder / "saved_model", verbose=False)
-
-
 def load_keras(artifact: Artifact) -> keras.Model:
     """The Keras model of a `trained` artifact, for inference."""
-    import keras
-
-    return keras.models.load_model(artifact.file("model.keras"), compile=False, safe_mode=True)
+    return models.keras().models.load_model(artifact.file(FILE), compile=False, safe_mode=True)

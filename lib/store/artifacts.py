@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,7 @@ MANIFEST = "manifest.json"
 class Artifact:
     """One built thing: where its files lie and what its manifest says.
 
-    `sha256` covers names and contents of all payload files; `info` is what the builder said of it
-    (versions, durations); `fresh` tells whether this call built it.
+    `sha256` covers names and contents of all payload files; `info` is what the builder said of it (versions, durations).
     """
 
     kind: str
@@ -36,7 +35,6 @@ class Artifact:
     sha256: str
     inputs: dict[str, Any]
     info: dict[str, Any]
-    fresh: bool = field(default=False, compare=False)
 
     def file(self, name: str) -> Path:
         """Path of a payload file or folder."""
@@ -108,7 +106,7 @@ class Store:
                 shutil.rmtree(temporary, ignore_errors=True)
                 raise
         shutil.rmtree(self.work(kind, inputs), ignore_errors=True)
-        return load(final, fresh=True)
+        return load(final)
 
 
 def key_of(kind: str, inputs: dict[str, Any]) -> str:
@@ -116,7 +114,7 @@ def key_of(kind: str, inputs: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([kind, inputs], sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
-def load(folder: Path, fresh: bool = False) -> Artifact:
+def load(folder: Path) -> Artifact:
     """Read an artifact and check every payload file against the manifest.
 
     Raises ArtifactError that names the file which is missing, added or altered, and how to rebuild.
@@ -128,7 +126,7 @@ def load(folder: Path, fresh: bool = False) -> Artifact:
             what = "missing" if name not in there else "not in its manifest" if name not in listed else "altered or truncated"
             raise ArtifactError(f"{folder / 'payload' / name}: {what}; remove {folder} to have it built again")
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
-    return Artifact(manifest["kind"], manifest["key"], folder / "payload", digest, manifest["inputs"], manifest["info"], fresh)
+    return Artifact(manifest["kind"], manifest["key"], folder / "payload", digest, manifest["inputs"], manifest["info"])
 
 
 def read(folder: Path, name: str) -> bytes:

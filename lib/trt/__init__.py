@@ -6,8 +6,8 @@ Importing this package imports no TensorRT; the functions below do when they are
 
 from lib.trt.calibrate import Calibration
 from lib.trt.calibrate import default as default_calibration
-from lib.trt.plans import engine, identity, load_plan, trusted
-from lib.trt.probe import LayerTime, intermediate, layer_times, open_plan
+from lib.trt.plans import PLAN, engine, identity, load_plan, plan_sha256, trusted
+from lib.trt.probe import LayerTime, intermediate, layer_times
 from lib.trt.versions import (
     FEATURES,
     NOT_INSTALLED,
@@ -26,6 +26,7 @@ from lib.trt.versions import (
 __all__ = [
     "FEATURES",
     "NOT_INSTALLED",
+    "PLAN",
     "Calibration",
     "EngineError",
     "Feature",
@@ -41,7 +42,7 @@ __all__ = [
     "name",
     "not_buildable",
     "onnx_variant",
-    "open_plan",
+    "plan_sha256",
     "trusted",
     "typed",
     "unavailable",

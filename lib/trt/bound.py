@@ -10,16 +10,16 @@ from lib.store import artifacts
 
 
 def read(folder: Path, kind: str, file: str, fields: dict[str, str], expected: dict[str, Any], again: str) -> bytes:
-    """The bytes of a payload file, after the artifact's hashes and every one of `fields` were checked against `expected`.
+    """The bytes of a payload file, read once: their hash is the manifest's, and every one of its `fields` is as `expected`.
 
     fields: key in the manifest -> its name in words, in the order of checking; file: the payload file that matters;
     again: the way to make it again. Raises ArtifactError, one line that names the first field that differs.
     """
-    artifact = artifacts.load(folder)
-    if artifact.kind != kind:
-        raise ArtifactError(f"{folder}: kind is '{artifact.kind}', not '{kind}'; {again}")
+    manifest = artifacts.read_manifest(folder)
+    if manifest["kind"] != kind:
+        raise ArtifactError(f"{folder}: kind is '{manifest['kind']}', not '{kind}'; {again}")
     for field, name in fields.items():
-        stored, here = artifact.inputs.get(field), expected[field]
+        stored, here = manifest["inputs"].get(field), expected[field]
         if stored != here:
             raise ArtifactError(f"{folder / 'payload' / file}: its {name} is {_shown(stored)}, here it is {_shown(here)}; {again}")
     return artifacts.read(folder, file)

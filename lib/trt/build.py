@@ -28,7 +28,7 @@ class Built:
     plan: bytes
     log: list[str]
     build_s: list[float]
-    layers: list[inspect.Layer]
+    layers: list[inspect.NetworkLayer]
     timing_cache: bool
 
 
@@ -51,7 +51,7 @@ def build(
     """
     trt = module()
     if reason := not_buildable(precision, trt):
-        raise EngineError(f"{precision}: {reason.en}")
+        raise EngineError(f"{precision}: {reason.text.en}")
     log = logger(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_network_flags(trt))
@@ -87,11 +87,10 @@ def _parse(parser: Any, network: Any, onnx: Path) -> None:
         raise EngineError(f"{onnx}: holds no network (no inputs or no outputs); export it again")
 
 
-def _check_types(onnx: Path, precision: str, layers: list[inspect.Layer]) -> None:
+def _check_types(onnx: Path, precision: str, layers: list[inspect.NetworkLayer]) -> None:
     """A typed network decides the precision: refuse one that would be built under another name."""
-    wanted, found = inspect.wanted_type(precision), inspect.product_types(layers)
-    alien = set(found) != {wanted}
-    if alien:
+    wanted, found = PRECISIONS[precision].product_type, inspect.product_types(layers)
+    if set(found) != {wanted}:
         listed = ", ".join(f"{number} {name}" for name, number in sorted(found.items()))
         raise EngineError(
             f"{onnx}: {precision} needs its convolutions and matrix products in {wanted}, this network has {listed}; "
@@ -123,7 +122,7 @@ def _config(trt: ModuleType, builder: Any, network: Any, precision: str, setting
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
     if hasattr(trt, "ProfilingVerbosity"):
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that the inspector can name layers and types
-    for name in PRECISIONS[precision].flags:
+    for name in PRECISIONS[precision].trt_flags:
         flag = getattr(trt.BuilderFlag, name.lstrip("!"), None)
         if flag is not None:  # not_buildable() has refused what is missing and not carried by the ONNX
             (config.clear_flag if name.startswith("!") else config.set_flag)(flag)

@@ -46,21 +46,23 @@ class Execution:
         self._stack.close()
 
     def infer(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        """Output name -> float32 (n, …) of float32 (n, …), n within the profile; copies, so they stay.
+        """Output name -> float32 (n, …) of float32 (n, …), 1 <= n <= max_batch; copies, so they stay.
 
-        Raises EngineError for another shape, type or batch size, and where TensorRT refuses the launch; CudaError where
-        the GPU fails. After an error the next call may be right again.
+        Fewer than min_batch are filled up with the first one, so they take as long as min_batch. Raises EngineError for another
+        shape, type or batch size, and where TensorRT refuses the launch; CudaError where the GPU fails. After an error the next call
+        may be right again.
         """
-        count = self._check(batch)
+        given = self._check(batch)
+        count = max(given, self.min_batch)
         host = self._host[self.input][:count]
-        np.copyto(host, batch)
+        host[:given], host[given:] = batch, batch[:1]
         self._stream.upload(host, self._device[self.input])
         self._shaped(count)
         self._launch()
         for name in self.outputs:
             self._stream.download(self._device[name], self._host[name][:count])
         self._stream.synchronize()
-        return {name: self._host[name][:count].copy() for name in self.outputs}
+        return {name: self._host[name][:given].copy() for name in self.outputs}
 
     def gpu_ms(self) -> float:
         """Milliseconds on the GPU of computing the batch of the last `infer` once more, without copies, by CUDA events.
@@ -127,7 +129,7 @@ class Execution:
                 raise EngineError(f"tensor '{name}' of this plan is {engine.get_tensor_dtype(name).name}; only float32 plans are run")
         if len(inputs) != 1:
             raise EngineError(f"this plan has {len(inputs)} inputs, only plans with one are run")
-        self.names, self.input, self.outputs = names, inputs[0], [name for name in names if name not in inputs]
+        self.input, self.outputs = inputs[0], [name for name in names if name not in inputs]
         smallest, _, largest = engine.get_tensor_profile_shape(self.input, 0)
         self.min_batch, self.max_batch = int(smallest[0]), int(largest[0])
         self._row = tuple(largest)[1:]
@@ -135,8 +137,8 @@ class Execution:
     def _check(self, batch: np.ndarray) -> int:
         if batch.dtype != np.float32 or batch.ndim != 1 + len(self._row) or batch.shape[1:] != self._row:
             raise EngineError(f"input must be float32 of shape (n, {', '.join(map(str, self._row))}), got {batch.dtype} {batch.shape}")
-        if not self.min_batch <= len(batch) <= self.max_batch:
-            raise EngineError(f"a batch of {len(batch)} is outside this engine's profile, {self.min_batch} to {self.max_batch}")
+        if not 1 <= len(batch) <= self.max_batch:
+            raise EngineError(f"a batch of {len(batch)}: this engine takes 1 to {self.max_batch}")
         return len(batch)
 
     def _shaped(self, count: int) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from lib.experiment.precision import PRECISIONS
 from lib.trt.versions import EngineError
 
 PRODUCTS = ("CONVOLUTION", "MATRIX_MULTIPLY")  # the layers that hold nearly all of the work
@@ -22,18 +23,10 @@ TYPES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8"}
 # The inspector's words, which differ between versions: a tensor's "Row major linear FP32", a weight's "Half".
 WORDS = (("int8", r"\bint8\b"), ("fp16", r"\b(fp16|half)\b"), ("bf16", r"\b(bf16|bfloat16)\b"), ("fp32", r"\b(fp32|float)\b"))
 PRODUCT_WORDS = re.compile(r"conv|gemm|matrix|matmul|fully", re.IGNORECASE)
-ASKED = {  # the type that an engine's products must run in, and those that the builder may choose where they are faster
-    "fp32": ("fp32", {"fp32"}),
-    "tf32": ("tf32", {"tf32", "fp32"}),
-    "fp16": ("fp16", {"fp16", "fp32"}),
-    "int8": ("int8", {"int8", "fp32"}),
-    "int8_fp16": ("int8", {"int8", "fp16", "fp32"}),
-    "int8_qdq": ("int8", {"int8", "fp32"}),
-}
 
 
 @dataclass(frozen=True)
-class Layer:
+class NetworkLayer:
     """One layer of the parsed network. type: of its inputs ("fp32", "fp16", "int8"); shape: of its output, -1 is dynamic."""
 
     name: str
@@ -98,9 +91,9 @@ def other_than_asked(precision: str, found: dict[str, int]) -> str:
     A type that was not asked for is wrong, and so is an engine in which nothing runs in the type that it is named after.
     A layer whose type the inspector did not tell ("") speaks neither for nor against.
     """
-    told, (asked, allowed) = {name for name in found if name}, ASKED[precision]
+    told, allowed = {name for name in found if name}, PRECISIONS[precision].layer_types
     listed = ", ".join(f"{number} in {name or 'an unknown type'}" for name, number in sorted(found.items()))
-    if told - allowed or (told and asked not in told):
+    if told - set(allowed) or (told and not told & set(allowed[:1])):
         return f"asked for {precision}, but the convolutions and matrix products of the finished engine run: {listed}"
     return ""
 
@@ -113,7 +106,7 @@ def tensors(network: Any) -> dict[str, Any]:
     return {tensor.name: tensor for tensor in found}
 
 
-def layers(network: Any) -> list[Layer]:
+def layers(network: Any) -> list[NetworkLayer]:
     """The layers of a parsed INetworkDefinition, in its order, before any fusion.
 
     A product whose input comes from a Dequantize layer counts as int8: TensorRT fuses the pair into an INT8 kernel
@@ -124,14 +117,9 @@ def layers(network: Any) -> list[Layer]:
     return [_layer(layer, producer) for layer in every]
 
 
-def product_types(listed: list[Layer]) -> dict[str, int]:
+def product_types(listed: list[NetworkLayer]) -> dict[str, int]:
     """How many convolutions and matrix products are asked for in each type, for example {"int8": 9}."""
     return dict(Counter(layer.type for layer in listed if layer.kind in PRODUCTS))
-
-
-def wanted_type(precision: str) -> str:
-    """The type that the products of a typed network must have for this precision; TF32 is FP32 with a flag."""
-    return {"tf32": "fp32", "int8_qdq": "int8"}.get(precision, precision)
 
 
 def weights_bytes(log: list[str]) -> int | None:
@@ -150,7 +138,7 @@ def parser_errors(parser: Any) -> str:
     return "; ".join(said)
 
 
-def _layer(layer: Any, producer: dict[str, Any]) -> Layer:
+def _layer(layer: Any, producer: dict[str, Any]) -> NetworkLayer:
     kind, given = layer.type.name, layer.get_input(0) if layer.num_inputs else None
     source = given
     while source is not None and source.name in producer and producer[source.name].type.name in TRANSPARENT:
@@ -160,7 +148,7 @@ def _layer(layer: Any, producer: dict[str, Any]) -> Layer:
     else:
         of = TYPES.get(given.dtype.name, given.dtype.name.lower()) if given is not None else ""
     shape = tuple(layer.get_output(0).shape) if layer.num_outputs else ()
-    return Layer(layer.name, kind, of, shape)
+    return NetworkLayer(layer.name, kind, of, shape)
 
 
 def _word(described: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.errors import ArtifactError, NotMeasured
+from lib.errors import NotMeasured
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Engines
@@ -51,7 +51,7 @@ def engine(session: Session, precision: str, calibration: Calibration | None = N
     an engine that does not run in the precision that was asked for.
     """
     if reason := versions.not_buildable(precision):
-        raise NotMeasured(f"tensorrt {precision}: {reason.en}")
+        raise NotMeasured(reason, f"tensorrt {precision}")
     onnx, cache = source(session, precision, calibration)
     inputs = identity(onnx, precision, session.profile.engines, cache)
     return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, folder, onnx, precision, cache))
@@ -86,7 +86,7 @@ def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | No
         "version": VERSION,
         "onnx_sha256": files.sha256(onnx),
         "precision": precision,
-        "flags": list(PRECISIONS[precision].flags),
+        "flags": list(PRECISIONS[precision].trt_flags),
         "calibration": cache.sha256 if cache else "",
         "profile": [settings.min_batch, settings.opt_batch, settings.max_batch],
         "workspace_mib": settings.workspace_mib,
@@ -108,23 +108,6 @@ def load_plan(folder: Path, expected: dict[str, Any]) -> bytes:
     return bound.read(folder, KIND, PLAN, FIELDS, expected, again)
 
 
-def any_plan(file: Path, insist: bool = False) -> bytes:
-    """The bytes of any plan file, if a manifest of this project lists it unaltered, or if the user insists.
-
-    Deserializing runs code out of the file, so a plan from elsewhere is refused: ArtifactError, one line. What a plan
-    was built for is not checked here; TensorRT itself refuses another version's.
-    """
-    if not file.is_file():
-        raise ArtifactError(f"{file}: no such plan; run notebook 03_engines to build one")
-    if insist:
-        return file.read_bytes()
-    folder = file.parent.parent
-    if file.name != PLAN or file.parent.name != "payload" or not (folder / artifacts.MANIFEST).is_file():
-        raise ArtifactError(f"{file}: no manifest of this project lists it, and loading a plan runs code from it; build it here, or insist")
-    artifacts.load(folder)
-    return artifacts.read(folder, PLAN)
-
-
 def trusted(session: Session, precision: str, artifact: Artifact) -> bytes:
     """The plan of an engine, if it is one of this session's model at `precision`, for here. With which calibration is its own.
 
@@ -132,6 +115,11 @@ def trusted(session: Session, precision: str, artifact: Artifact) -> bytes:
     """
     expected = identity(_onnx(session, precision), precision, session.profile.engines) | {"calibration": artifact.inputs.get("calibration")}
     return load_plan(artifact.path.parent, expected)
+
+
+def plan_sha256(artifact: Artifact) -> str:
+    """The hash of an engine's plan alone: artifacts of one and the same plan differ where only their logs do."""
+    return artifacts.read_manifest(artifact.path.parent)["files"][PLAN]
 
 
 def reader(session: Session, onnx: Path, cache: Artifact | None) -> Callable[[set[str]], Any] | None:

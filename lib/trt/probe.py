@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,15 +34,6 @@ class LayerTime:
     type: str
     tactic: str
     times_ms: list[float]
-
-
-def open_plan(file: Path, insist: bool = False) -> Execution:
-    """Any plan file, to be run: `with trt.open_plan(path) as run: run.infer(batch)`.
-
-    Raises ArtifactError, one line, for a plan that no manifest of this project lists, unless the user insists: loading a
-    plan runs code from it.
-    """
-    return Execution(plans.any_plan(file, insist))
 
 
 def layer_times(session: Session, precision: str, artifact: Artifact, images: np.ndarray, repeats: int) -> list[LayerTime]:

@@ -11,7 +11,7 @@ from lib import cuda
 from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
-from lib.runners import host
+from lib.store.records import Reason
 from lib.text import Text
 
 MODULES = {  # the wheel of bindings alone is imported under a name of its own
@@ -19,11 +19,7 @@ MODULES = {  # the wheel of bindings alone is imported under a name of its own
     "tensorrt_rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
 }
 NAMES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
-NOT_INSTALLED = Text("TensorRT is not installed", "TensorRTがインストールされていない")
-NO_CALIBRATOR = Text(
-    "not buildable here: this TensorRT has no INT8 calibrators; INT8 comes from the Q/DQ ONNX instead",
-    "ここでは構築できない：このTensorRTにはINT8キャリブレーターがない。INT8にはQ/DQ付きONNXを使う",
-)
+NOT_INSTALLED = Reason("not_installed", {"package": "TensorRT"})
 
 
 class EngineError(ReportError):
@@ -48,6 +44,8 @@ class Feature:
             found = getattr(found, name)
         return True
 
+
+CARRIED = ("FP16", "BF16", "INT8", "FP8", "INT4", "FP4")  # flags that ask for a type
 
 ALL, LEGACY = Text("8.5 to 11", "8.5〜11"), Text("8.x only", "8.xのみ")
 WEAK, TYPED = Text("8.5 to 10.16", "8.5〜10.16"), Text("10 and later", "10以降")
@@ -85,7 +83,7 @@ def module() -> ModuleType:
     """The imported TensorRT of `flavour()`. Raises EngineError where there is none."""
     found = _import(flavour() or "")
     if found is None:
-        raise EngineError(f"{NOT_INSTALLED.en}; install the project's requirements, or tensorrt where there is an NVIDIA GPU")
+        raise EngineError(f"{NOT_INSTALLED.text.en}; install the project's requirements, or tensorrt where there is an NVIDIA GPU")
     return found
 
 
@@ -99,11 +97,13 @@ def name() -> str:
     return NAMES.get(flavour() or "", "")
 
 
-def unavailable() -> Text | None:
-    """Why engines cannot be run on this system, or None. Tables print it behind "not measured"."""
-    if reason := host.no_gpu():
-        return reason
-    return cuda.unavailable() if flavour() else NOT_INSTALLED
+def unavailable() -> Reason | None:
+    """Why engines cannot be run on this system, or None."""
+    if not system.gpus():
+        return Reason("no_gpu")
+    if not flavour():
+        return NOT_INSTALLED
+    return None if cuda.installed() else Reason("not_installed", {"package": "pycuda"})
 
 
 def typed(trt: ModuleType) -> bool:
@@ -115,15 +115,15 @@ def typed(trt: ModuleType) -> bool:
 
 
 def onnx_variant(precision: str, trt: ModuleType | None = None) -> str:
-    """Which exported ONNX ("fp32", "fp16", "int8_qdq") an engine of this precision is built from.
+    """Which exported ONNX (of lib.export.ONNX_VARIANTS) an engine of this precision is built from.
 
     Weakly typed builders lower FP32 networks themselves; explicit quantization always comes from the Q/DQ ONNX.
     """
-    own = PRECISIONS[precision].onnx
-    return own if typed(trt or module()) or own == "int8_qdq" else "fp32"
+    row = PRECISIONS[precision]
+    return (row.trt_typed_onnx if typed(trt or module()) else "") or row.trt_onnx
 
 
-def not_buildable(precision: str, trt: ModuleType | None = None) -> Text | None:
+def not_buildable(precision: str, trt: ModuleType | None = None) -> Reason | None:
     """Why this TensorRT cannot build an engine of this precision, or None if it can be tried.
 
     A missing flag is a reason, never skipped: skipping it would give an FP32 engine under another name.
@@ -134,13 +134,10 @@ def not_buildable(precision: str, trt: ModuleType | None = None) -> Text | None:
         trt = module()
     row = PRECISIONS[precision]
     if row.calibrator and not hasattr(trt, "IInt8EntropyCalibrator2"):
-        return NO_CALIBRATOR
-    carried = {"FP16", "INT8"} if typed(trt) else set()  # by the types in the ONNX
-    missing = [flag for flag in row.flags if not flag.startswith("!") and flag not in carried and not hasattr(trt.BuilderFlag, flag)]
-    if not missing:
-        return None
-    en = f"not buildable here: this TensorRT has no {missing[0]} flag"
-    return Text(en, f"ここでは構築できない：このTensorRTには{missing[0]}フラグがない")
+        return Reason("no_calibrator")
+    carried = () if not typed(trt) else CARRIED  # by the types in the ONNX
+    missing = [flag for flag in row.trt_flags if not flag.startswith("!") and flag not in carried and not hasattr(trt.BuilderFlag, flag)]
+    return Reason("no_builder_flag", {"flag": missing[0]}) if missing else None
 
 
 def _import(name: str) -> ModuleType | None:
