@@ -12,7 +12,8 @@ from lib.store.records import Exhibit, Reason, Record
 from lib.store.run import Run
 from lib.store.stage_file import Stage, StageFile
 
-SYSTEM = {"cpu": "Test CPU", "cores": 2, "memory_gib": 8, "cpu_features": ["avx2"], "gpus": [], "os": "Linux", "python": "3.11", "libraries": {}}
+SYSTEM = {"cpu": "Test CPU", "cores": 2, "memory_gib": 8, "cpu_features": ["avx2"], "gpus": [], "os": "Linux", "python": "3.11"}
+SYSTEM["libraries"] = {"tensorflow": "2.21.0"}
 
 
 def made_run(

@@ -17,6 +17,7 @@ from lib.words import COMMON, Finding
 
 SWEEP = "06_batching"  # measures every candidate at every batch size; other pages read its timings
 NOT_RECORDED = Reason("not_recorded")
+WINDOWS = "windows"  # stats "rounds" of latencies that an earlier version measured in one block each
 Curve = dict[int, Record]  # batch size -> latency
 LOSS_MARGIN = 0.01  # accuracy lost against the reference that is a problem: one percentage point
 
@@ -59,11 +60,30 @@ def settled(run: Run, latency: Record) -> bool:
     return stats.settled(latency.samples, timed(run).profile.measuring.tolerance)
 
 
+def paired(a: Record, b: Record) -> bool:
+    """Whether two latencies come from the same rounds. Windows of one block, as an earlier version measured them, do not."""
+    return len(a.samples) == len(b.samples) > 1 and WINDOWS not in (a.stats.get("rounds"), b.stats.get("rounds"))
+
+
+def speedup(a: Record, b: Record) -> Interval | None:
+    """Throughput of a over that of b, paired by round; None for what was not measured in the same rounds."""
+    if not paired(a, b):
+        return None
+    work = (a.batch_size or 1) / (b.batch_size or 1)
+    return Interval(*(work * end for end in stats.speedup(a.samples, b.samples)))
+
+
+def slower(run: Run, a: Record, b: Record) -> bool:
+    """Whether the throughput of a is surely below that of b by more than the least ratio; never said on a disturbed machine."""
+    ratio, least = speedup(a, b), timed(run).profile.measuring.least_ratio
+    return ratio is not None and calm(run) and len(a.samples) >= stats.LEAST_ROUNDS and ratio.high < 1 / (1 + least)
+
+
 def best_rates(run: Run, latencies: Mapping[Any, Record]) -> set[Any]:
     """Keys of the latencies with the highest throughput and of all that cannot be told from it; none on a disturbed machine,
     none where nothing is left out."""
-    rounds = {key: latency.samples for key, latency in latencies.items()}
-    if len(rounds) < 2 or not calm(run) or len({len(samples) for samples in rounds.values()}) > 1:
+    rounds, first = {key: latency.samples for key, latency in latencies.items()}, next(iter(latencies.values()), None)
+    if len(rounds) < 2 or not calm(run) or not all(paired(first, latency) for latency in latencies.values()):
         return set()
     work = {key: float(latency.batch_size or 1) for key, latency in latencies.items()}
     found = stats.best(rounds, timed(run).profile.measuring.least_ratio, work)

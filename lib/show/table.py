@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 import struct
 from collections.abc import Callable, Iterable
@@ -205,7 +206,7 @@ def _cell(row: dict[str, Any], column: Column, best: bool, language: Language) -
 
 
 def _ends(value: Any, column: Column) -> str:
-    if not hasattr(value, "low") or value.low == value.high:
+    if not hasattr(value, "low") or value.low == value.high or math.inf in value:  # of one round nothing is known
         return "<td></td>"
     return f'<td class="interval">[{number(value.low, column)}, {number(value.high, column)}]</td>'
 

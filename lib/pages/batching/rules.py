@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lib import stats
 from lib.experiment.candidate import HARNESS, Candidate
 from lib.pages import common
 from lib.pages.common import Curve
@@ -49,10 +48,9 @@ def compared(run: Run) -> tuple[int, int] | None:
     return shared[0], REFERENCE_BATCH if REFERENCE_BATCH in shared[1:] else shared[-1]
 
 
-def gain(curve: Curve, small: int, large: int) -> Interval:
+def gain(curve: Curve, small: int, large: int) -> Interval | None:
     """Throughput at the larger of two batch sizes over that at the smaller, paired by round."""
-    ratio = stats.speedup(curve[large].samples, curve[small].samples)
-    return Interval(*(large / small * end for end in ratio))
+    return common.speedup(curve[large], curve[small])
 
 
 def _fastest(run: Run) -> Iterator[Finding]:
@@ -73,7 +71,9 @@ def _gains(run: Run) -> Iterator[Finding]:
     curves, sizes = common.curves(run), compared(run)
     if not sizes or not common.calm(run):
         return
-    gains = {candidate: gain(curve, *sizes) for candidate, curve in curves.items()}
+    gains = {candidate: gained for candidate, curve in curves.items() if (gained := gain(curve, *sizes))}
+    if not gains:
+        return
     low, high = (pick(gains, key=lambda candidate: gains[candidate].value) for pick in (min, max))
     values = {"most": high, "most_gain": gains[high], "least": low, "least_gain": gains[low]}
     yield W.finding("note", "gains" if low != high else "gain", small=sizes[0], large=sizes[1], **values)
@@ -82,18 +82,13 @@ def _gains(run: Run) -> Iterator[Finding]:
 def _slower(run: Run) -> Iterator[Finding]:
     """Lower precisions whose highest throughput is surely below that of FP32 in the same backend."""
     curves = common.curves(run)
-    if not common.calm(run):
-        return
     for candidate, curve in curves.items():
         full = curves.get(Candidate(candidate.runner, "fp32", candidate.way))
         if full is None or candidate.precision == "fp32":
             continue
         own, base = fastest(curve), fastest(full)
-        work = (own.batch_size or 1) / (base.batch_size or 1)
-        least = common.timed(run).profile.measuring.least_ratio
-        if stats.compared([ms / work for ms in own.samples], base.samples, least) == "slower":
-            share = Interval(*(work * end for end in stats.speedup(own.samples, base.samples)))
-            yield W.finding("note", "slower", candidate=candidate, share=share)
+        if common.slower(run, own, base):
+            yield W.finding("note", "slower", candidate=candidate, share=common.speedup(own, base))
 
 
 def _harness(run: Run) -> Iterator[Finding]:

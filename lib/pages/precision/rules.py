@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lib import stats
 from lib.experiment.candidate import REFERENCE, Candidate
 from lib.pages import common
 from lib.stats import Interval
@@ -52,9 +51,7 @@ def ratio(run: Run, candidate: Candidate) -> Interval | None:
     """Throughput over that of the same backend's FP32, paired by round; None for that itself and where one is missing."""
     found = latencies(run)
     own, base = found.get(candidate), found.get(Candidate(candidate.runner, BASELINE, candidate.way))
-    if own is None or base is None or candidate.precision == BASELINE or len(own.samples) != len(base.samples):
-        return None
-    return stats.speedup(own.samples, base.samples)
+    return None if own is None or base is None or candidate.precision == BASELINE else common.speedup(own, base)
 
 
 def speed(run: Run) -> list[Finding]:
@@ -62,15 +59,15 @@ def speed(run: Run) -> list[Finding]:
     found = latencies(run)
     if not found or not common.calm(run):
         return []
-    size, least = run.profile.precision.batch_size, common.timed(run).profile.measuring.least_ratio
+    size = run.profile.precision.batch_size
     top = max(found, key=lambda candidate: common.rate(found[candidate]).value)
     others = [candidate for candidate in common.best_rates(run, found) if candidate != top]
     key = "fastest_among" if others else "fastest"
     made = [W.finding("note", key, candidate=top, rate=common.rate(found[top]), batch=size, others=others)]
     for candidate, own in found.items():
         base = found.get(Candidate(candidate.runner, BASELINE, candidate.way))
-        if base is not None and base is not own and stats.compared(own.samples, base.samples, least) == "slower":
-            made.append(W.finding("note", "slower", candidate=candidate, ratio=stats.speedup(own.samples, base.samples)))
+        if base is not None and base is not own and common.slower(run, own, base):
+            made.append(W.finding("note", "slower", candidate=candidate, ratio=common.speedup(own, base)))
     return made
 
 
