@@ -1,31 +1,350 @@
-"""lib/pages/consistency/tables.py, lib/experiment/candidate.py and the plots of notebook 05, on answers that are made to differ."""
+"""What notebook 05 says of records whose answer is known, and what it measures on the tiny model."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import base64
+import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from records import keys, made_run
 
 from lib.cuda import CudaError
 from lib.errors import ArtifactError, NotMeasured, ReportError
-from lib.experiment import candidate as pairs
-from lib.experiment.candidate import Pair
-from lib.experiment.precision import PRECISIONS
-from lib.measure import compare, predictions
-from lib.pages.consistency import figures
-from lib.pages.consistency import tables as consistency
+from lib.experiment.candidate import REFERENCE, Candidate, Way
+from lib.measure import compare, layers, predictions
+from lib.pages.consistency import figures, measure, rules, tables
+from lib.pages.consistency.exhibits import Disagreement, Disagreements
 from lib.runners import RUNNERS, null
+from lib.show.table import table_html
+from lib.store.records import Reason, Record, to_json
+from lib.store.run import Run
+from lib.store.session import Session
 from lib.text import LANGUAGES, Text
 
-NO_CHIP = Text("no chip", "チップがない")
-PAIRS = [
-    Pair("savedmodel", "fp32", Text("SM", "SM"), None),
-    Pair("onnxrt", "fp32", Text("ORT", "ORT"), None),
-    Pair("onnxrt", "int8_qdq", Text("ORT", "ORT"), None),
-    Pair("tensorrt", "fp16", Text("TRT", "TRT"), NO_CHIP),
-    Pair("tensorrt", "fp32", Text("TRT", "TRT"), NO_CHIP),
+STAGE = "05_consistency"
+JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+ORT, FP16, INT8 = Candidate("onnxrt", "fp32"), Candidate("onnxrt", "fp16"), Candidate("onnxrt", "int8_qdq")
+TRT = Candidate("tensorrt", "fp16")
+NO_GPU = Reason("no_gpu")
+V2, GRAPH = Way("execute_async_v2"), Way("enqueueV3", graph=True)
+
+
+def against(candidate, max_abs=1e-6, differ=0, total=400, system="test", skip=()):
+    """The four records of a candidate against the reference."""
+    counts = {"correct": total - differ, "total": total}
+    made = [
+        Record("cosine", "difference", 0.999, candidate, stats={"min": 0.99, "reference_system": system}),
+        Record("agreement", "share", counts["correct"] / total, candidate, stats=counts),
+        Record("max_abs", "difference", max_abs, candidate),
+        Record("mean_abs", "difference", max_abs / 100, candidate),
+    ]
+    return [record for record in made if record.metric not in skip]
+
+
+def without(candidate, reason=NO_GPU):
+    units = {"cosine": "difference", "agreement": "share", "max_abs": "difference", "mean_abs": "difference"}
+    return [Record(metric, unit, None, candidate, reason=reason) for metric, unit in units.items()]
+
+
+def pair(candidate, other, max_abs=1e-3, differ=1, total=400):
+    stats = {"correct": total - differ, "total": total, "max_abs": max_abs, "mean_abs": max_abs / 10, "cosine": 0.999}
+    return Record("pair_agreement", "share", (total - differ) / total, candidate, case={"other": other.key}, stats=stats)
+
+
+def call(runner, precision, way, batch, max_abs=0.0, differ=0, total=500):
+    stats = {"correct": total - differ, "total": total, "max_abs": max_abs}
+    return Record("call_agreement", "share", (total - differ) / total, Candidate(runner, precision, way), batch, stats=stats)
+
+
+def tensor(candidate, index, name, relative, operator="Conv"):
+    stats = {"index": index, "operator": operator, "max_abs": relative, "images": 32}
+    reason = Reason("not_finite") if relative is None else None
+    return Record("relative_difference", "ratio", relative, candidate, case={"tensor": name}, stats=stats, reason=reason)
+
+
+def run_of(*records, **exhibits):
+    return made_run(STAGE, records, exhibits)
+
+
+def said(run):
+    return keys(rules.findings(run))
+
+
+def finding(run, key):
+    (found,) = [each for each in rules.findings(run) if each.key == key]
+    return found
+
+
+EVERYTHING = [
+    *against(ORT),
+    *against(FP16, 1e-3),
+    *against(INT8, 0.1, 4),
+    *without(TRT),
+    pair(FP16, ORT),
+    pair(INT8, ORT),
+    pair(INT8, FP16),
+    call("tensorrt", "fp32", V2, 1),
+    call("cpp", "fp32", GRAPH, 16),
+    Record("call_agreement", "share", None, Candidate("tensorrt", "fp16", V2), reason=NO_GPU),
+    Record("relative_difference", "ratio", None, TRT, reason=NO_GPU),
+    Record("marking_difference", "difference", 2e-3, INT8, stats={"images": 32}),
+    tensor(INT8, 1, "a", 0.0, "Mul"),
+    tensor(INT8, 2, "b", 0.01),
+    tensor(INT8, 3, "c", 0.09),
 ]
+
+
+def picture(**changed):
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(file, format="png")
+    values = {"image": 3, "png": base64.b64encode(file.getvalue()).decode(), "candidate": INT8.key, "true": 3, "expected": 3}
+    return Disagreement(**values | {"p_expected": 0.91, "got": 4, "p_got": 0.62, "difference": 0.6} | changed)
+
+
+FULL = run_of(*EVERYTHING, disagreements=Disagreements(worst=[picture()], differing=7, images=400))
+
+
+def test_what_is_within_tolerance_is_one_good_finding_and_what_did_not_run_a_note():
+    assert said(FULL) == [("good", "within"), ("good", "calls"), ("note", "begins"), ("note", "unmeasured")]
+    within = finding(FULL, "within")
+    assert (within.values["farthest"], within.values["total"], within.values["least"]) == (INT8, 400, 0.99)
+    assert "0.1 (ONNX Runtime (CPU) INT8 (explicit)), same class on at least 99.00%" in within.text.en
+
+
+def test_one_disagreement_in_fp32_is_red_and_says_that_the_export_did_it():
+    run = run_of(*against(ORT, 0.61, 1), *against(FP16, 1e-3))
+    assert said(run) == [("bad", "over"), ("bad", "export_over"), ("good", "within")]
+    assert "0.61 (tolerance 1e-05), same class on at least 99.75% of 400 images (tolerance 100.00%)" in finding(run, "over").text.en
+    verdicts = [row["verdict"].en for row in tables.against(run).rows]
+    assert verdicts == ["OVER", "within"]
+
+
+@pytest.mark.parametrize(("max_abs", "differ", "good"), [(0.5, 12, True), (0.51, 0, False), (0.1, 13, False)])
+def test_each_of_the_two_tolerances_counts(max_abs, differ, good):
+    assert (rules.over(run_of(*against(INT8, max_abs, differ))) == []) == good
+
+
+def test_candidates_of_one_precision_over_their_tolerance_are_one_finding():
+    far = [Candidate(name, "fp16") for name in ("onnxrt", "tflite", "tensorrt")]
+    run = run_of(*(record for candidate in far for record in against(candidate, 0.3)))
+    assert said(run) == [("bad", "over")]
+    assert all(name in finding(run, "over").text.en for name in ("ONNX", "Lite", "TensorRT"))
+
+
+def test_whose_answers_stand_in_for_the_reference_is_said():
+    run = run_of(*against(ORT, system="elsewhere"))
+    assert finding(run, "origin").values["system"] == "elsewhere"
+    assert ("note", "origin") not in said(run_of(*against(ORT)))
+
+
+def test_what_failed_is_red_and_what_cannot_run_is_not():
+    failed = Reason("failed", {"message": "launch failed"})
+    assert said(run_of(*without(ORT, failed))) == [("bad", "failed")]
+    assert said(run_of(*without(ORT, Reason("cannot", {"message": "no driver"})))) == [("note", "unmeasured")]
+
+
+def test_numbers_that_an_earlier_page_measured_are_found_there():
+    earlier = {"02_export": [record for record in against(ORT) if record.metric in ("agreement", "max_abs")]}
+    run = made_run(STAGE, against(ORT, skip=("agreement", "max_abs")), others=earlier)
+    assert rules.against(run)[ORT].max_abs == 1e-6
+    lacking = run_of(*against(ORT, skip=("agreement",)))
+    assert tables.against(lacking).rows[0]["max_abs"] == Reason("not_recorded")
+
+
+def test_pairs_are_there_in_both_orders_and_with_the_reference():
+    found = rules.pairs(FULL)
+    assert len(found) == 2 * (3 + 3)
+    assert found[REFERENCE, INT8] == found[INT8, REFERENCE] == rules.against(FULL)[INT8]
+    assert found[ORT, FP16].max_abs == 1e-3
+
+
+def test_a_call_equals_another_to_six_decimals_with_the_same_classes():
+    assert rules.equal(call("cpp", "fp32", GRAPH, 1, 4e-7))
+    assert not rules.equal(call("cpp", "fp32", GRAPH, 1, 2e-6))
+    assert not rules.equal(call("cpp", "fp32", GRAPH, 1, 1e-7, differ=1))
+
+
+def test_a_call_with_other_answers_is_red_once_with_its_batch_sizes():
+    wrong = [call("cpp", "fp32", GRAPH, size, 2e-6) for size in (1, 16)]
+    run = run_of(*EVERYTHING, *(record for record in wrong if record.batch_size == 1), call("cpp", "fp32", GRAPH, 32, 2e-6, 3))
+    assert [each for each in said(run) if each[1].startswith("call")] == [("bad", "call_differs"), ("good", "calls_rest")]
+    differs = finding(run, "call_differs")
+    assert (differs.values["batches"], differs.values["differ"]) == ([1, 32], 3)
+    assert "as a CUDA graph" in differs.text.en
+    row = next(row for row in tables.calls(run).rows if row["call"] == GRAPH.label)
+    assert (row["verdict"].en, row["batches"]) == ("DIFFERENT", "1, 16 (4), 32 (20)")
+
+
+def test_a_call_that_failed_is_red_and_one_that_a_version_lacks_is_a_note():
+    lost = Record("call_agreement", "share", None, Candidate("cpp", "fp32", GRAPH), 32, reason=Reason("failed", {"message": "capture"}))
+    no_call = Reason("no_call", {"call": V2.api})
+    lacks = [Record("call_agreement", "share", None, Candidate("tensorrt", p, V2), reason=no_call) for p in ("fp32", "fp16")]
+    run = run_of(*against(ORT), lost, *lacks)
+    assert [level for level, _ in said(run)] == ["bad", "good", "note"]
+    assert "TensorRT execute_async_v2 (this version has no execute_async_v2)" in finding(run, "not_called").text.en
+    rows = {(row["precision"].en, row["call"]): row["differ"] for row in tables.calls(run).rows}
+    assert rows == {("FP32", GRAPH.label): lost.reason, ("FP32, FP16", V2.label): no_call}
+
+
+def test_ways_that_lack_the_same_are_one_row():
+    ways = (V2, Way("execute_async_v3"))
+    rows = tables.calls(
+        run_of(*(Record("call_agreement", "share", None, Candidate("tensorrt", "fp32", way), reason=NO_GPU) for way in ways))
+    ).rows
+    assert len(rows) == 1
+    assert rows[0]["call"] == Text("execute_async_v2, execute_async_v3", "execute_async_v2、execute_async_v3")
+
+
+def test_a_difference_begins_over_the_limit_of_its_precision():
+    begins = finding(FULL, "begins")
+    assert (begins.values["tensor"], begins.values["index"], begins.values["count"]) == ("c", 3, 3)
+    assert "(within tolerance; of each runner" in begins.text.en
+    assert "changed a probability by up to 2.0e-03" in begins.text.en
+    assert [row["tensor"] for row in tables.layers(FULL).rows if "begins" in row] == ["c"]
+    grows = finding(run_of(*against(INT8), tensor(INT8, 1, "a", 0.0), tensor(INT8, 2, "b", 0.06)), "grows")
+    assert (grows.values["tensor"], grows.values["largest"]) == ("b", 0.06)
+
+
+def test_overflow_is_where_a_difference_begins_and_has_no_number():
+    run = run_of(*against(FP16), tensor(FP16, 1, "a", 0.0), tensor(FP16, 2, "b", None))
+    assert "overflow" in finding(run, "begins").text.en
+    assert tables.layers(run).rows[1]["relative"] == Reason("not_finite")
+    figures.depth(run).draw("en").canvas.draw()
+
+
+def test_runners_whose_difference_begins_at_one_tensor_are_one_finding():
+    other = Candidate("tensorrt", "int8_qdq")
+    run = run_of(*against(INT8, 0.9), *against(other, 0.9), *(tensor(c, 1, "a", 0.5) for c in (INT8, other)))
+    begins = finding(run, "begins")
+    assert all(name in begins.text.en for name in ("ONNX Runtime (CPU) INT8", "TensorRT INT8"))
+    assert "farthest" not in begins.text.en
+
+
+def test_what_could_not_be_compared_layer_by_layer_is_said_once():
+    run = run_of(*against(FP16), Record("relative_difference", "ratio", None, FP16, reason=Reason("failed", {"message": "no tensor"})))
+    assert "no tensor" in finding(run, "untraced").text.en
+    assert "untraced" not in dict(map(reversed, said(FULL)))
+
+
+@pytest.mark.parametrize(
+    "run", [Run(Path(), STAGE, {}), run_of(), run_of(*without(ORT), *without(TRT)), FULL], ids=["empty", "none", "reasons", "full"]
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whatever_is_recorded_the_page_is_there(run, language):
+    rules.findings(run)
+    for table in (tables.against, tables.calls, tables.layers):
+        made = table(run)
+        assert made.rows
+        assert {key for row in made.rows for key in row} <= {column.key for column in made.columns} | {"best"}
+        assert table_html(made, language)
+    for figure in (*(figures.matrix(run, view) for view in figures.VIEWS), figures.worst(run), figures.depth(run)):
+        figure.draw(language).canvas.draw()
+        assert bool(JAPANESE.search(figure.alt.in_(language))) == (language == "ja")
+
+
+def test_the_heat_map_shows_every_two():
+    axes = figures.matrix(FULL, "agreement").draw("en").axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert len(texts) == 12
+    assert texts[:3] == ["0", "0", "1.00"]
+
+
+def test_pictures_name_both_classes_with_probabilities_and_the_truth():
+    figure = figures.worst(FULL)
+    title = figure.draw("en").axes[0].get_title(loc="left")
+    assert title == "#3 true: 3\nSavedModel: 3 91%\nONNX Runtime (CPU)\nINT8 (explicit):\n4 62%"
+    assert "1 worst of 7 images (of 400)" in figure.caption.en
+    none = figures.worst(run_of(disagreements=Disagreements(worst=[], differing=0, images=400)))
+    assert "There are none" in none.alt.en
+
+
+def test_a_line_a_runner_on_a_logarithmic_axis():
+    run = run_of(*EVERYTHING, *(tensor(FP16, i, name, 1e-4 * i) for i, name in enumerate("abc", 1)))
+    axes = figures.depth(run).draw("en").axes[0]
+    assert axes.get_xscale() == "log"
+    assert [line.get_color() for line in axes.lines if len(line.get_xdata()) > 1 and line.get_linestyle() == "-"] == [
+        FP16.colour,
+        INT8.colour,
+    ]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c"]
+
+
+@pytest.fixture
+def session(quick):
+    return Session(quick.profile, STAGE)
+
+
+def test_the_tiny_model_is_measured_and_every_number_is_there(session, monkeypatch):
+    some = [REFERENCE, ORT, INT8, TRT]
+    monkeypatch.setattr(measure.runners, "candidates", lambda: some)
+    measure.measure(session)
+    run = made_run(STAGE, session.records, session.exhibits)
+    assert all(to_json(record) for record in run.records())
+    found = rules.against(run)
+    assert list(found) == [ORT, INT8]
+    assert found[ORT].max_abs < 1e-5 < found[INT8].max_abs
+    assert rules.total(run) == len(session.images.x_test)
+    assert [record.case["other"] for record in run.records("pair_agreement")] == [ORT.key]
+    (trace,) = rules.traces(run)
+    assert (trace.candidate, trace.layers[0].stats["images"]) == (INT8, 32)
+    assert trace.marking < 0.1
+    assert run.exhibit("disagreements", Disagreements).images == rules.total(run)
+    assert not [level for level, _ in said(run) if level == "bad"]
+    assert tables.against(run).rows[-1]["max_abs"] is run.find("cosine", TRT).reason
+
+
+def test_no_number_is_measured_twice_in_a_run(session, monkeypatch):
+    monkeypatch.setattr(measure.runners, "candidates", lambda: [REFERENCE, ORT])
+    monkeypatch.setattr(Session, "earlier", lambda self, metric, **where: against(ORT) if metric == "agreement" else [])
+    measure.measure(session)
+    assert not [record for record in session.records if record.metric == "agreement"]
+    assert [record for record in session.records if record.metric == "max_abs"]
+
+
+@pytest.fixture
+def failing(session, monkeypatch):
+    """`failing(error)`: what is asked of a runner between two others that raises this."""
+
+    def asked(error):
+        class Failing(null.Null):
+            def infer(self, batch):
+                raise error
+
+        monkeypatch.setitem(RUNNERS, "null", Failing)
+        monkeypatch.setattr(measure.runners, "candidates", lambda: [REFERENCE, Candidate("null", "fp32"), ORT])
+        return measure._asked(session)
+
+    return asked
+
+
+@pytest.mark.parametrize("error", [CudaError("launch failed"), ArtifactError("plan: altered"), ReportError("x")])
+def test_what_fails_while_it_is_asked_has_its_reason_and_the_others_go_on(failing, error):
+    stored, lost = failing(error)
+    assert list(stored) == [REFERENCE, ORT]
+    assert lost == {Candidate("null", "fp32"): Reason("failed", {"message": str(error)})}
+
+
+def test_what_finds_only_when_asked_that_it_cannot_run_has_failed_nothing(failing):
+    assert not failing(NotMeasured("no driver"))[1][Candidate("null", "fp32")].failed
+
+
+def test_a_reference_that_fails_stops_the_page_and_one_that_is_lacking_says_what_to_bring(session, monkeypatch):
+    def fail(error):
+        def artifact(*args):
+            raise error
+
+        monkeypatch.setattr(predictions, "artifact", artifact)
+
+    fail(CudaError("no device memory left"))
+    with pytest.raises(CudaError, match="no device memory left"):
+        measure.measure(session)
+    fail(NotMeasured(Reason("not_installed", {"package": "TensorFlow"})))
+    with pytest.raises(NotMeasured, match=r"TensorFlow.* bring .*artifacts from a system that has it"):
+        measure.measure(session)
 
 
 def answers(labels):
@@ -35,214 +354,44 @@ def answers(labels):
     return values
 
 
-def study_of(**changed):
-    labels = np.arange(400) % 10
-    base = answers(labels)
-    given = {"savedmodel/fp32": base, "onnxrt/fp32": base.copy(), "onnxrt/int8_qdq": base.copy()}
-    for key, change in changed.items():
-        change(given[{"fp32": "onnxrt/fp32", "int8": "onnxrt/int8_qdq"}[key]])
-    return consistency.Study(PAIRS, given, dict.fromkeys(given, "sha"), compare.matrix(given))
+def test_the_worst_images_come_first_each_once_with_the_runner_that_differs_most(session):
+    labels = session.images.y_test
+    given = {candidate: answers(labels) for candidate in (REFERENCE, ORT, FP16)}
+    for candidate, image, p in ((ORT, 7, 0.6), (FP16, 7, 0.7), (ORT, 3, 0.8)):
+        given[candidate][image, [labels[image], (labels[image] + 1) % 10]] = 0.9 - p, p
+    found = measure.disagreements(session, given, compare.matrix(given))
+    assert [(one.image, one.candidate) for one in found.worst] == [(3, ORT.key), (7, FP16.key)]
+    assert (found.differing, found.images) == (2, len(labels))
+    assert found.worst[0].p_got == pytest.approx(0.8)
+    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(found.worst[0].png))))
+    assert np.array_equal(decoded, session.images.x_test[3])
 
 
-def swap(*images):
-    def change(values):
-        for rank, i in enumerate(images):
-            true = values[i].argmax()
-            values[i, [true, (true + 1) % 10]] = 0.3 + 0.01 * rank, 0.62 - 0.01 * rank
-
-    return change
-
-
-def levels(done):
-    return [f.level for f in consistency.findings(done)]
+def test_images_with_another_class_come_first_then_the_farthest():
+    expected = np.full((6, 2), 0.5, np.float32) + np.float32([0.1, -0.1])
+    got = expected.copy()
+    got[1] += [0.05, -0.05]
+    got[2] -= [0.2, -0.2]  # another class
+    got[4] -= [0.15, -0.15]  # another class, less far
+    got[5] += [0.3, -0.3]
+    assert measure.worst_images(expected, got, 5) == [2, 4, 5, 1, 0]
 
 
-def test_equal_answers_are_good_and_what_did_not_run_is_a_note():
-    found = consistency.findings(study_of())
-    assert [f.level for f in found] == ["good", "good", "note"]
-    assert "no chip" in found[-1].text.en
-    assert "チップがない" in found[-1].text.ja
+def test_layers_are_compared_of_what_is_over_or_of_each_runners_farthest():
+    def apart(max_abs):
+        return compare.Difference(max_abs, max_abs, 1.0, 1.0, 1.0, 400, np.zeros(0, int))
+
+    able = {FP16: apart(1e-3), INT8: apart(1e-2), TRT: apart(2e-2), Candidate("tensorrt", "fp32"): apart(1e-7)}
+    assert measure.to_compare(able) == [INT8, TRT]
+    assert measure.to_compare(able | {FP16: apart(0.3)}) == [FP16]
+    assert measure.to_compare({FP16: apart(0.0)}) == []
 
 
-def test_one_disagreement_in_fp32_is_red_and_says_by_how_much():
-    found = consistency.findings(study_of(fp32=swap(7)))
-    assert found[0].level == "bad"
-    assert "0.61" in found[0].text.en
-    assert "99.75 % of 400 images" in found[0].text.en
-    assert "400枚中99.75%" in found[0].text.ja
+def test_what_a_runner_refuses_layer_by_layer_is_a_reason(session, monkeypatch):
+    def refuse(*args):
+        raise ReportError("no tensor 'Conv'")
 
-
-def test_a_small_difference_over_the_fp32_tolerance_is_red_though_all_classes_agree():
-    def nudge(values):
-        values[3] += 2e-5
-
-    assert "bad" in levels(study_of(fp32=nudge))
-    assert "bad" not in levels(study_of(int8=nudge))
-
-
-def test_int8_may_disagree_as_often_as_its_tolerance_allows():
-    allowed = round((1 - PRECISIONS["int8_qdq"].min_agreement) * 400)
-
-    def mild(count):
-        def change(values):
-            for i in range(count):
-                true = values[i].argmax()
-                values[i, [true, (true + 1) % 10]] = 0.45, 0.46
-
-        return change
-
-    assert "bad" not in levels(study_of(int8=mild(allowed)))
-    assert "bad" in levels(study_of(int8=mild(allowed + 1)))
-
-
-def test_worst_images_first_each_once_and_no_more_than_asked(quick):
-    done = study_of(fp32=swap(3, 4), int8=swap(9, 3, 5, 6))
-    found = consistency.worst(quick, done, 3)
-    assert [(d.image, d.pair.key) for d in found] == [(3, "onnxrt/fp32"), (9, "onnxrt/int8_qdq"), (4, "onnxrt/fp32")]
-    first = found[0]
-    assert (first.expected, first.got) == (3, 4)
-    assert (first.p_expected, first.p_got) == (pytest.approx(0.91), pytest.approx(0.62))
-    assert first.true == quick.images.y_test[3]
-    assert consistency.worst(quick, study_of(), 3) == []
-
-
-def test_records_carry_value_or_reason_and_every_two_once():
-    done = study_of(int8=swap(1))
-    made = consistency.records(done)
-    against = [r for r in made if r.case["reference"] == "savedmodel/fp32"]
-    assert len(against) == 4 * (len(PAIRS) - 1)
-    assert len(made) == 4 * (3 + 2)
-    assert all((r.value is None) == (r.runner == "tensorrt") for r in made)
-    assert {r.reason for r in made if r.runner == "tensorrt"} == {NO_CHIP}
-    one = next(r for r in against if r.metric == "agreement" and r.precision == "int8_qdq")
-    assert (one.value, one.stats["disagree"], one.stats["images"]) == (1 - 1 / 400, 1, 400)
-
-
-def test_rows_end_with_what_could_not_run_grouped_by_reason():
-    rows = consistency.rows(study_of(fp32=swap(2)))
-    assert [row["verdict"].en for row in rows[:2]] == ["OVER", "within"]
-    assert rows[2:] == [{"runner": Text("TRT", "TRT"), "precision": Text("FP16, FP32", "FP16、FP32"), "max_abs": NO_CHIP}]
-    assert {key for row in rows for key in row} <= {column.key for column in consistency.columns()}
-
-
-def test_every_pair_of_the_experiment_is_a_row_with_the_reference_first():
-    every = pairs.all_pairs()
-    assert every[0].key == "savedmodel/fp32"
-    assert len({pair.key for pair in every}) == len(every)
-    assert {p.key for p in every} >= {f"{n}/{p}" for n, r in RUNNERS.items() if n != "null" for p in r.precisions}
-    assert {"tensorrt", "cpp", "onnxrt_cuda"} <= {pair.runner for pair in every}
-    assert "null" not in {pair.runner for pair in every}
-
-
-def test_a_reference_of_another_system_is_compared_with_and_its_origin_said():
-    done = study_of(fp32=swap(7))
-    origin = Text("The answers come from A.", "答えはAのものである。")
-    lacking = replace(PAIRS[0], reason=Text("no TensorFlow", "TensorFlowがない"), origin=origin)
-    done = replace(done, pairs=[lacking, *PAIRS[1:]], reference_system="A")
-    assert [pair.key for pair in done.measured] == ["savedmodel/fp32", "onnxrt/fp32", "onnxrt/int8_qdq"]
-    assert [row["verdict"].en for row in consistency.rows(done)[:2]] == ["OVER", "within"]
-    found = consistency.findings(done)
-    assert ("note", origin) in found
-    assert not [f for f in found if "no TensorFlow" in f.text.en]
-    against = [r for r in consistency.records(done) if r.value is not None and r.case["reference"] == "savedmodel/fp32"]
-    assert len(against) == 4 * 2
-    assert {r.stats["reference_system"] for r in against} == {"A"}
-
-
-def test_without_any_answers_of_the_reference_the_study_says_what_to_bring(quick, monkeypatch):
-    reason = Text("no TensorFlow", "TensorFlowがない")
-    monkeypatch.setattr(predictions, "with_reference", lambda session, every: [replace(every[0], reason=reason), *every[1:]])
-    with pytest.raises(NotMeasured, match=r"no TensorFlow, .* bring .*artifacts from a system that has it"):
-        consistency.study(quick)
-
-
-@pytest.fixture
-def failing(quick, monkeypatch):
-    """`failing(error)`: the study with a runner between two others that raises this when it is asked."""
-
-    def run(error):
-        class Failing(null.Null):
-            name, label = "failing", Text("failing", "故障")
-
-            def infer(self, batch):
-                raise error
-
-        monkeypatch.setitem(RUNNERS, "failing", Failing)
-        every = [*PAIRS[:1], Pair("failing", "fp32", Failing.label, None), *PAIRS[1:2]]
-        monkeypatch.setattr(pairs, "all_pairs", lambda: every)
-        return consistency.study(quick)
-
-    return run
-
-
-@pytest.mark.parametrize(
-    "error", [CudaError("waiting for the GPU: CUDA says: launch failed"), ArtifactError("plan: altered"), ReportError("x")]
-)
-def test_what_fails_while_it_is_asked_is_red_and_the_others_go_on(failing, error):
-    done = failing(error)
-    assert [pair.key for pair in done.measured] == ["savedmodel/fp32", "onnxrt/fp32"]
-    bad = [f.text for f in consistency.findings(done) if f.level == "bad"]
-    assert [text.en for text in bad] == [f"failing FP32 failed: {error}."]
-    assert [text.ja for text in bad] == [f"故障 FP32：失敗した：{error}。"]
-    lost = [r for r in consistency.records(done) if r.runner == "failing"]
-    assert {r.reason.en for r in lost} == {f"failed: {error}"}
-    assert consistency.rows(done)[-1]["max_abs"] == lost[0].reason
-
-
-def test_what_finds_only_when_asked_that_it_cannot_run_is_a_note(failing):
-    done = failing(NotMeasured("no driver"))
-    assert (
-        "note",
-        Text("Not measured: failing (no driver).", "未測定：故障（測定できなかった：no driver）。"),
-    ) in consistency.findings(done)
-    assert "bad" not in levels(done)
-
-
-def test_a_reference_that_fails_stops_the_study(quick, monkeypatch):
-    def fail(*args):
-        raise CudaError("no device memory left")
-
-    monkeypatch.setattr(predictions, "artifact", fail)
-    with pytest.raises(CudaError, match="no device memory left"):
-        consistency.study(quick)
-
-
-@pytest.mark.parametrize("view", list(figures.VIEWS))
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_heat_maps_show_every_two(view, language):
-    axes = figures.matrix(study_of(int8=swap(1)), view)(language).axes[0]
-    assert len(axes.texts) == 6
-    alt, caption = figures.words(view)
-    assert alt.in_(language) in alt
-    assert caption.in_(language)
-
-
-def test_the_heat_map_shows_the_number(quick):
-    texts = [t.get_text() for t in figures.matrix(study_of(int8=swap(1)), "agreement")("en").axes[0].texts]
-    assert texts == ["0", "0.25", "0", "0.25", "0.25", "0.25"]
-
-
-@pytest.fixture
-def displayed(monkeypatch):
-    pages = []
-    monkeypatch.setattr(figures.show, "html", lambda make: pages.append([make(language) for language in LANGUAGES]))
-    return pages
-
-
-def test_where_none_disagree_the_page_says_so(quick, displayed):
-    figures.show_worst(quick, study_of(), [])
-    (english, japanese), *rest = displayed
-    assert not rest
-    assert "There are none" in english
-    assert "該当する画像はない" in japanese
-
-
-def test_pictures_name_both_classes_with_probabilities_and_the_truth(quick, displayed):
-    done = study_of(fp32=swap(3))
-    found = consistency.worst(quick, done, 4)
-    figures.show_worst(quick, done, found)
-    assert "<img" in displayed[0][0]
-    title = figures.worst(quick, found)("en").axes[0].get_title(loc="left")
-    assert f"true: {quick.images.class_names[quick.images.y_test[3]]}" in title
-    assert "SavedModel: 3 91%" in title
-    assert "FP32:\n4 62%" in title
+    monkeypatch.setattr(layers, "compare", refuse)
+    given = {REFERENCE: answers(session.images.y_test), FP16: answers(session.images.y_test) * np.float32(0.9)}
+    (record,) = measure._layers(session, given, {}, compare.matrix(given))
+    assert record.reason == Reason("failed", {"message": "no tensor 'Conv'"})

@@ -1,79 +1,136 @@
-"""Plots of notebook 05: the matrix of differences and the images that runners disagree on."""
+"""Plots of notebook 05: the matrix of differences, the images that runners disagree on, a difference from tensor to tensor."""
 
 from __future__ import annotations
 
+import base64
+import io
+import textwrap
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from lib.experiment.precision import PRECISIONS
+from lib.experiment.candidate import Candidate, ordered
+from lib.pages.consistency import rules
+from lib.pages.consistency.exhibits import Disagreement, Disagreements
+from lib.pages.consistency.rules import Apart, Trace, W
 from lib.show import figure as base
-from lib.show import table as show
+from lib.show.table import Figure
+from lib.store.run import Run
 from lib.text import Language, Text
+from lib.words import COMMON
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-    from lib.experiment.candidate import Pair
-    from lib.measure.compare import Difference
-    from lib.pages.consistency.tables import Disagreement, Study
-    from lib.store.session import Session
-
-COLUMNS = 4
+COLUMNS = 4  # images a line
 FLOOR = 1e-9  # the colour of zero on a logarithmic scale
+DENSE = 12  # candidates, over which labels and numbers of a heat map have to be smaller
+MARKERS = "osD^v<>"  # tell runners of the same precision apart
+CHARACTERS = {"en": 100, "ja": 52}  # a line of a sentence in a figure
 
 
 class View(NamedTuple):
     """One way to colour the matrix: `value` of a difference, how a cell shows it, whether its colour is logarithmic."""
 
-    label: Text
-    value: Callable[[Difference], float]
+    value: Callable[[Apart], float]
     format: str
     log: bool
 
 
-DENSE = 12  # runners, over which labels and numbers of a heat map have to be smaller
 VIEWS = {
-    "max_abs": View(Text("largest absolute difference", "絶対差の最大値"), lambda d: d.max_abs, ".1e", True),
-    "mean_abs": View(Text("mean absolute difference", "絶対差の平均値"), lambda d: d.mean_abs, ".1e", True),
-    "cosine": View(Text("1 − cosine similarity (mean)", "1 − コサイン類似度（平均）"), lambda d: max(0.0, 1 - d.cosine_mean), ".1e", True),
-    "agreement": View(Text("different top-1 class (%)", "top-1クラスの不一致（%）"), lambda d: 100 * (1 - d.agreement), ".2f", False),
+    "max_abs": View(lambda apart: apart.max_abs, ".1e", True),
+    "mean_abs": View(lambda apart: apart.mean_abs, ".1e", True),
+    "cosine": View(lambda apart: max(0.0, 1 - apart.cosine), ".1e", True),
+    "agreement": View(lambda apart: 100 * (1 - apart.agreement), ".2f", False),
 }
 
 
-def matrix(done: Study, view: str) -> Callable[[Language], Figure]:
-    """Heat map of one of VIEWS over every two pairs that ran here; dark is far apart."""
-    shown, measured = VIEWS[view], done.measured
+def matrix(run: Run, view: str) -> Figure:
+    """Heat map of one of VIEWS over every two candidates that ran here; dark is far apart."""
+    shown, found, label = VIEWS[view], rules.pairs(run), W(f"views.{view}")
+    if not found:
+        return sentence(COMMON("table.not_recorded"))
+    measured = ordered(candidate for pair in found for candidate in pair)
     values = np.full((len(measured), len(measured)), np.nan)
-    for r, one in enumerate(measured):
-        for c, other in enumerate(measured):
-            if r != c:
-                values[r, c] = shown.value(done.matrix[one.key, other.key])
+    for (one, other), apart in found.items():
+        values[measured.index(one), measured.index(other)] = shown.value(apart)
 
-    def draw(language: Language) -> Figure:
+    def draw(language: Language) -> matplotlib.figure.Figure:
         with base.style(language):
             dense = len(measured) > DENSE
             figure, axes = base.subplots(height_in=1.6 + (0.35 if dense else 0.5) * len(measured))
             _heat(axes, values, shown)
-            names, size = [_short(pair, language) for pair in measured], 6 if dense else 8
-            axes.set_xticks(
-                range(len(names)), names, fontsize=size, rotation=90 if dense else 30, ha="right", rotation_mode="anchor", va="center"
-            )
+            names, size = [_short(candidate, language) for candidate in measured], 6 if dense else 8
+            rotated = {"rotation": 90 if dense else 30, "ha": "right", "va": "center", "rotation_mode": "anchor"}
+            axes.set_xticks(range(len(names)), names, fontsize=size, **rotated)
             axes.set_yticks(range(len(names)), names, fontsize=size)
-            axes.set_title(shown.label.in_(language), loc="left", fontsize=10)
+            axes.set_title(label.in_(language), loc="left", fontsize=10)
         return figure
 
-    return draw
+    return Figure(draw, W("alts.matrix", what=label), W("captions.matrix_log" if shown.log else "captions.matrix", what=label))
 
 
-def words(view: str) -> tuple[Text, Text]:
-    """Alt text and caption of a heat map."""
-    label = VIEWS[view].label
-    alt = Text(f"Heat map of the {label.en} between every two runners", f"実行系の総当たりのヒートマップ：{label.ja}")
-    scale = Text("logarithmic colours", "色は対数目盛") if VIEWS[view].log else Text("linear colours", "色は線形目盛")
-    return alt, Text(f"Every runner against every other: {label.en}; {scale.en}.", f"総当たりの比較：{label.ja}（{scale.ja}）。")
+def worst(run: Run) -> Figure:
+    """Images to which some runner gives another class than the reference, each with the true class, both classes and probabilities."""
+    found = run.exhibit("disagreements", Disagreements)
+    if found is None:
+        return sentence(COMMON("table.not_recorded"))
+    if not found.worst:
+        return sentence(W("captions.none_differ", images=found.images))
+    lines = -(-len(found.worst) // COLUMNS)
+
+    def draw(language: Language) -> matplotlib.figure.Figure:
+        with base.style(language):
+            figure, grid = base.subplots(lines, COLUMNS, height_in=2.6 * lines)
+            for axes, one in zip(np.ravel(grid), found.worst, strict=False):
+                _picture(axes, one, run.info.class_names, language)
+            for axes in np.ravel(grid):
+                axes.set_axis_off()
+        return figure
+
+    counts = {"shown": len(found.worst), "differing": found.differing, "images": found.images}
+    return Figure(draw, W("alts.worst"), W("captions.worst", **counts))
+
+
+def depth(run: Run) -> Figure:
+    """Relative difference over depth: one line a candidate in the colour of its precision, its limit dashed."""
+    traces = rules.traces(run)
+    if not traces:
+        return sentence(W("captions.nothing_to_compare") if run.records("cosine") else COMMON("table.not_recorded"))
+    tensors = base.merged([str(layer.case["tensor"]) for layer in trace.layers] for trace in traces)
+    furthest = max(trace.limit for trace in traces)
+
+    def draw(language: Language) -> matplotlib.figure.Figure:
+        with base.style(language):
+            figure, axes = base.subplots(height_in=1.2 + 0.22 * (len(tensors) + len(traces)))
+            for k, trace in enumerate(traces):
+                marker = MARKERS[k % len(MARKERS)]
+                _line(axes, trace, marker, tensors)
+                _label(axes, trace, marker, -1 - k, "left" if 100 * trace.limit < furthest else "right", language)
+                _ring(axes, trace, tensors, language)
+            axes.set_xscale("log")
+            axes.set_xlabel(W("axes.relative").in_(language))
+            axes.set_yticks(range(len(tensors)), tensors, fontsize=7)
+            axes.set_ylim(len(tensors) - 0.5, -0.5 - len(traces))
+        return figure
+
+    return Figure(draw, W("alts.depth"), W("captions.depth"))
+
+
+def sentence(said: Text) -> Figure:
+    """In place of a figure, why there is none."""
+
+    def draw(language: Language) -> matplotlib.figure.Figure:
+        lines = textwrap.wrap(said.in_(language), CHARACTERS[language])
+        with base.style(language):
+            figure, axes = base.subplots(height_in=0.2 + 0.2 * len(lines))
+            axes.set_axis_off()
+            axes.text(0, 0.5, "\n".join(lines), va="center", fontsize=10, transform=axes.transAxes)
+        return figure
+
+    return Figure(draw, said)
 
 
 def _heat(axes: Axes, values: np.ndarray, shown: View) -> None:
@@ -100,47 +157,39 @@ def _number(value: float, shown: View, dense: bool) -> tuple[str, float]:
     return f"{value:{shown.format}}", 6 if dense else 8
 
 
-def _short(pair: Pair, language: Language) -> str:
-    return f"{pair.label.in_(language)}\n{PRECISIONS[pair.precision].label.in_(language)}"
+def _short(candidate: Candidate, language: Language) -> str:
+    return f"{candidate.runner_label.in_(language)}\n{candidate.precision_label.in_(language)}"
 
 
-def show_worst(session: Session, done: Study, found: list[Disagreement]) -> None:
-    """Display the images of `found`, or the sentence that no runner disagrees with the reference on any image."""
-    images = len(session.images.x_test)
-    if not found:
-        en = f"There are none: on all {images:,} test images every runner that ran here chooses the class that the SavedModel chooses."
-        ja = f"該当する画像はない。テスト画像{images:,}枚のすべてで、実行できたどの実行系もSavedModelと同じクラスを選んだ。"
-        show.html(lambda language: f"<p>{Text(en, ja).in_(language)}</p>")
+def _picture(axes: Axes, one: Disagreement, names: list[str], language: Language) -> None:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(one.png))) as image:
+        axes.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
+    classes = {"true": names[one.true], "expected": names[one.expected], "got": names[one.got]}
+    values = {"image": one.image, "p_expected": one.p_expected, "p_got": one.p_got}
+    said = W("words.picture", runner=Text(*(_short(Candidate.parse(one.candidate), each) for each in ("en", "ja"))), **classes, **values)
+    axes.set_title(said.in_(language), fontsize=7, loc="left")
+
+
+def _line(axes: Axes, trace: Trace, marker: str, tensors: list[str]) -> None:
+    drawn = [layer for layer in trace.layers if layer.value]
+    values, places = [layer.value for layer in drawn], [tensors.index(str(layer.case["tensor"])) for layer in drawn]
+    axes.plot(values, places, color=trace.candidate.colour, marker=marker, markersize=4, linewidth=1.2)
+
+
+def _label(axes: Axes, trace: Trace, marker: str, row: int, side: Literal["left", "right"], language: Language) -> None:
+    """The candidate's name at its limit, above the first tensor; it begins there (left) or ends there (right)."""
+    colour, text = trace.candidate.colour, W("words.limit", candidate=trace.candidate, multiple=rules.MULTIPLE).in_(language)
+    axes.axvline(trace.limit, color=colour, linestyle="--", linewidth=1)
+    axes.plot([trace.limit], [row], color=colour, marker=marker, markersize=4)
+    away = 6 if side == "left" else -6
+    axes.annotate(text, (trace.limit, row), (away, 0), textcoords="offset points", color=colour, fontsize=8, ha=side, va="center")
+
+
+def _ring(axes: Axes, trace: Trace, tensors: list[str], language: Language) -> None:
+    if trace.begins is None:
         return
-    total = len(set().union(*(difference.disagree.tolist() for _, difference in done.compared)))
-    alt = Text("Test images that a runner classifies differently from the SavedModel", "SavedModelと異なるクラスになったテスト画像")
-    caption = Text(
-        f"The {len(found)} worst of {total:,} images (of {images:,}) that some runner classifies differently from the SavedModel.",
-        f"いずれかの実行系でSavedModelと異なるクラスになった画像は{images:,}枚中{total:,}枚。そのうち差が大きい{len(found)}枚。",
-    )
-    show.figure(worst(session, found), alt, caption)
-
-
-def worst(session: Session, found: list[Disagreement]) -> Callable[[Language], Figure]:
-    """The images of `found` (at least one), each with true class, reference's and runner's class and probability."""
-    names = session.images.class_names
-    words = {"en": ("true", "SavedModel"), "ja": ("正解", "SavedModel")}
-
-    def draw(language: Language) -> Figure:
-        true, reference = words[language]
-        lines = -(-len(found) // COLUMNS)
-        with base.style(language):
-            figure, grid = base.subplots(lines, COLUMNS, height_in=2.6 * lines)
-            for axes, one in zip(np.ravel(grid), found, strict=False):
-                axes.imshow(session.images.x_test[one.image], interpolation="nearest")
-                axes.set_title(
-                    f"#{one.image} {true}: {names[one.true]}\n{reference}: {names[one.expected]} {one.p_expected:.0%}\n"
-                    f"{_short(one.pair, language)}:\n{names[one.got]} {one.p_got:.0%}",
-                    fontsize=7,
-                    loc="left",
-                )
-            for axes in np.ravel(grid):
-                axes.set_axis_off()
-        return figure
-
-    return draw
+    colour, x, y = trace.candidate.colour, trace.begins.value or trace.limit, tensors.index(str(trace.begins.case["tensor"]))
+    axes.plot(x, y, marker="o", markersize=10, markerfacecolor="none", markeredgecolor=colour, linestyle="none")
+    axes.annotate(W("words.begins").in_(language), (x, y), (8, 0), textcoords="offset points", color=colour, fontsize=8, va="center")

@@ -1,293 +1,230 @@
-"""Where a difference begins: every tensor between the layers against ONNX Runtime's FP32, for the runners that differ."""
+"""What notebook 05 measures: how far every runner's answers to all test images lie from every other's, however an engine is
+called, and where in the network a difference begins."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import base64
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 
 import numpy as np
 
-from lib.data import dataset as datasets
-from lib.errors import ReportError
-from lib.experiment.precision import PRECISIONS
-from lib.models import vgg as model
-from lib.pages.consistency import tables as consistency
-from lib.store.records import Record
-from lib.text import Finding, Text
+from lib import progress, runners
+from lib.data import dataset
+from lib.errors import NotMeasured, ReportError
+from lib.experiment.candidate import REFERENCE, Candidate, Way
+from lib.measure import compare, layers, predictions, sweep
+from lib.measure.compare import Difference
+from lib.pages.consistency import rules
+from lib.pages.consistency.exhibits import Disagreement, Disagreements
+from lib.runners import RUNNERS
+from lib.runners.base import Runner
+from lib.runners.tensorrt import TensorRT
+from lib.store.artifacts import Artifact
+from lib.store.records import Reason, Record
+from lib.store.session import Session
 
-if TYPE_CHECKING:
-    import onnx
-
-    from lib.experiment.candidate import Pair
-    from lib.measure.compare import Difference
-    from lib.store.session import Session
-
-IMAGES = 32
-RUNNERS = ("onnxrt", "onnxrt_cuda", "tensorrt")
-YARDSTICK = "onnxrt/fp32"
-OPERATORS = (
-    "Conv",
-    "Gemm",
-    "MatMul",
-    "Add",
-    "Mul",
-    "BatchNormalization",
-    "Relu",
-    "Clip",
-    "MaxPool",
-    "AveragePool",
-    "Softmax",
-)  # arithmetic
-# Half the distance of neighbouring numbers, relative to the number (floats) or to the largest that is represented (INT8).
-ROUNDING = {"fp32": 2.0**-24, "tf32": 2.0**-11, "fp16": 2.0**-11, "int8": 1 / 254, "int8_fp16": 1 / 254, "int8_qdq": 1 / 254}
-MULTIPLE = 16  # roundings of one tensor that may add up through the layers before it counts as a difference of its own
-NOT_FINITE = Text("the values are not finite: they overflow", "値が有限でない：オーバーフローした")
+BATCHES = (1, 16, 32)  # images a call, beside the largest batch of the engine
+LOOKED_AT = 32  # images on which tensors are compared
+SAME = Way(api="execute_async_v3")  # the call of an engine that all others are compared with
+CALLS = {"tensorrt": (SAME, Way(api="execute_async_v2")), "cpp": (Way("enqueueV3"), Way("executeV2"), Way("enqueueV3", graph=True))}
+Answers = dict[Candidate, np.ndarray]  # float32 (N, classes) each
+Apart = dict[tuple[Candidate, Candidate], Difference]
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One tensor of the FP32 ONNX in two runners.
+def measure(session: Session) -> None:
+    """Record how far all answers lie apart, the images that differ most, the calls of each engine and the tensors between layers."""
+    stored, lost = _asked(session)
+    answers = {candidate: predictions.read(artifact) for candidate, artifact in stored.items()}
+    apart = compare.matrix(answers)
+    session.record(*_against_reference(session, stored, lost, apart), *_pairs(list(answers), apart))
+    session.exhibit("disagreements", disagreements(session, answers, apart))
+    for precision in TensorRT.precisions:
+        session.record(*_calls(session, precision))
+    session.record(*_layers(session, answers, lost, apart))
 
-    index: its place among the tensors compared, from 1; relative: ‖a − b‖ / ‖b‖ over all images, None where the values
-    are not finite; max_abs: largest absolute difference, None likewise.
+
+def _asked(session: Session) -> tuple[dict[Candidate, Artifact], dict[Candidate, Reason]]:
+    """The answers of every candidate, the reference first; of those that give none, why. The others go on.
+
+    Where the reference cannot run here its stored answers stand in. Raises what it fails with: there is nothing to compare with then.
     """
-
-    index: int
-    tensor: str
-    operator: str
-    relative: float | None
-    max_abs: float | None
-
-
-@dataclass(frozen=True)
-class Trace:
-    """A runner's tensors against ONNX Runtime FP32's, over `images` (indices of test images).
-
-    over: whether its answers are over their tolerance. marking: largest difference of a probability between the copy whose
-    tensors are outputs and the runner itself, None where the copy overflows. reason: why there is nothing to compare.
-    """
-
-    pair: Pair
-    over: bool
-    images: list[int]
-    layers: list[Layer]
-    artifact_sha256: str
-    marking: float | None = None
-    reason: Text | None = None
-
-    @property
-    def limit(self) -> float:
-        """The relative difference from which on a tensor counts as different."""
-        return MULTIPLE * ROUNDING[self.pair.precision]
-
-    @property
-    def begins(self) -> Layer | None:
-        """The first tensor over the limit, None where there is none."""
-        return next((layer for layer in self.layers if layer.relative is None or layer.relative > self.limit), None)
+    try:
+        stored, lost = {REFERENCE: predictions.artifact(session, REFERENCE)}, dict[Candidate, Reason]()
+    except NotMeasured as error:
+        bring = f"no answers of the SavedModel are stored; bring {session.store.root} from a system that has it"
+        raise NotMeasured(f"nothing to compare with: {error}, and {bring}") from None
+    for candidate in runners.candidates():
+        try:
+            if candidate != REFERENCE:
+                stored[candidate] = predictions.artifact(session, candidate)
+        except ReportError as error:
+            lost[candidate] = sweep.why(error)
+    return stored, lost
 
 
-@dataclass(frozen=True)
-class Study:
-    """traces: of the runners that were compared; pairs: all that could be, for those that did not run here.
-
-    export_over: whether the yardstick itself is over its tolerance, which no layer of it can explain.
-    """
-
-    traces: list[Trace]
-    pairs: list[Pair]
-    export_over: bool = False
-
-
-def study(session: Session, done: consistency.Study) -> Study:
-    """Compare layer by layer what is over its tolerance or, where nothing is, what is farthest from the reference in each runner."""
-    able = [(pair, found) for pair, found in done.compared if pair.runner in RUNNERS and pair.key != YARDSTICK]
-    over = [pair for pair, found in able if not consistency.within(pair, found)]
-    traces = [_trace(session, done, pair, pair in over) for pair in over or _farthest(able)]
-    export_over = any(pair.key == YARDSTICK and not consistency.within(pair, found) for pair, found in done.compared)
-    return Study(traces, [pair for pair in done.pairs if pair.runner in RUNNERS], export_over)
-
-
-def _farthest(able: list[tuple[Pair, Difference]]) -> list[Pair]:
-    """Of each runner the pair that is farthest from the reference; one that gives the reference's very answers has nothing to show."""
-    apart = sorted(((pair, found) for pair, found in able if found.max_abs > 0), key=lambda one: one[1].max_abs)
-    last = {pair.runner: pair for pair, _ in apart}
-    return [last[name] for name in RUNNERS if name in last]
+def _against_reference(
+    session: Session, stored: Mapping[Candidate, Artifact], lost: Mapping[Candidate, Reason], apart: Apart
+) -> Iterator[Record]:
+    """cosine of every candidate; agreement, max_abs and mean_abs where no earlier page of this run has them."""
+    origin = {"reference_system": stored[REFERENCE].info["system_id"]}
+    known = {metric: {r.candidate for r in session.earlier(metric, case={})} for metric in ("agreement", "max_abs", "mean_abs")}
+    for candidate, reason in lost.items():
+        yield Record("cosine", "difference", None, candidate, reason=reason)
+        for metric, unit in (("agreement", "share"), ("max_abs", "difference"), ("mean_abs", "difference")):
+            if candidate not in known[metric]:
+                yield Record(metric, unit, None, candidate, reason=reason)
+    for candidate, artifact in stored.items():
+        if candidate == REFERENCE:
+            continue
+        found, sha256 = apart[REFERENCE, candidate], artifact.inputs["model"]
+        yield Record("cosine", "difference", found.cosine_mean, candidate, stats={"min": found.cosine_min} | origin, artifact_sha256=sha256)
+        if candidate not in known["agreement"]:
+            yield Record("agreement", "share", found.agreement, candidate, stats=_counts(found), artifact_sha256=sha256)
+        for metric, value in (("max_abs", found.max_abs), ("mean_abs", found.mean_abs)):
+            if candidate not in known[metric]:
+                yield Record(metric, "difference", value, candidate, artifact_sha256=sha256)
 
 
-def worst_images(done: consistency.Study, pair: Pair, count: int) -> list[int]:
+def _pairs(asked: list[Candidate], apart: Apart) -> Iterator[Record]:
+    """Every two candidates but the reference, once: the share of images with the same class, and the differences in stats."""
+    for place, candidate in enumerate(asked):
+        for other in asked[1:place]:
+            found = apart[other, candidate]
+            differences = {"max_abs": found.max_abs, "mean_abs": found.mean_abs, "cosine": found.cosine_mean}
+            yield Record(
+                "pair_agreement", "share", found.agreement, candidate, case={"other": other.key}, stats=_counts(found) | differences
+            )
+
+
+def _counts(found: Difference) -> dict[str, int]:
+    return {"correct": found.images - len(found.disagree), "total": found.images}
+
+
+def disagreements(session: Session, answers: Answers, apart: Apart) -> Disagreements:
+    """The images whose class differs from the reference's, worst first, as many as the profile wants."""
+    expected, images = answers[REFERENCE], session.images
+    farthest: dict[int, tuple[float, Candidate]] = {}
+    for candidate, own in answers.items():
+        for i in apart[REFERENCE, candidate].disagree.tolist() if candidate != REFERENCE else ():
+            far = float(np.abs(own[i] - expected[i]).max())
+            if i not in farthest or far > farthest[i][0]:
+                farthest[i] = far, candidate
+    chosen = sorted(farthest, key=lambda i: (-farthest[i][0], i))[: session.profile.consistency.worst_samples]
+    worst = []
+    for i in chosen:
+        far, candidate = farthest[i]
+        e, g = int(expected[i].argmax()), int(answers[candidate][i].argmax())
+        shown = {"image": i, "png": _png(images.x_test[i]), "candidate": candidate.key, "true": int(images.y_test[i]), "difference": far}
+        p = {"p_expected": float(expected[i, e]), "p_got": float(answers[candidate][i, g])}
+        worst.append(Disagreement(**shown, expected=e, got=g, **p))
+    return Disagreements(worst=worst, differing=len(farthest), images=len(expected))
+
+
+def _png(image: np.ndarray) -> str:
+    """A uint8 image as base64 of a PNG."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def batch_sizes(smallest: int, largest: int) -> list[int]:
+    """1, 16 and 32 as far as an engine takes them, and its largest batch."""
+    return sorted({size for size in BATCHES if smallest <= size <= largest} | {largest})
+
+
+def _calls(session: Session, precision: str) -> Iterator[Record]:
+    """call_agreement of the engine of one precision: each way and batch size against SAME at the largest batch, over all test images."""
+    engines = session.profile.engines
+    sizes = batch_sizes(engines.min_batch, engines.max_batch)
+    candidates = [Candidate(name, precision, way) for name, ways in CALLS.items() for way in ways]
+    if reason := TensorRT.unavailable(precision):
+        yield from (_call(candidate, reason) for candidate in candidates)
+        return
+    base: np.ndarray | None = None
+    with progress.bar(len(candidates) * len(sizes), f"ways to call the {precision} engine") as bar, ExitStack() as stack:
+        for candidate in candidates:
+            runner = _entered(session, candidate, stack)
+            if isinstance(runner, Reason):
+                yield _call(candidate, runner)
+                if base is None:  # nothing to compare with
+                    return
+                continue
+            for size in reversed(sizes):
+                try:
+                    answers = called(runner, session.images.x_test, size)
+                    base = answers if base is None else base
+                    found = compare.difference(base, answers, (candidates[0].key, candidate.key))
+                except ReportError as error:
+                    yield _call(candidate, sweep.why(error), size)
+                    if base is None:
+                        return
+                else:
+                    if (candidate, size) != (candidates[0], sizes[-1]):
+                        yield _call(candidate, found, size, runner.artifact_sha256)
+                bar.update()
+            stack.close()
+
+
+def _entered(session: Session, candidate: Candidate, stack: ExitStack) -> Runner | Reason:
+    """The open runner, or why there is none: not on this system, or this way of calling is not in its library."""
+    made = RUNNERS[candidate.runner]
+    if reason := made.unavailable(candidate.precision):
+        return reason
+    if not made.takes(candidate):
+        return Reason("no_call", {"call": candidate.way.api})
+    return sweep.entered(made, session, candidate, stack)
+
+
+def called(runner: Runner, images: np.ndarray, size: int) -> np.ndarray:
+    """Answers, float32 (N, classes), of an open runner to uint8 images with `size` images a call, also where it splits them itself."""
+    runner.max_batch = size
+    return predictions.run(runner, images, size)
+
+
+def _call(candidate: Candidate, found: Difference | Reason, size: int | None = None, sha256: str = "") -> Record:
+    if isinstance(found, Reason):
+        return Record("call_agreement", "share", None, candidate, size, reason=found)
+    stats = _counts(found) | {"max_abs": found.max_abs}
+    return Record("call_agreement", "share", found.agreement, candidate, size, stats=stats, artifact_sha256=sha256)
+
+
+def _layers(session: Session, answers: Answers, lost: Mapping[Candidate, Reason], apart: Apart) -> Iterator[Record]:
+    """relative_difference of the tensors between the layers, and marking_difference: what reading them changed."""
+    yield from (Record("relative_difference", "ratio", None, c, reason=why) for c, why in lost.items() if layers.readable(c))
+    able = {c: apart[REFERENCE, c] for c in answers if layers.readable(c) and c != rules.YARDSTICK}
+    for candidate in to_compare(able):
+        images = worst_images(answers[REFERENCE], answers[candidate], min(LOOKED_AT, session.profile.engines.max_batch))
+        try:
+            tensors, probabilities = layers.compare(session, candidate, dataset.to_input(session.images.x_test[images]))
+        except ReportError as error:
+            yield Record("relative_difference", "ratio", None, candidate, reason=sweep.why(error))
+            continue
+        marking = float(np.abs(probabilities - answers[candidate][images]).max())
+        none = None if np.isfinite(marking) else Reason("not_finite")
+        yield Record("marking_difference", "difference", None if none else marking, candidate, stats={"images": len(images)}, reason=none)
+        for layer in tensors:
+            stats = {"index": layer.index, "operator": layer.operator, "max_abs": layer.max_abs, "images": len(images)}
+            none = Reason("not_finite") if layer.relative is None else None
+            case: dict[str, str | int | float | bool] = {"tensor": layer.tensor}
+            yield Record("relative_difference", "ratio", layer.relative, candidate, case=case, stats=stats, reason=none)
+
+
+def to_compare(able: Mapping[Candidate, Difference]) -> list[Candidate]:
+    """What is over its tolerance or, where nothing is, of each runner what is farthest from the reference, if it differs at all."""
+    if over := [c for c, found in able.items() if not rules.tolerated(c, found.max_abs, found.agreement)]:
+        return over
+    last: dict[str, Candidate] = {}
+    for candidate, found in sorted(able.items(), key=lambda one: one[1].max_abs):
+        if found.max_abs > 0:
+            last[candidate.runner] = candidate
+    return [candidate for candidate in able if candidate in last.values()]
+
+
+def worst_images(expected: np.ndarray, got: np.ndarray, count: int) -> list[int]:
     """Indices of the `count` test images to look at: those with another class first, by the largest difference of a probability."""
-    expected, got = done.answers[consistency.REFERENCE], done.answers[pair.key]
     same = expected.argmax(axis=1) == got.argmax(axis=1)
     return np.lexsort((-np.abs(got - expected).max(axis=1), same))[:count].tolist()
-
-
-def _trace(session: Session, done: consistency.Study, pair: Pair, over: bool) -> Trace:
-    images = worst_images(done, pair, min(IMAGES, session.profile.engines.max_batch))
-    x, sha256 = datasets.to_input(session.images.x_test[images]), done.artifacts[pair.key]
-    try:
-        layers, probabilities = compare(session, pair, x)
-    except ReportError as error:
-        reason = Text(str(error), f"比較できなかった：{error}")
-        return Trace(pair, over, images, [], sha256, reason=reason)
-    apart = float(np.abs(probabilities - done.answers[pair.key][images]).max())
-    return Trace(pair, over, images, layers, sha256, apart if np.isfinite(apart) else None)
-
-
-def compare(session: Session, pair: Pair, x: np.ndarray) -> tuple[list[Layer], np.ndarray]:
-    """The tensors that the FP32 ONNX and this runner's network share, in graph order, and the runner's probabilities.
-
-    x: float32 (n, 32, 32, 3), n at most 32. Raises ReportError where the runner does not give them.
-    """
-    from lib import export
-
-    full = _graph(export.onnx(session, "fp32").file("model.onnx"))
-    named = {output: node.op_type for node in full.graph.node for output in node.output if node.op_type in OPERATORS}
-    variant = _graph(export.onnx(session, _variant(pair)).file("model.onnx"))
-    own = {output for node in variant.graph.node for output in node.output}
-    shared = [tensor for tensor in named if tensor in own]
-    base = marked(full, shared, x)
-    got = _values(session, pair, variant, shared, x)
-    layers = [_layer(i, tensor, named[tensor], got[tensor], base[tensor]) for i, tensor in enumerate(shared, 1)]
-    return layers, got[model.OUTPUT]
-
-
-def marked(network: onnx.ModelProto, tensors: list[str], x: np.ndarray, provider: Any = "CPUExecutionProvider") -> dict[str, np.ndarray]:
-    """Values of `tensors` in ONNX Runtime, float32, from a copy of the network in which they are outputs.
-
-    provider: an execution provider, with its options as a pair of name and dict.
-    """
-    import onnx
-    import onnxruntime
-
-    copy = onnx.ModelProto()
-    copy.CopyFrom(network)
-    there = {output.name for output in copy.graph.output}
-    copy.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors if tensor not in there)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    run = onnxruntime.InferenceSession(copy.SerializeToString(), options, [provider])
-    return {name: value.astype(np.float32) for name, value in zip(tensors, run.run(tensors, {model.INPUT: x}), strict=True)}
-
-
-def _graph(path: Any) -> onnx.ModelProto:
-    import onnx
-
-    return onnx.load(path)
-
-
-def _variant(pair: Pair) -> str:
-    """The exported ONNX that this runner's network comes from."""
-    from lib import trt
-
-    return trt.onnx_variant(pair.precision) if pair.runner == "tensorrt" else PRECISIONS[pair.precision].onnx
-
-
-def _values(session: Session, pair: Pair, variant: onnx.ModelProto, tensors: list[str], x: np.ndarray) -> dict[str, np.ndarray]:
-    from lib import trt
-    from lib.runners import onnxrt
-
-    if pair.runner == "tensorrt":
-        return trt.intermediate(session, pair.precision, tensors, x)
-    runner = {made.name: made for made in (onnxrt.OnnxRuntime, onnxrt.OnnxRuntimeCuda)}[pair.runner](session, pair.precision)
-    return marked(variant, tensors, x, (runner.provider, runner.provider_options()))
-
-
-def _layer(index: int, tensor: str, operator: str, got: np.ndarray, base: np.ndarray) -> Layer:
-    if got.shape != base.shape:
-        raise ReportError(f"tensor '{tensor}' has shape {got.shape}, in ONNX Runtime FP32 {base.shape}: not the same network")
-    if not np.isfinite(got).all():
-        return Layer(index, tensor, operator, None, None)
-    apart, norm = got.astype(np.float64) - base, np.linalg.norm(base.astype(np.float64))
-    relative = float(np.linalg.norm(apart) / norm) if norm else float(apart.any())
-    return Layer(index, tensor, operator, relative, float(np.abs(apart).max()))
-
-
-def records(done: Study) -> list[Record]:
-    """relative_difference of every tensor, marking_difference of every runner; what could not run here with its reason."""
-    made = []
-    for trace in done.traces:
-        common: dict[str, Any] = {"runner": trace.pair.runner, "precision": trace.pair.precision, "artifact_sha256": trace.artifact_sha256}
-        case, stats = {"reference": YARDSTICK}, {"images": len(trace.images), "over_tolerance": trace.over}
-        if trace.reason is not None:
-            made.append(Record("relative_difference", "1", None, case=case, stats=stats, reason=trace.reason, **common))
-            continue
-        lost = NOT_FINITE if trace.marking is None else None
-        made.append(
-            Record("marking_difference", "1", trace.marking, case={"reference": trace.pair.key}, stats=stats, reason=lost, **common)
-        )
-        for layer in trace.layers:
-            own = {"index": layer.index, "operator": layer.operator, "limit": trace.limit, "begins": layer == trace.begins}
-            own |= {} if layer.max_abs is None else {"max_abs": layer.max_abs}
-            reason = NOT_FINITE if layer.relative is None else None
-            place = case | {"tensor": layer.tensor}
-            made.append(Record("relative_difference", "1", layer.relative, case=place, stats=stats | own, reason=reason, **common))
-    case = {"reference": YARDSTICK}
-    absent = [pair for pair in done.pairs if not pair.answered]
-    return made + [Record("relative_difference", "1", None, p.runner, p.precision, case=case, reason=p.reason) for p in absent]
-
-
-def findings(done: Study) -> list[Finding]:
-    """A note for every runner that was compared: where its difference begins, or how it grows. What did not run is in 05's own."""
-    made = [_failed(trace) if trace.reason else _begins(trace) if trace.begins else _grows(trace) for trace in done.traces]
-    if done.export_over:
-        en = "ONNX Runtime (CPU) FP32 is itself over its tolerance against the SavedModel: that difference begins in the export."
-        ja = "ONNX Runtime（CPU）のFP32自体がSavedModelに対する許容値を超えている。この差はエクスポートで生じている。"
-        made.append(Finding("bad", Text(en, ja)))
-    return made
-
-
-def _failed(trace: Trace) -> Finding:
-    name, reason = trace.pair.name, trace.reason or Text("", "")
-    return Finding(
-        "note", Text(f"{name.en} was not compared layer by layer: {reason.en}.", f"{name.ja}は層ごとに比較できなかった（{reason.ja}）。")
-    )
-
-
-def _begins(trace: Trace) -> Finding:
-    name, first, marking = _named(trace), trace.begins, _marking(trace)
-    assert first is not None
-    size = NOT_FINITE if first.relative is None else Text(*[f"{first.relative:.1e}"] * 2)
-    return Finding(
-        "note",
-        Text(
-            f"Layer by layer, {name.en}: the difference from ONNX Runtime FP32 begins at {first.tensor} ({first.operator}, {first.index} "
-            f"of {len(trace.layers)} tensors): {size.en}; the limit is {MULTIPLE} roundings, {trace.limit:.1e}.{marking.en}",
-            f"{name.ja}を層ごとに比較すると、ONNX RuntimeのFP32との差は{first.tensor}（{first.operator}、テンソル{len(trace.layers)}個中"
-            f"{first.index}番目）から始まる。相対差：{size.ja}（境界は丸め誤差の{MULTIPLE}倍、{trace.limit:.1e}）。{marking.ja}",
-        ),
-    )
-
-
-def _grows(trace: Trace) -> Finding:
-    """No tensor is over the limit: what there is has grown by rounding alone."""
-    name, most, marking = _named(trace), max(trace.layers, key=lambda layer: layer.relative or 0.0), _marking(trace)
-    return Finding(
-        "note",
-        Text(
-            f"Layer by layer, {name.en}: no tensor is over {MULTIPLE} roundings ({trace.limit:.1e}); the largest relative difference is "
-            f"{most.relative:.1e}, at {most.tensor} ({most.operator}, {most.index} of {len(trace.layers)} tensors).{marking.en}",
-            f"{name.ja}を層ごとに比較しても、相対差が丸め誤差の{MULTIPLE}倍（{trace.limit:.1e}）を超えるテンソルはない。最大の相対差は"
-            f"{most.tensor}（{most.operator}、テンソル{len(trace.layers)}個中{most.index}番目）での{most.relative:.1e}である。{marking.ja}",
-        ),
-    )
-
-
-def _named(trace: Trace) -> Text:
-    """The runner in words, and why it was chosen where it is within its tolerance."""
-    name = trace.pair.name
-    if trace.over:
-        return name
-    return Text(
-        f"{name.en} (within its tolerance; of this runner's precisions the farthest from the SavedModel)",
-        f"{name.ja}（許容内だが、この実行系の数値精度の中でSavedModelから最も離れている）",
-    )
-
-
-def _marking(trace: Trace) -> Text:
-    """What it did to the answers that the tensors were made outputs."""
-    if trace.marking is None:
-        return Text("", "")
-    changed = f"{trace.marking:.1e}"
-    return Text(
-        f" Reading the tensors changed a probability by up to {changed}.", f"テンソルの読み出しによる確率の変化は最大{changed}である。"
-    )

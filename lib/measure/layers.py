@@ -1,0 +1,128 @@
+"""The tensors between the layers in a runner, against ONNX Runtime's in FP32: where in the network a difference begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lib import onnx_session
+from lib.errors import ReportError
+from lib.experiment.candidate import Candidate
+from lib.experiment.precision import PRECISIONS
+from lib.models import vgg as model
+from lib.runners import RUNNERS
+from lib.runners.onnxrt import OnnxRuntime
+from lib.runners.tensorrt import TensorRT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import onnx
+
+    from lib.store.session import Session
+
+OPERATORS = (  # that compute: what else there is moves values about
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Mul",
+    "BatchNormalization",
+    "Relu",
+    "Clip",
+    "MaxPool",
+    "AveragePool",
+    "Softmax",
+)
+
+
+class Layer(NamedTuple):
+    """One tensor of the FP32 ONNX in two runners.
+
+    index: its place among the tensors compared, from 1; relative: ‖a − b‖ / ‖b‖ over all images, None where the values
+    are not finite; max_abs: largest absolute difference, None likewise.
+    """
+
+    index: int
+    tensor: str
+    operator: str
+    relative: float | None
+    max_abs: float | None
+
+
+def readable(candidate: Candidate) -> bool:
+    """Whether the backend gives the tensors between its layers."""
+    return issubclass(RUNNERS[candidate.runner], (OnnxRuntime, TensorRT))
+
+
+def compare(session: Session, candidate: Candidate, x: np.ndarray) -> tuple[list[Layer], np.ndarray]:
+    """The tensors that the FP32 ONNX and this candidate's network share, in graph order, and the candidate's probabilities.
+
+    x: float32 (n, 32, 32, 3), n no more than an engine takes. Raises ReportError where the runner does not give them.
+    """
+    from lib import export
+
+    full = _graph(export.onnx(session, "fp32").file("model.onnx"))
+    variant = _graph(export.onnx(session, _variant(candidate)).file("model.onnx"))
+    named = {output: node.op_type for node in full.graph.node for output in node.output if node.op_type in OPERATORS}
+    own = {output for node in variant.graph.node for output in node.output}
+    shared = [tensor for tensor in named if tensor in own]
+    base, got = marked(full, shared, x), _values(session, candidate, variant, shared, x)
+    return [_layer(i, tensor, named[tensor], got[tensor], base[tensor]) for i, tensor in enumerate(shared, 1)], got[model.OUTPUT]
+
+
+def marked(
+    network: onnx.ModelProto,
+    tensors: list[str],
+    x: np.ndarray,
+    provider: str = onnx_session.CPU,
+    options: Mapping[str, str] | None = None,
+    precise: bool = True,
+) -> dict[str, np.ndarray]:
+    """Values of `tensors` in ONNX Runtime, float32, from a copy of the network in which they are outputs.
+
+    provider, options, precise: as lib.onnx_session has them.
+    """
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(network)
+    there = {output.name for output in copy.graph.output}
+    copy.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors if tensor not in there)
+    run = onnx_session.start(copy.SerializeToString(), provider, options, precise)
+    return {name: value.astype(np.float32) for name, value in zip(tensors, run.run(tensors, {model.INPUT: x}), strict=True)}
+
+
+def _graph(path: Path) -> onnx.ModelProto:
+    import onnx
+
+    return onnx.load(path)
+
+
+def _variant(candidate: Candidate) -> str:
+    """The exported ONNX that this candidate's network comes from."""
+    from lib import trt
+
+    runner = RUNNERS[candidate.runner]
+    return trt.onnx_variant(candidate.precision) if issubclass(runner, TensorRT) else runner.model(PRECISIONS[candidate.precision])
+
+
+def _values(session: Session, candidate: Candidate, variant: onnx.ModelProto, tensors: list[str], x: np.ndarray) -> dict[str, np.ndarray]:
+    from lib import trt
+
+    runner = RUNNERS[candidate.runner](session, candidate)
+    if not isinstance(runner, OnnxRuntime):
+        return trt.intermediate(session, candidate.precision, tensors, x)
+    return marked(variant, tensors, x, runner.provider, runner.provider_options(), runner.mode() != "default")
+
+
+def _layer(index: int, tensor: str, operator: str, got: np.ndarray, base: np.ndarray) -> Layer:
+    if got.shape != base.shape:
+        raise ReportError(f"tensor '{tensor}' has shape {got.shape}, in ONNX Runtime FP32 {base.shape}: not the same network")
+    if not np.isfinite(got).all():
+        return Layer(index, tensor, operator, None, None)
+    apart, norm = got.astype(np.float64) - base, np.linalg.norm(base.astype(np.float64))
+    relative = float(np.linalg.norm(apart) / norm) if norm else float(apart.any())
+    return Layer(index, tensor, operator, relative, float(np.abs(apart).max()))
