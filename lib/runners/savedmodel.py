@@ -46,7 +46,8 @@ class SavedModel(Runner):
         """Load the SavedModel."""
         tf = models.tensorflow()
         self._tensor = tf.constant
-        self._loaded: Any = tf.saved_model.load(str(self.artifact.file(self.file)))  # owns the signature's variables
+        with models.quiet():  # TensorFlow looks for a GPU
+            self._loaded: Any = tf.saved_model.load(str(self.artifact.file(self.file)))  # owns the signature's variables
         self._signature = self._loaded.signatures["serving_default"]
 
     def close(self) -> None:

@@ -47,12 +47,13 @@ class TFLite(Runner):
         return export.tflite(self.session, self.model(PRECISIONS[self.precision]))
 
     def open(self) -> None:
-        """Make the interpreter; tensors are allocated for the first batch."""
+        """Make the interpreter with its tensors, which packs the weights; the delegate announces itself, which is kept out of pages."""
         tf = models.tensorflow()
         path = str(self.artifact.file(self.file))
-        with warnings.catch_warnings():  # tf.lite.Interpreter announces its end, yet is what TensorFlow carries
+        with warnings.catch_warnings(), models.quiet():  # tf.lite.Interpreter announces its end, yet is what TensorFlow carries
             warnings.simplefilter("ignore", UserWarning)
             self._interpreter: Any = tf.lite.Interpreter(model_path=path, num_threads=host.threads())
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._batch_size = 0
