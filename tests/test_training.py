@@ -9,16 +9,17 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from lib import models
 from lib.data.dataset import Images
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.profile import Train
 from lib.models import train as training
-from lib.pages.train import tables as evaluation
 from lib.store import session
 
 
@@ -124,7 +125,7 @@ def test_only_kernels_decay(quick):
 
 
 def test_it_learns(quick):
-    history = evaluation.history(training.trained(quick))
+    history = training.history(training.trained(quick))
     assert len(history) == quick.profile.train.epochs
     assert history[-1]["val_accuracy"] > 0.8
     assert history[-1]["loss"] < history[0]["loss"]
@@ -134,14 +135,16 @@ def test_it_learns(quick):
 
 KILLED = """
     import os, signal, sys
-    from lib import model, session, training
+    from lib.experiment import profile
+    from lib.models import train as training
+    from lib.store.session import Session
     checkpoint = training._checkpoint
     def killed(network, history, work):
         if len(history) == 2:
             os.kill(os.getpid(), signal.SIGKILL)  # the second epoch is done but not kept
         checkpoint(network, history, work)
     training._checkpoint = killed
-    training.trained(session.start(sys.argv[1], "test"))
+    training.trained(Session(profile.load(sys.argv[1]), "test"))
 """
 
 
@@ -158,7 +161,7 @@ def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile
     assert not list((tmp_path / "tiny/artifacts").rglob("manifest.json"))
     (work / "saving-1.keras").write_bytes(b"half")  # what one that is killed while it saves leaves
 
-    again = training.trained(session.start(str(tiny_profile), "test"))
+    again = training.trained(session.Session(config.load(str(tiny_profile)), "test"))
     said = capsys.readouterr().err
     assert "going on after epoch 1 of 3" in said
     assert "epoch 1/3" not in said
@@ -166,7 +169,7 @@ def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile
     assert not work.exists()
     assert not list((tmp_path / "tiny/artifacts/model").glob(".*"))  # what the killed one had begun
 
-    through, resumed = (evaluation.history(artifact) for artifact in (training.trained(quick), again))
+    through, resumed = (training.history(artifact) for artifact in (training.trained(quick), again))
     assert [entry["learning_rate"] for entry in resumed] == pytest.approx([entry["learning_rate"] for entry in through])
     assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in through], rel=0.05)
 
@@ -188,9 +191,9 @@ def test_one_checkpoint_is_kept(quick, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0002-checkpoint.keras", "history.json"]
 
 
-@pytest.mark.parametrize("kib", [64, 430, 700], ids=["checkpoint", "variables", "graph"])
+@pytest.mark.parametrize("kib", [64, 230], ids=["first checkpoint", "second checkpoint"])
 def test_full_disk_is_one_line_and_nothing_half_written(quick, disk, kib, monkeypatch):
-    """TensorFlow, Keras and HDF5 each say in their own way that a disk is full."""
+    """Keras and HDF5 each say in their own way that a disk is full."""
     monkeypatch.setenv(session.OUTPUTS, str(disk(kib)))
     opened = replace(quick)
     monkeypatch.setattr(training, "_one_epoch", lambda network, *rest: {"loss": 1.0, "seconds": 1.0})
@@ -204,4 +207,110 @@ def test_full_disk_is_one_line_and_nothing_half_written(quick, disk, kib, monkey
 
 def test_training_is_not_repeated(quick, monkeypatch):
     monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained again"))
-    assert not training.trained(replace(quick)).fresh
+    assert training.trained(replace(quick)).sha256 == training.trained(quick).sha256
+
+
+# Training that diverges
+
+WILD = {"peak_learning_rate": 10.0, "momentum": 0.99, "weight_decay": 0.9, "label_smoothing": 0.0}
+
+
+def test_diverged_training_says_so_itself_and_leaves_nothing(quick, tmp_path, monkeypatch):
+    monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
+    profile = quick.profile.model_copy(update={"train": settings(quick, **WILD)})
+    opened = session.Session(profile, "test")
+    with pytest.raises(training.Diverged, match=r"training diverged in epoch \d of 3: .* lower train\.peak_learning_rate \(10\)") as caught:
+        training.trained(opened)
+    assert "\n" not in str(caught.value)
+    assert 1 <= caught.value.epoch <= 3
+    assert not list(tmp_path.rglob("manifest.json"))
+    assert all("NaN" not in path.read_text() for path in tmp_path.rglob(training.HISTORY))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_validation_loss_that_is_no_number_is_diverged_too(quick, value):
+    network = SimpleNamespace(fit=lambda *_, **__: SimpleNamespace(history={"loss": [1.0], "val_loss": [value]}))
+    with pytest.raises(training.Diverged):
+        training._one_epoch(network, None, None, 0, settings(quick), 1)
+
+
+def test_a_stored_history_that_is_no_numbers_is_diverged(quick, tmp_path):
+    """Of a version that kept one."""
+    entry = {"loss": 1.0, "seconds": 1.0}
+    (tmp_path / training.HISTORY).write_text(json.dumps([entry, entry | {"loss": float("nan")}]))
+    artifact = SimpleNamespace(file=lambda name: tmp_path / name, inputs={"train": {"peak_learning_rate": 0.5}})
+    with pytest.raises(training.Diverged, match="in epoch 2 of 2"):
+        training.history(artifact)
+
+
+# The user's own settings
+
+HOSTILE = {
+    "float16": {"floatx": "float16", "epsilon": 0.5, "backend": "tensorflow", "image_data_format": "channels_first"},
+    "torch": {"floatx": "float64", "epsilon": 1e-7, "backend": "torch", "image_data_format": "channels_last"},
+}
+WEIGHTS = """
+    import hashlib, sys
+    import numpy as np
+    from lib.experiment import profile
+    from lib.models import train, vgg
+    from lib.store.session import Session
+    opened = Session(profile.load(sys.argv[1]), "test")
+    trained = train.trained(opened)
+    network = vgg.load_keras(trained)
+    digest = hashlib.sha256(b"".join(weights.tobytes() for weights in network.get_weights())).hexdigest()
+    print(trained.key, network.input.dtype, {str(weights.dtype) for weights in network.get_weights()}, digest)
+"""
+
+
+def in_home(home, profile, settings_file):
+    (home / ".keras").mkdir(parents=True)
+    (home / ".keras" / "keras.json").write_text(settings_file)
+    limits = {"KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "0", "KERAS_MAX_STEPS_PER_EPOCH": "1"}
+    environment = os.environ | limits | {"HOME": str(home), "PYTHONPATH": str(config.ROOT), session.OUTPUTS: str(home / "outputs")}
+    environment.pop("KERAS_HOME", None)
+    command = [sys.executable, "-c", textwrap.dedent(WEIGHTS), str(profile)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(600)
+def test_the_users_keras_settings_change_neither_model_nor_key(write_profile, tmp_path):
+    profile = write_profile(**{"train.epochs": 1, "train.conv_filters": [[4]], "train.dense_units": 8})
+    said = [in_home(tmp_path / name, profile, json.dumps(HOSTILE[name])) for name in HOSTILE]
+    said.append(in_home(tmp_path / "plain", profile, "{}"))
+    assert [done.returncode for done in said] == [0, 0, 0], said[0].stderr + said[1].stderr
+    assert "float32 {'float32'}" in said[0].stdout
+    assert len({done.stdout for done in said}) == 1
+
+
+def test_a_keras_file_that_keras_does_not_take_is_one_line(write_profile, tmp_path):
+    done = in_home(tmp_path / "odd", write_profile(), json.dumps({"floatx": "float8"}))
+    assert "keras.json: Keras does not start" in done.stderr.strip().splitlines()[-1]
+
+
+def test_settings_made_in_the_process_are_overruled_and_another_backend_refused(monkeypatch):
+    keras = models.keras()
+    keras.config.set_floatx("float16")
+    keras.config.set_image_data_format("channels_first")
+    models.keras()
+    assert (keras.config.floatx(), keras.config.image_data_format(), keras.config.dtype_policy().name) == (
+        "float32",
+        "channels_last",
+        "float32",
+    )
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(ReportError, match="already runs on 'jax'"):
+        models.keras()
+
+
+def test_what_libraries_write_past_python_is_kept_out_but_not_of_an_error(capfd):
+    def fails():
+        with models.quiet():
+            os.write(2, b"the reason\n")
+            raise ValueError("wrong")
+
+    with models.quiet():
+        os.write(2, b"noise\n")
+    with pytest.raises(ValueError, match="wrong"):
+        fails()
+    assert capfd.readouterr().err == "the reason\n"

@@ -6,9 +6,12 @@ Keras reads ~/.keras/keras.json when it is imported; a model must not depend on 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lib.errors import ReportError
@@ -23,11 +26,8 @@ for _limit in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
 
 
 def tensorflow() -> Any:
-    """The module tensorflow, imported without its messages about GPUs and instruction sets."""
-    with quiet():
-        import tensorflow
-
-    return tensorflow
+    """The module tensorflow, imported without its messages about GPUs and instruction sets. Raises ReportError as `keras` does."""
+    return _imported("tensorflow")
 
 
 def keras() -> Any:
@@ -35,18 +35,25 @@ def keras() -> Any:
 
     Raises ReportError where Keras already runs on another backend in this process, or does not start with that file.
     """
-    tensorflow()
+    found = _imported("keras")
+    if found.config.backend() != BACKEND:
+        raise ReportError(f"Keras already runs on '{found.config.backend()}' here; start again (a notebook: restart the kernel)")
+    found.config.set_floatx(FLOATX)
+    found.config.set_epsilon(EPSILON)
+    found.config.set_image_data_format(LAYOUT)
+    found.config.set_dtype_policy(FLOATX)
+    return found
+
+
+def _imported(name: str) -> Any:
+    if name in sys.modules:
+        return sys.modules[name]
     try:
-        import keras
-    except (AssertionError, TypeError) as error:  # keras/src/backend/config.py asserts what it reads
-        raise ReportError(f"keras.json (in ~/.keras or $KERAS_HOME): Keras does not take it ({error}); remove it") from None
-    if keras.config.backend() != BACKEND:
-        raise ReportError(f"Keras already runs on '{keras.config.backend()}' here; start again (a notebook: restart the kernel)")
-    keras.config.set_floatx(FLOATX)
-    keras.config.set_epsilon(EPSILON)
-    keras.config.set_image_data_format(LAYOUT)
-    keras.config.set_dtype_policy(FLOATX)
-    return keras
+        with quiet():
+            return importlib.import_module(name)  # TensorFlow imports Keras too
+    except (ValueError, AssertionError):  # keras/src/backend/config.py checks what it reads; which of the two depends on the version
+        file = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "keras.json"
+        raise ReportError(f"{file}: Keras does not start with these settings; mend or remove the file") from None
 
 
 @contextlib.contextmanager
