@@ -7,13 +7,26 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from lib import stop
 from lib.errors import ReportError
-from lib.experiment import profile as config
+
+if TYPE_CHECKING:
+    from lib.report.run import Outcome
 
 DESCRIPTION = "Measures a model's way to TensorRT and writes the report, in English and Japanese."
 DEBUG = "REPORT_DEBUG"  # environment variable: errors that nobody foresaw are shown with their traceback
-INTERRUPTED = 130  # the exit status shells give a program that Ctrl-C ended
+OUTPUTS = "REPORT_OUTPUTS"  # environment variable: where runs write
+
+
+def program() -> int:
+    """`main`, stopped by signals in one line and with one exit status."""
+    try:
+        stop.listen()
+        return main()
+    finally:
+        stop.ignore()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,12 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     What went wrong is one line on standard error. Nothing heavy is imported before the profile has been checked.
     """
-    options = _parser().parse_args(arguments)
-    if options.outputs:
-        os.environ["REPORT_OUTPUTS"] = str(Path(options.outputs).resolve())
     try:
-        profile = config.load(options.profile)
-        _say(COMMANDS[options.command](options, profile))
+        return _run_command(_parser().parse_args(arguments))
+    except KeyboardInterrupt:
+        sys.stderr.write("error: stopped; the same command reuses what is built and measures again\n")
+        return stop.STATUS
+
+
+def _run_command(options: argparse.Namespace) -> int:
+    try:
+        if outputs := options.outputs or os.environ.get(OUTPUTS):
+            os.environ[OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
+        sys.stdout.write(f"{COMMANDS[options.command](options)}\n")
     except ReportError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.exit_code
@@ -36,9 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         sys.stderr.write(f"error: unexpected {said}; with {DEBUG}=1 it is shown in full\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("error: stopped; the same command reuses what is built and measures again\n")
-        return INTERRUPTED
     return 0
 
 
@@ -53,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
         if name in ("run", "render", "lab"):
             command.add_argument("--notebooks", default="", metavar="DIR", help="folder of the notebooks (default: notebooks)")
-        if name == "readme":
+        if name in ("readme", "seal", "migrate"):
             command.add_argument("--system", default="", metavar="ID", help="whose results, a folder of results/ (default: the only one)")
         if name == "run":
             command.add_argument("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
@@ -63,62 +79,131 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace, profile: config.Profile) -> str:
+def _run(options: argparse.Namespace) -> str:
     """Execute the notebooks, then render the pages."""
+    from lib.experiment import profile
+
+    profile.load(options.profile)
     from lib.report import run
 
-    return f"{run.shown(run.run(options.profile, _notebooks(options), options.first, options.last))}"
+    return _outcome(run.run(options.profile, _notebooks(options), options.first, options.last))
 
 
-def _render(options: argparse.Namespace, profile: config.Profile) -> str:
-    """Render the pages again from what was executed and recorded."""
-    from lib.report import render, run
+def _render(options: argparse.Namespace) -> str:
+    """Render the pages again from what was recorded, with the parameters that were recorded."""
+    name = _name(options)
+    from lib.report import render
 
-    return f"{run.shown(render.render(profile, _notebooks(options), options.system))}"
+    return _outcome(render.render(name, _notebooks(options), options.system))
 
 
-def _check(options: argparse.Namespace, profile: config.Profile) -> str:
+def _check(options: argparse.Namespace) -> str:
     """Check a profile and that its dataset is where it says."""
-    from lib.data import dataset as datasets
+    from lib.experiment import profile
 
-    datasets.check(profile)
-    return f"{options.profile}: fine, {len(config.as_rows(profile))} parameters"
+    checked = profile.load(options.profile)
+    from lib.data import dataset
+
+    dataset.check(checked)
+    return f"{options.profile}: fine, {len(profile.as_rows(checked))} parameters"
 
 
-def _clean(options: argparse.Namespace, profile: config.Profile) -> str:
+def _clean(options: argparse.Namespace) -> str:
     """Remove what runs of a profile have written."""
+    name = _name(options)
     from lib.report import run
 
-    return f"{run.shown(run.clean(options.profile))}: removed"
+    return f"{_shown(run.clean(name))}: removed"
 
 
-def _readme(options: argparse.Namespace, profile: config.Profile) -> str:
+def _readme(options: argparse.Namespace) -> str:
     """Write the tables of a recorded run into the READMEs."""
-    from lib.report import readme, run
-    from lib.store import session
+    results = _results(options)
+    from lib.report import readme
 
-    results = readme.find(session.outputs(profile.name), options.system)
-    return ", ".join(run.shown(path) for path in readme.update(profile, results)) + ": tables written"
+    return f"{_listed(readme.update(results))}: tables written"
 
 
-def _lab(options: argparse.Namespace, profile: config.Profile) -> str:
-    """Open the notebooks in JupyterLab."""
-    path = os.pathsep.join([str(config.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+def _seal(options: argparse.Namespace) -> str:
+    """Seal recorded files again that were altered on purpose."""
+    results = _results(options)
+    from lib.store import stage_file
+
+    paths = sorted(results.glob("[0-9][0-9]_*.jsonl"))
+    for path in paths:
+        stage_file.reseal(path)
+    return f"{_listed(paths)}: sealed"
+
+
+def _migrate(options: argparse.Namespace) -> str:
+    """Bring results of an earlier version into today's form."""
+    results = _results(options)
+    from lib.store import migrate
+
+    return f"{_listed(migrate.migrate(results))}: brought into today's form"
+
+
+def _lab(options: argparse.Namespace) -> str:
+    """Open the notebooks in JupyterLab, on this profile where they name none."""
+    from lib.experiment import profile
+
+    profile.load(options.profile)
+    from lib.pages import page
+
+    path = os.pathsep.join([str(profile.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     as_root = ["--allow-root"] if os.geteuid() == 0 else []  # in a container; JupyterLab refuses otherwise
     command = [sys.executable, "-m", "jupyterlab", *as_root, str(_notebooks(options))]
-    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path})
+    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path, page.PROFILE: str(profile.locate(options.profile))})
+
+
+def _name(options: argparse.Namespace) -> str:
+    """The profile's name; its file need not be there any more, records hold the parameters."""
+    from lib.experiment import profile
+
+    return profile.locate(options.profile).stem
+
+
+def _results(options: argparse.Namespace) -> Path:
+    """results/SYSTEM that a command works on."""
+    name = _name(options)
+    from lib.report import readme
+    from lib.store import session
+
+    return readme.find(session.outputs(name), options.system)
 
 
 def _notebooks(options: argparse.Namespace) -> Path:
-    return Path(options.notebooks).resolve() if options.notebooks else config.ROOT / "notebooks"
+    from lib.experiment import profile
+
+    return Path(os.path.abspath(options.notebooks)) if options.notebooks else profile.ROOT / "notebooks"
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+def _outcome(outcome: Outcome) -> str:
+    """The last line of a run: how many findings are red and amber, and where they stand."""
+    problems, doubtful = outcome.findings.get("bad", 0), outcome.findings.get("warn", 0)
+    return f"{problems} problem{'' if problems == 1 else 's'}, {doubtful} doubtful: open {_shown(outcome.index)}"
 
 
-COMMANDS = {"run": _run, "render": _render, "check": _check, "lab": _lab, "readme": _readme, "clean": _clean}
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(_shown, paths)) or "nothing"
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+COMMANDS = {
+    "run": _run,
+    "render": _render,
+    "check": _check,
+    "lab": _lab,
+    "readme": _readme,
+    "seal": _seal,
+    "migrate": _migrate,
+    "clean": _clean,
+}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

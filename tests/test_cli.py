@@ -1,23 +1,59 @@
-"""The command line: what it answers, how fast it refuses, and what it does not import on the way."""
+"""The command line: what it answers, how fast it refuses, how it ends, and what it does not import on the way."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from lib import __main__ as command_line
 from lib.__main__ import main
+from lib.errors import ReportError
 from lib.experiment import profile as config
+from lib.pages import page
+from lib.store import session, stage_file
 
 HEAVY = ("tensorflow", "keras", "nbconvert", "papermill", "matplotlib", "pandas", "onnx", "onnxruntime")
+STOPPED = "error: stopped; the same command reuses what is built and measures again"
+# A command that takes long, and a moment to end; what it is given is shown first.
+SLOW = """
+import sys, time
+import lib.__main__ as command_line
+def slow(options):
+    try:
+        print(sys.argv[1:], flush=True)
+        for _ in range(600):  # a signal just before a sleep is seen after it
+            time.sleep(0.1)
+    finally:
+        time.sleep(0.5)
+        print("cleaned up", flush=True)
+command_line.COMMANDS = dict.fromkeys(command_line.COMMANDS, slow)
+sys.exit(command_line.program())
+"""
+ODD = ["with space", "o{run}", "出力", 'quote"', "it's", "a$HOME`b`", "a;b&c", "-x"]
 
 
-def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lib", *arguments], cwd=config.ROOT, capture_output=True, text=True, timeout=60)
+@dataclass(frozen=True)
+class Outcome:
+    """What lib.report.run returns."""
+
+    index: Path
+    findings: dict[str, int]
+
+
+def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | environment
+    return subprocess.run(
+        [sys.executable, "-m", "lib", *arguments], cwd=config.ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
 
 
 def _seconds_of_children() -> float:
@@ -29,7 +65,7 @@ def _seconds_of_children() -> float:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"train.epoch": 3}, "key 'train.epoch': unknown"),
+        ({"train.epoch": 3}, "key 'train.epoch': unknown; did you mean epochs?"),
         ({"train.epochs": "many"}, "key 'train.epochs'"),
         ({"train.batch_size": -1}, "key 'train.batch_size'"),
         ({"train.seed": None}, "key 'train.seed': missing"),
@@ -52,9 +88,9 @@ def test_a_missing_profile_names_those_there_are() -> None:
     assert done.stderr == "error: params/nothing.yaml: no such profile; there are: cifar10, quickstart\n"
 
 
-@pytest.mark.parametrize("command", ["run", "render", "check", "clean", "lab"])
+@pytest.mark.parametrize("command", ["run", "render", "check", "clean", "lab", "readme", "seal", "migrate"])
 def test_nothing_heavy_is_imported_before_the_profile_is_checked(command: str) -> None:
-    check = f"import sys; from lib.__main__ import main; code = main([{command!r}, '--profile', 'nothing'])\n"
+    check = f"import sys; from lib.__main__ import main; code = main([{command!r}, '--profile', '..'])\n"
     check += f"heavy = sorted(set({HEAVY}) & set(sys.modules)); assert (code, heavy) == (2, []), (code, heavy)"
     done = subprocess.run([sys.executable, "-c", check], cwd=config.ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -70,20 +106,11 @@ def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     said = capsys.readouterr().out
-    assert all(command in said for command in ("run", "render", "check", "lab", "clean"))
+    assert all(command in said for command in command_line.COMMANDS)
     with pytest.raises(SystemExit, match="0"):
         main(["run", "--help"])
     said = capsys.readouterr().out
-    assert all(option in said for option in ("--profile", "--outputs", "--from", "--notebooks"))
-
-
-def test_render_before_any_run_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    import small_report
-
-    monkeypatch.setenv("REPORT_OUTPUTS", str(tmp_path))
-    small_report.write(tmp_path / "notebooks", "01_a")
-    assert main(["render", "--notebooks", str(tmp_path / "notebooks")]) == 1
-    assert "nothing executed yet; run it first: python -m lib run --profile quickstart" in capsys.readouterr().err
+    assert all(option in said for option in ("--profile", "--outputs", "--from", "--to", "--notebooks"))
 
 
 def test_what_no_one_foresaw_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,3 +123,196 @@ def test_what_no_one_foresaw_is_one_line_too(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setenv("REPORT_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         main(["check"])
+
+
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        ({"bad": 11, "warn": 2, "good": 5}, "11 problems, 2 doubtful: open "),
+        ({"bad": 1}, "1 problem, 0 doubtful: open "),
+        ({}, "0 problems, 0 doubtful: open "),
+    ],
+)
+def test_the_last_line_of_a_run_counts_what_is_red_and_amber(tmp_path, monkeypatch, capsys, findings, said) -> None:
+    from lib.report import run
+
+    index = tmp_path / "html" / "index.html"
+    asked = []
+    monkeypatch.setattr(run, "run", lambda *arguments: asked.append(arguments) or Outcome(index, findings))
+    assert main(["run", "--from", "03", "--to", "05", "--notebooks", str(tmp_path)]) == 0  # red findings change no exit code
+    assert asked == [("quickstart", tmp_path, "03", "05")]
+    assert capsys.readouterr().out == f"{said}{index}\n"
+    monkeypatch.chdir(tmp_path)
+    main(["run"])
+    assert capsys.readouterr().out == f"{said}html/index.html\n"
+
+
+def test_render_needs_no_profile_file(tmp_path, monkeypatch, capsys) -> None:
+    from lib.report import render
+
+    asked = []
+    monkeypatch.setattr(render, "render", lambda *arguments: asked.append(arguments) or Outcome(tmp_path, {"warn": 3}))
+    (tmp_path / "broken.yaml").write_text("epochs: 1\n")
+    for profile in ("mine", str(tmp_path / "gone.yaml"), str(tmp_path / "broken.yaml")):
+        assert main(["render", "--profile", profile, "--system", "there"]) == 0
+        assert asked.pop() == (Path(profile).stem, config.ROOT / "notebooks", "there")
+        assert capsys.readouterr().out == f"0 problems, 3 doubtful: open {tmp_path}\n"
+    assert main(["render", "--profile", ".."]) == 2
+
+
+def test_an_outputs_folder_may_have_any_name(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv(session.OUTPUTS, "")
+    monkeypatch.chdir(tmp_path)
+    for name in ODD:
+        assert main(["check", f"--outputs={name}"]) == 0
+        assert session.outputs("p") == tmp_path / name / "p"
+    monkeypatch.setenv(session.OUTPUTS, "relative")  # a kernel's folder is another
+    main(["check"])
+    assert session.outputs("p") == tmp_path / "relative" / "p"
+
+
+def test_lab_hands_the_profile_on(tmp_path, monkeypatch, write_profile) -> None:
+    started = {}
+    monkeypatch.setattr(os, "execve", lambda program, command, environment: started.update(environment, command=command))
+    path = write_profile()
+    monkeypatch.chdir(path.parent)
+    for profile in (path.name, str(path)):
+        main(["lab", "--profile", profile])
+        assert started[page.PROFILE] == str(path)
+    main(["lab", "--profile", "cifar10"])
+    assert config.load(started[page.PROFILE]).name == "cifar10"
+    assert started["command"][1:3] == ["-m", "jupyterlab"]
+    assert started["command"][-1] == str(config.ROOT / "notebooks")
+    assert main(["lab", "--profile", str(write_profile(**{"train.seed": -1}))]) == 2
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """results/SYSTEM of a profile `mine` with two recorded stages."""
+    monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
+    folder = tmp_path / "mine" / "results" / "here"
+    for name in ("01_one", "02_two"):
+        stage = stage_file.Stage(
+            name, "run", "here", {}, config.to_record(config.load("quickstart")), "digits", ["0"], "2026-01-01T00:00:00+00:00", 1.0
+        )
+        stage_file.write(folder / f"{name}.jsonl", stage, [], {})
+    return folder
+
+
+def test_seal_takes_what_was_altered_on_purpose(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = results / "02_two.jsonl"
+    path.write_text(path.read_text().replace('"digits"', '"letters"'))
+    with pytest.raises(ReportError, match="altered since it was recorded"):
+        stage_file.read(path)
+    assert main(["seal", "--profile", "mine"]) == 0
+    assert stage_file.read(path).stage.dataset == "letters"
+    assert capsys.readouterr().out == f"{results / '01_one.jsonl'}, {path}: sealed\n"
+
+
+def test_seal_refuses_what_is_no_record_and_no_system(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = results / "02_two.jsonl"
+    path.write_text(path.read_text().replace('"seconds": 1.0', '"seconds": -1.0'))
+    before = path.read_text()
+    assert main(["seal", "--profile", "mine"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert path.read_text() == before
+    assert main(["seal", "--profile", "mine", "--system", "elsewhere"]) == 1
+    assert capsys.readouterr().err.endswith("there are: here\n")
+
+
+def test_migrate_says_what_it_brought_into_form(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    migrate = pytest.importorskip("lib.store.migrate")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "migrate", lambda folder: sorted(folder.glob("*.jsonl"))[:1])
+        assert main(["migrate", "--profile", "mine", "--system", "here"]) == 0
+        patch.setattr(migrate, "migrate", lambda folder: [])
+        assert main(["migrate", "--profile", "mine"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"{results / '01_one.jsonl'}: brought into today's form", "nothing: brought into today's form"]
+
+
+def slow(ignoring: bool = False) -> subprocess.Popen[str]:
+    """A command that has begun. ignoring: started as `nohup make report &` in a script starts it, with SIGINT ignored."""
+    handling = signal.SIG_IGN if ignoring else signal.SIG_DFL
+    command = [sys.executable, "-c", SLOW, "check"]
+    environment = os.environ | {"PYTHONPATH": str(config.ROOT)}
+    before = lambda: signal.signal(signal.SIGINT, handling)  # noqa: E731
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before)
+    assert process.stdout.readline() == "['check']\n"
+    return process
+
+
+@pytest.mark.parametrize("ignoring", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_a_signal_ends_a_command_in_one_line_however_often_it_comes(number: signal.Signals, times: int, ignoring: bool) -> None:
+    process = slow(ignoring)
+    for _ in range(times):
+        process.send_signal(number)
+        time.sleep(0.05)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "cleaned up\n", f"{STOPPED}\n")
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A folder with the project's Makefile, and an environment whose Python says what it is given and takes long."""
+    if not shutil.which("make"):
+        pytest.skip("make is not installed")
+    folder = tmp_path / "the project"
+    (folder / ".ci").mkdir(parents=True)
+    (folder / ".ci" / "venv.py").touch()
+    shutil.copy(config.ROOT / "Makefile", folder)
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (folder / "slow.py").write_text(SLOW)
+    python.write_text(f'#!/bin/sh\nshift 2\nPYTHONPATH={config.ROOT} exec {sys.executable} slow.py "$@"\n')
+    python.chmod(0o755)
+    return folder
+
+
+def make(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = ["make", *arguments, f"PYTHON={sys.executable}"]
+    before = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before, start_new_session=True
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_make_alone_ends_the_run(made: Path, number: signal.Signals) -> None:
+    process = make(made, "report")
+    assert process.stdout.readline() == "['run', '--profile=quickstart']\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert out == "cleaned up\n"
+    assert STOPPED in err.splitlines()
+    assert "Traceback" not in err
+    assert process.returncode != 0
+
+
+def test_ctrl_c_in_a_terminal_reaches_make_and_the_run_and_is_said_once(made: Path) -> None:
+    process = make(made, "render")
+    process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert out == "cleaned up\n"
+    assert err.count(STOPPED) == 1
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_make_hands_names_on_as_they_are(made: Path, name: str) -> None:
+    given = name.replace("$", "$$")
+    process = make(made, "report", f"PROFILE={given}", f"OUTPUTS={given}", "FROM=03", "TO=05")
+    said = process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert said == f"{['run', f'--profile={name}', f'--outputs={name}', '--from=03', '--to=05']}\n", err
+
+
+def test_make_alone_lists_targets_and_what_can_be_said(made: Path) -> None:
+    out, err = make(made).communicate(timeout=30)
+    assert err == ""
+    assert all(f"\n  {target} " in out for target in ("report", "render", "lab", "cpp", "test", "lint", "format", "lock", "clean"))
+    assert all(f"{name}=" in out for name in ("PROFILE", "OUTPUTS", "FROM", "TO", "SYSTEM", "PYTHON", "TESTS"))
