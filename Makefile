@@ -1,16 +1,10 @@
 # `make` lists what there is. Each command installs what it needs into .venv by itself, once.
-#?   PROFILE=mine               what is measured: params/mine.yaml, or the path of a YAML file (quickstart)
 PROFILE ?= quickstart
-#?   OUTPUTS=folder             where runs write (outputs)
 OUTPUTS ?=
-#?   FROM=03 TO=05              report: only these notebooks
 FROM ?=
 TO ?=
-#?   SYSTEM=folder of results/  render: whose results (those measured last)
 SYSTEM ?=
-#?   PYTHON=python3.12          that .venv is made with
 PYTHON ?= python3
-#?   TESTS=tests/test_cli.py    test: only these
 TESTS ?= tests
 # Recipes read these from the environment, so that a name with spaces, quotes or braces is never read as anything but a name.
 export PROFILE OUTPUTS FROM TO SYSTEM TESTS
@@ -26,21 +20,19 @@ compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --ge
 .PHONY: help report render lab cpp test lint format lock clean distclean
 
 help: ## this list
-	@echo 'usage: make TARGET [NAME=value …]'
+	@echo 'usage: make TARGET [NAME=value …], PYTHON=python3.12 for the Python that .venv is made with'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
-	@echo 'values (and what they are otherwise):'
-	@sed -n 's/^#? //p' Makefile
 
-report: ## measure everything here and write the report in English and Japanese
+report: ## measure everything here and write the report in English and Japanese [PROFILE=mine, of params/, or a YAML file; OUTPUTS=folder FROM=03 TO=05]
 	$(run)
 	@exec $(PY) -m lib run --profile="$$PROFILE" $(outputs) $(if $(FROM),--from="$$FROM") $(if $(TO),--to="$$TO")
 
-render: ## write the pages again from recorded results, measuring nothing
+render: ## write the pages again from recorded results, measuring nothing [PROFILE= OUTPUTS= SYSTEM=folder of results/]
 	@$(if $(FROM)$(TO),echo 'error: FROM= and TO= belong to make report; render writes every page' >&2; exit 2)
 	$(run)
 	@exec $(PY) -m lib render --profile="$$PROFILE" $(outputs) $(if $(SYSTEM),--system="$$SYSTEM")
 
-lab: ## open the notebooks in JupyterLab
+lab: ## open the notebooks in JupyterLab [PROFILE= OUTPUTS=]
 	$(run)
 	@exec $(PY) -m lib lab --profile="$$PROFILE" $(outputs)
 
@@ -49,7 +41,7 @@ cpp: ## the C++ runner, against the TensorRT it finds (else TENSORRT_INCLUDE_DIR
 	@cmake --build build/cpp --parallel 2
 	@ctest --test-dir build/cpp --output-on-failure --no-tests=error
 
-test: ## all tests, with a coverage of lib/ of at least 90 %
+test: ## all tests, with a coverage of lib/ of at least 90 % [TESTS=tests/test_cli.py for some]
 	$(dev)
 	@exec $(PY) -m pytest "$$TESTS" $(if $(filter tests,$(TESTS)),--cov=lib --cov-report=term:skip-covered --cov-fail-under=90)
 
@@ -65,7 +57,7 @@ format: ## put sources and notebooks into the form that lint wants
 	@$(PY) -m ruff format .
 	@$(PY) -m nbstripout --keep-id notebooks/*.ipynb
 
-lock: ## the lock files again from requirements*.in (add UPGRADE=--upgrade for newer versions)
+lock: ## the lock files again from requirements*.in [UPGRADE=--upgrade for newer versions]
 	$(dev)
 	@$(compile) $(UPGRADE) requirements.in -o requirements.lock
 	@$(compile) $(UPGRADE) requirements-dev.in -o requirements-dev.lock
