@@ -6,7 +6,6 @@ import logging
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,13 +16,10 @@ from lib import export
 from lib.data import dataset as datasets
 from lib.errors import ReportError
 from lib.experiment import profile as config
-from lib.export import half, lite, sample_files, structure, tf_onnx
+from lib.export import calibration, half, lite, sample_files, structure, tf_onnx
 from lib.models import train as training
 from lib.models import vgg as model
-from lib.pages.export import figures
-from lib.pages.export import tables as conversion
-from lib.store import session
-from lib.text import LANGUAGES
+from lib.store.session import Session
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +31,42 @@ def images(quick):
 def reference(quick, images):
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(training.trained(quick).file("saved_model")))
+    loaded = tf.saved_model.load(str(export.saved_model(quick).file("saved_model")))
     return loaded.signatures["serving_default"](**{model.INPUT: tf.constant(images)})[model.OUTPUT].numpy()
+
+
+def test_the_saved_model_has_one_float32_input_and_output_by_name(quick):
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(export.saved_model(quick).file(export.SAVED_MODEL))).signatures["serving_default"]
+    ((name, spec),) = signature.structured_input_signature[1].items()
+    assert (name, spec.dtype, spec.shape.as_list()) == (model.INPUT, tf.float32, [None, 32, 32, 3])
+    assert list(signature.structured_outputs) == [model.OUTPUT]
+
+
+def test_the_saved_model_holds_every_variable_once_and_answers_as_keras_own(quick, images, reference, tmp_path):
+    """Keras' ExportArchive, which it replaces, writes the variables twice; answers and ONNX are the same to the bit."""
+    import tensorflow as tf
+    from keras.export import ExportArchive
+
+    network, own = model.load_keras(training.trained(quick)), export.saved_model(quick)
+    archive, spec = ExportArchive(), tf.TensorSpec((None, 32, 32, 3), tf.float32, name=model.INPUT)
+    archive.track(network)
+    archive.add_endpoint("serving_default", lambda images: {model.OUTPUT: network(images, training=False)}, input_signature=[spec])
+    archive.write_out(tmp_path / "twice", verbose=False)
+
+    def stored(folder):
+        return sum(path.stat().st_size for path in (folder / "variables").glob("*.data-*"))
+
+    weights = sum(values.nbytes for values in network.get_weights())
+    assert weights <= stored(own.file(export.SAVED_MODEL)) < 1.1 * weights
+    assert stored(tmp_path / "twice") > 1.9 * weights
+    loaded = tf.saved_model.load(str(tmp_path / "twice"))
+    assert np.array_equal(loaded.signatures["serving_default"](images=tf.constant(images))[model.OUTPUT].numpy(), reference)
+    once, twice = (
+        tf_onnx.convert(folder, 17).SerializeToString(deterministic=True) for folder in (own.file("saved_model"), tmp_path / "twice")
+    )
+    assert once == twice
 
 
 def onnx_answers(artifact, images):
@@ -123,9 +153,10 @@ def test_only_training_images_calibrate(quick):
     assert chosen <= {image.tobytes() for image in quick.images.x_train}
 
 
-def test_stored_exports_are_used_again(quick):
-    first, second = export.onnx(quick, "int8_qdq"), export.onnx(quick, "int8_qdq")
-    assert not second.fresh
+def test_stored_exports_are_used_again(quick, monkeypatch):
+    first = export.onnx(quick, "int8_qdq")
+    monkeypatch.setattr(quick.store, "_build", lambda *_: pytest.fail("built again"))
+    second = export.onnx(quick, "int8_qdq")
     assert first.sha256 == second.sha256
     assert {"onnx", "onnxruntime", "seconds", "nodes", "method"} <= second.info.keys()
 
@@ -138,7 +169,7 @@ def test_unknown_variant_names_the_known_ones(quick):
 
 
 def test_two_conversions_give_the_same_bytes(quick):
-    saved = training.trained(quick).file("saved_model")
+    saved = export.saved_model(quick).file("saved_model")
     first, second = (tf_onnx.convert(saved, 17).SerializeToString(deterministic=True) for _ in range(2))
     assert first == second
     assert b"StatefulPartitionedCall" not in first
@@ -161,7 +192,7 @@ def test_an_error_that_tf2onnx_only_logs_fails_the_export(quick, tmp_path, monke
 
     monkeypatch.setattr(tf2onnx.convert, "from_function", logging_one)
     with pytest.raises(ReportError, match="rewriter failed: boom"):
-        tf_onnx.build(training.trained(quick).file("saved_model"), 17, tmp_path / "m.onnx")
+        tf_onnx.build(export.saved_model(quick).file("saved_model"), 17, tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
 
 
@@ -237,15 +268,17 @@ def test_shortest_text_round_trips(value):
 
 KILLED = """
 import sys
-from lib import export, session
+from lib import export
+from lib.experiment import profile
 from lib.export import quantize
+from lib.store.session import Session
 real = quantize.apply
 def apply(*args):
     real(*args)
     print("half way", flush=True)
     import time; time.sleep(600)
 quantize.apply = apply
-export.onnx(session.start(sys.argv[1], "test"), "int8_qdq")
+export.onnx(Session(profile.load(sys.argv[1]), "test"), "int8_qdq")
 """
 
 
@@ -263,45 +296,75 @@ def test_killed_in_an_export_leaves_nothing_half_written(quick, write_profile):
     left = {path.name for path in kind.iterdir()} - before
     assert left
     assert all(name.startswith(".") for name in left)  # a temporary folder; no artifact
-    built = export.onnx(session.start(profile, "test"), "int8_qdq")
-    assert built.fresh
+    built = export.onnx(Session(config.load(profile), "test"), "int8_qdq")
     assert built.info["calibration_images"] == 40
     assert {path.name for path in kind.iterdir()} - before == {built.key}
 
 
-def test_conversion_measures_every_export_and_judges_it(quick):
-    exports = conversion.everything(quick)
-    assert [(one.runner, one.precision) for one in exports] == [(r, p) for r in ("onnxrt", "tflite") for p in ("fp32", "fp16", "int8_qdq")]
-    records = conversion.measure(quick, exports)
-    assert all(record.value is not None for record in records)
-    assert {record.metric for record in records} >= {"file_size", "max_abs_difference", "agreement", "accuracy", "batch_difference"}
-    found = conversion.findings(exports, records)
-    assert not [finding for finding in found if finding.level == "bad"]
-    for rows, columns in (
-        (conversion.file_rows(exports), conversion.file_columns()),
-        (conversion.operator_rows(exports, "onnxrt"), conversion.operator_columns("onnxrt")),
-        (conversion.number_rows(exports, records), conversion.number_columns()),
-        (conversion.sample_rows(export.samples(quick)), conversion.sample_columns()),
-    ):
-        assert rows
-        assert all({column.key for column in columns} <= row.keys() for row in rows)
-    for language in LANGUAGES:
-        assert figures.sizes(exports, language).axes
-        assert figures.differences(exports, records, language).axes
-    assert "MB" in figures.sizes_alt(exports).en
-    assert "ONNX FP32" in figures.differences_alt(exports, records).ja
+# Histograms of activations whose range grows
+
+
+def relu(path):
+    """images -> Conv: the only tensor whose range counts is the input itself."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", 1, 4, 4)) for name in ("images", "y")]
+    nodes = [helper.make_node("Identity", ["images"], ["x"]), helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[1, 1])]
+    weights = numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), "w")
+    graph = helper.make_graph(nodes, "one", ends[:1], ends[1:], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def histograms(tmp_path):
+    return calibration.Histograms(relu(tmp_path / "one.onnx"))
+
+
+def chunks(*scales):
+    """A chunk of images for each scale: values spread over +-scale."""
+    spread = np.linspace(-1, 1, calibration.CHUNK * 16, dtype=np.float32).reshape(-1, 1, 4, 4)
+    return np.concatenate([spread * np.float32(scale) for scale in scales])
 
 
 @pytest.mark.parametrize(
-    ("metric", "precision", "value"),
-    [("max_abs_difference", "fp32", 2e-5), ("agreement", "fp32", 0.99), ("accuracy", "int8_qdq", 0.5)],
+    "scales",
+    [(1e-3, 1), (0, 1), (0, 0), (1e-30, 1, 1e6), (1, 1e6, 1), (1e6, 1, 1), (1e-38, 1e38), [2.0**k for k in range(-20, 20)]],
+    ids=["nearly constant first", "zero first", "all zero", "growing", "an outlier", "an outlier first", "extremes", "doubling"],
 )
-def test_a_number_outside_its_tolerance_is_a_red_finding(quick, metric, precision, value):
-    exports = conversion.everything(quick)
-    records = [
-        replace(record, value=value) if (record.metric, record.runner, record.precision) == (metric, "onnxrt", precision) else record
-        for record in conversion.measure(quick, exports)
-    ]
-    bad = [finding for finding in conversion.findings(exports, records) if finding.level == "bad"]
-    assert len(bad) == 1
-    assert bad[0].text.en.startswith("ONNX")
+def test_bins_stay_bounded_and_every_method_ends(histograms, scales):
+    images = chunks(*scales)
+    histograms.add(images)
+    counts, _, low, high, _ = histograms._collector.histogram_dict["x"]
+    assert len(counts) <= calibration.MOST_BINS + 2
+    assert counts.sum() == images.size  # nothing is lost when bins are made wider
+    assert (low, high) == (images.min(), images.max())
+    for method in calibration.METHODS:
+        ((lowest, highest),) = histograms.ranges(method, 99.99).values()
+        assert images.min() <= lowest <= 0 <= highest <= images.max()
+
+
+def test_a_constant_tensor_has_its_range(histograms):
+    histograms.add(np.full((calibration.CHUNK * 2, 1, 4, 4), 3.0, np.float32))
+    for method in calibration.METHODS:
+        assert histograms.ranges(method, 99.99)["x"][1] == pytest.approx(3, rel=0.01)  # a bin
+
+
+def test_an_ordinary_range_is_counted_as_onnx_runtime_counts_it(histograms):
+    from onnxruntime.quantization.calibrate import HistogramCollector
+
+    images = np.random.default_rng(0).normal(size=(256, 1, 4, 4)).astype(np.float32)
+    histograms.add(images)
+    plain = HistogramCollector("entropy", False, calibration.BINS, calibration.LEVELS, None, "same")
+    for first in range(0, len(images), calibration.CHUNK):
+        plain.collect({"x": images[first : first + calibration.CHUNK]})
+    assert np.array_equal(plain.histogram_dict["x"][0], histograms._collector.histogram_dict["x"][0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_activation_that_is_no_number_names_its_tensor(histograms, value):
+    images = chunks(1)
+    images[5, 0, 1, 1] = value
+    with pytest.raises(ReportError, match="tensor 'x' holds NaN or infinity"):
+        histograms.add(images)
