@@ -1,223 +1,125 @@
-"""The comparison across systems, on records that these tests make up and no report ever sees."""
+"""Notebook 08: the records of several systems side by side, and what differs beyond its interval."""
 
-import json
+from __future__ import annotations
+
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from records import SYSTEM, accuracy, keys, latency, made_run, other_cpu
 
-from lib.errors import ReportError
-from lib.pages.cross_version import figures
-from lib.pages.cross_version import tables as cross_version
-from lib.show import table as show
-from lib.store import records
-from lib.store.records import Record
-from lib.text import LANGUAGES, Text
+from lib.experiment.candidate import Candidate
+from lib.pages.cross_version import figures, rules, tables
+from lib.show.table import table_html
+from lib.stats import Interval
+from lib.store import stage_file
+from lib.store.records import Reason, Record
+from lib.store.run import Run
+from lib.text import LANGUAGES
 
-METRICS = cross_version.METRICS
-GPU = {"name": "GPU A", "compute_cap": "9.0", "driver_version": "1", "memory.total": "1"}
-WHY = Text("no NVIDIA GPU on this system", "このシステムにNVIDIA GPUがない")
-
-
-def record(metric, value, precision="fp32", reason=None, **more):
-    stage = METRICS[metric].stage
-    return Record(metric, "1", value, runner="tensorrt", precision=precision, reason=reason, stage=stage, dataset="digits", **more)
+STAGE, SWEEP, ENGINES = "08_cross_version", "06_batching", "03_engines"
+FP16 = Candidate("tensorrt", "fp16")
+NOISE = (1.0, 1.01, 0.99, 1.005, 0.995)
 
 
-def leave(results, name, measured, tensorrt="10.16.0", gpus=(GPU,)):
-    """A system's folder as Session.save writes it."""
-    libraries = {"tensorrt": tensorrt} if gpus else {"tensorrt-rtx-cu13-libs": tensorrt}
-    records.files.write_text(
-        results / name / "system.json", json.dumps({"cpu": "CPU", "cores": 2, "gpus": list(gpus), "libraries": libraries})
-    )
-    for stage in {r.stage for r in measured}:
-        records.write(results / name, stage, [r for r in measured if r.stage == stage], [])
-    return results / name
-
-
-def measured(scale=1.0, accuracy=0.9):
-    return [
-        record("plan_size", 1e6 * scale),
-        record("build_time", 2.0 * scale),
-        record("accuracy", accuracy),
-        record("throughput", 1000.0 * scale, batch_size=32, scope="end_to_end"),
-        record("latency", None, reason=WHY, batch_size=32),
-    ]
+def system(
+    results: Path, name: str, tensorrt: str, ms: float = 1.0, correct: int = 9000, gpu: str = "NVIDIA X", share=0.01, dataset="digits"
+):
+    """Write what one system recorded below `results`."""
+    here = SYSTEM | {"gpus": [{"name": gpu, "driver_version": "1"}] if gpu else [], "libraries": {"tensorrt": tensorrt}}
+    others = {
+        SWEEP: [latency("tensorrt/fp16", [ms * n for n in NOISE]), other_cpu(share)],
+        "07_precision": [accuracy("tensorrt/fp16", correct, 10000)],
+    }
+    engines = [Record("file_size", "bytes", 8_000_000, FP16), Record("build_time", "s", 10.0, FP16)]
+    run = made_run(ENGINES, engines, others=others, system=here, system_id=name, dataset=dataset)
+    for stage, file in run.files.items():
+        stage_file.write(results / name / f"{stage}.jsonl", replace(file.stage, stage=stage), file.records, {})
 
 
 @pytest.fixture
-def two(tmp_path):
-    leave(tmp_path, "new", measured(2.0, 0.895), "10.16.0")
-    leave(tmp_path, "old", measured(), "8.5.3.1")
-    return cross_version.collect(tmp_path)[0]
+def opened(tmp_path):
+    return lambda name: Run.open(tmp_path / name, STAGE)
 
 
-def test_one_system_says_so(tmp_path):
-    leave(tmp_path, "only", measured())
-    systems, problems = cross_version.collect(tmp_path)
+def test_the_oldest_tensorrt_is_the_baseline(tmp_path, opened):
+    for name, version in (("new", "10.6.0"), ("old", "8.5.3.1")):
+        system(tmp_path, name, version)
+    found, problems = rules.systems(opened("new"))
+    assert [each.tensorrt for each in found] == ["TensorRT 8.5.3.1", "TensorRT 10.6.0"]
     assert problems == []
-    assert cross_version.ratios(systems) == []
-    (finding,) = cross_version.findings(systems, problems, [])
-    assert finding.level == "note"
-    assert "One system" in finding.text.en
-    assert "only" in finding.text.ja
+    assert "TensorRT 8.5.3.1, old" in tables.ratios(opened("new")).caption.en
 
 
-def test_no_system_says_so(tmp_path):
-    assert cross_version.collect(tmp_path / "absent") == ([], [])
-    (finding,) = cross_version.findings([], [], [])
-    assert "No system" in finding.text.en
-    with pytest.raises(ReportError, match="notebooks 01 to 07"):
-        cross_version.baseline([])
+@pytest.mark.parametrize(("ms", "key"), [(0.8, "faster"), (1.3, "slower"), (1.001, "no_difference")])
+def test_speed_is_compared_by_its_interval(tmp_path, opened, ms, key):
+    system(tmp_path, "old", "8.5.3.1")
+    system(tmp_path, "new", "10.6.0", ms)
+    (speed,) = [f for f in rules.findings(opened("old")) if f.key in ("faster", "slower", "no_difference")]
+    assert speed.key == key
+    assert speed.values["ratio"].value == pytest.approx(1 / ms)
+    assert isinstance(tables.ratios(opened("old")).rows[0]["latency"], Interval)
 
 
-def test_values_are_shown_in_their_unit_and_reasons_as_reasons(tmp_path):
-    leave(tmp_path, "only", measured())
-    (row,) = cross_version.result_rows(cross_version.collect(tmp_path)[0])
-    assert row["plan_size"] == pytest.approx(1.0)
-    assert row["accuracy"] == pytest.approx(90.0)
-    assert row["latency"] == WHY
-    leave(tmp_path, "less", [record("plan_size", 1e6)], "11.0")
-    rows = cross_version.result_rows(cross_version.collect(tmp_path)[0])
-    assert rows[1]["accuracy"] == cross_version.MISSING
+def test_a_disturbed_system_is_not_compared(tmp_path, opened):
+    system(tmp_path, "old", "8.5.3.1", share=0.5)
+    system(tmp_path, "new", "10.6.0", 0.5)
+    assert not {"faster", "slower"} & {finding.key for finding in rules.findings(opened("old"))}
 
 
-def test_the_oldest_tensorrt_is_the_baseline(two):
-    assert [s.id for s in two] == ["old", "new"]
-    assert cross_version.baseline(two).id == "old"
+@pytest.mark.parametrize(("correct", "level"), [(9001, "good"), (8700, "bad"), (8930, "note")])
+def test_accuracy_that_surely_falls_is_red(tmp_path, opened, correct, level):
+    system(tmp_path, "old", "8.5.3.1")
+    system(tmp_path, "new", "10.6.0", correct=correct)
+    assert (level, "accuracy") in keys(rules.findings(opened("new")))
 
 
-@pytest.mark.parametrize(
-    ("older", "newer"),
-    [(("8.5.3.1", (GPU,)), ("10.2.0", (GPU,))), (("9.0", (GPU,)), ("10.0", (GPU,))), (("11.0", (GPU,)), ("1.7.1", ()))],
-)
-def test_order_is_by_number_and_rtx_comes_last(tmp_path, older, newer):
-    leave(tmp_path, "a", measured(), *newer)
-    leave(tmp_path, "b", measured(), *older)
-    assert [s.id for s in cross_version.collect(tmp_path)[0]] == ["b", "a"]
+def test_other_hardware_is_said(tmp_path, opened):
+    system(tmp_path, "old", "8.5.3.1")
+    system(tmp_path, "new", "10.6.0", gpu="NVIDIA Y")
+    (hardware,) = [f for f in rules.findings(opened("new")) if f.key == "other_hardware"]
+    assert "NVIDIA Y / NVIDIA X" in hardware.text.ja
 
 
-def test_ratios_name_baseline_and_direction(two):
-    compared = {r.metric: r for r in cross_version.ratios(two)}
-    assert compared["plan_size_ratio"].value == pytest.approx(2.0)
-    assert compared["throughput_ratio"].value == pytest.approx(2.0)
-    assert compared["accuracy_ratio"].value == pytest.approx(0.895 / 0.9)
-    assert compared["latency_ratio"].value is None
-    assert compared["latency_ratio"].reason == cross_version.NOT_COMPARED
-    assert all(r.case == {"system": "new", "baseline": "old"} for r in compared.values())
+def test_other_images_are_not_compared(tmp_path, opened):
+    system(tmp_path, "old", "8.5.3.1")
+    system(tmp_path, "new", "10.6.0", dataset="others")
+    assert ("note", "nothing_shared") in keys(rules.findings(opened("new")))
+    assert all(isinstance(tables.ratios(opened("new")).rows[0][metric], Reason) for metric in tables.METRICS)
 
 
-@given(st.floats(0.01, 100), st.floats(0.01, 100))
-def test_a_ratio_undoes_itself(first, second):
-    description = {"gpus": [], "libraries": {}, "cpu": "", "cores": 1}
-    a, b = (cross_version.System(name, description, [record("plan_size", value)]) for name, value in (("a", first), ("b", second)))
-    (ratio,) = cross_version.ratios([a, b])
-    assert ratio.value == pytest.approx(second / first)
-    assert ratio.value * cross_version._ratio(METRICS["plan_size"], b, a, "tensorrt", "fp32").value == pytest.approx(1)
+def test_a_system_that_cannot_be_read_is_red_and_the_rest_still_counts(tmp_path, opened):
+    for name, version in (("old", "8.5.3.1"), ("mid", "9.0"), ("new", "10.6.0")):
+        system(tmp_path, name, version)
+    path = tmp_path / "mid" / f"{ENGINES}.jsonl"
+    path.write_text(path.read_text().replace("8000000", "9000000"))
+    found = rules.findings(opened("old"))
+    assert found[0].level == "bad"
+    assert f"{path}:2" in found[0].text.en
+    assert ("note", "no_difference") in keys(found)
 
 
-@pytest.mark.parametrize("change", [{"dataset": "CIFAR-10"}, {"batch_size": 1}, {"scope": "gpu_compute"}, {"value": None, "reason": WHY}])
-def test_only_like_is_compared_with_like(two, change):
-    old, new = two
-    other = cross_version.System(new.id, new.description, [replace(r, **change) if r.metric == "throughput" else r for r in new.records])
-    (ratio,) = [r for r in cross_version.ratios([old, other]) if r.metric == "throughput_ratio"]
-    assert ratio.value is None
+def test_one_system_has_nothing_to_be_compared_with(tmp_path, opened):
+    system(tmp_path, "only", "8.5.3.1")
+    assert keys(rules.findings(opened("only"))) == [("note", "alone")]
+    assert tables.ratios(opened("only")).rows == []
+    assert len(tables.results(opened("only")).rows) == 1
 
 
-def test_a_baseline_of_zero_gives_no_ratio(two):
-    old, new = two
-    zero = cross_version.System(old.id, old.description, [record("accuracy", 0.0)])
-    assert all(r.value is None for r in cross_version.ratios([zero, new]))
+def test_rtx_and_nothing_at_all_have_their_names(tmp_path, opened):
+    system(tmp_path, "cpu", "8.5.3.1", gpu="")
+    (only,) = rules.systems(opened("cpu"))[0]
+    assert only.tensorrt == ""
+    assert only.name == "cpu"
 
 
-@pytest.mark.parametrize(("accuracy", "level"), [(0.895, "good"), (0.88, "bad"), (0.92, "bad")])
-def test_accuracy_that_moves_is_red(tmp_path, accuracy, level):
-    leave(tmp_path, "old", measured(), "8.5.3.1")
-    leave(tmp_path, "new", measured(1.0, accuracy))
-    systems, problems = cross_version.collect(tmp_path)
-    found = cross_version.findings(systems, problems, cross_version.ratios(systems))
-    (said,) = [f for f in found if "accuracy" in f.text.en]
-    assert said.level == level
-    assert f"{(accuracy - 0.9) * 100:+.2f}" in said.text.en
-    assert "正解率" in said.text.ja
-
-
-def test_other_hardware_is_pointed_out(tmp_path):
-    leave(tmp_path, "old", measured(), "8.5.3.1")
-    leave(tmp_path, "new", measured(), "10.0", ({**GPU, "name": "GPU B"},))
-    systems, _ = cross_version.collect(tmp_path)
-    said = [f.text.en for f in cross_version.findings(systems, [], cross_version.ratios(systems))]
-    assert any("GPU B / GPU A" in text for text in said)
-
-
-def test_nothing_in_common_is_said(tmp_path):
-    leave(tmp_path, "old", [record("plan_size", 1.0)], "8.5.3.1")
-    leave(tmp_path, "new", [record("build_time", 1.0)])
-    systems, _ = cross_version.collect(tmp_path)
-    assert any("no number in common" in f.text.en for f in cross_version.findings(systems, [], cross_version.ratios(systems)))
-
-
-BAD_LINES = [
-    b"not json\n",
-    b"[1, 2]\n",
-    b'{"schema": 99}\n',
-    b'{"schema": 1, "metric": "m", "unit": "1", "value": 1, "surprise": 2}\n',
-    b'{"schema": 1, "metric": "m", "unit": "1", "value": "fast"}\n',
-    b'{"schema": 1, "metric": "m", "unit": "1", "value": true}\n',
-    b"\xff\xfe\x00\n",
-]
-
-
-@pytest.mark.parametrize("line", BAD_LINES)
-def test_a_bad_record_file_is_one_line_and_the_rest_counts(tmp_path, line):
-    folder = leave(tmp_path, "only", measured())
-    (folder / "05_consistency.jsonl").write_bytes(line)
-    systems, problems = cross_version.collect(tmp_path)
-    assert len(systems[0].records) == len(measured())
-    assert len(problems) == 1
-    assert "05_consistency.jsonl" in problems[0]
-    assert "again" in problems[0]
-    assert "\n" not in problems[0]
-    assert cross_version.findings(systems, problems, [])[0].level == "bad"
-
-
-@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"libraries": [], "gpus": []}', '{"libraries": {}, "gpus": [1]}'])
-def test_a_folder_that_is_no_system_is_one_line(tmp_path, text):
-    leave(tmp_path, "good", measured())
-    (tmp_path / "odd").mkdir()
-    if text is not None:
-        (tmp_path / "odd" / "system.json").write_text(text)
-    systems, problems = cross_version.collect(tmp_path)
-    assert [s.id for s in systems] == ["good"]
-    assert len(problems) == 1
-    assert "odd/system.json" in problems[0]
-    assert "remove" in problems[0]
-
-
-def test_its_own_ratios_are_not_read_back(tmp_path):
-    folder = leave(tmp_path, "only", measured())
-    records.write(folder, "08_cross_version", [record("plan_size", 5.0)], [])
-    (tmp_path / "a file").write_text("not a folder")
-    systems, problems = cross_version.collect(tmp_path)
-    assert problems == []
-    assert len(systems[0].records) == len(measured())
-
-
-def test_tables_and_figures_in_both_languages(two, monkeypatch):
-    shown = []
-    monkeypatch.setattr(show, "html", lambda make: shown.extend(make(language) for language in LANGUAGES))
-    cross_version.show_ratios(two, cross_version.ratios(two))
-    cross_version.show_ratios(two[:1], [])
-    show.table(cross_version.system_rows(two), cross_version.SYSTEM_COLUMNS, cross_version.SYSTEM_CAPTION)
-    show.table(cross_version.result_rows(two), cross_version.RESULT_COLUMNS, cross_version.RESULT_CAPTION)
-    assert "TensorRT 8.5.3.1 (old)" in shown[0]
-    assert "2.000" in shown[0]
-    assert "second system" in shown[2]
-    assert "GPU A" in shown[4]
+def test_tables_and_figure_are_shown_in_both_languages(tmp_path, opened):
+    for name, version in (("old", "8.5.3.1"), ("new", "10.6.0")):
+        system(tmp_path, name, version)
     for language in LANGUAGES:
-        axes = figures.compare(two, METRICS["plan_size"], language).axes[0]
-        assert [t.get_text() for t in axes.get_yticklabels()] == ["FP32 | TensorRT 8.5.3.1", "FP32 | TensorRT 10.16.0"]
-    assert "2.00" in figures.compare_alt(two, METRICS["plan_size"]).en
-    assert "nothing measured" in figures.compare_alt(two, METRICS["latency"]).en
-    assert figures.compare([], METRICS["latency"], "ja")
+        for table in (tables.overview, tables.results, tables.ratios):
+            assert "10.6.0" in table_html(table(opened("new")), language)
+        assert len(figures.compare(opened("new"), "file_size").draw(language).axes[0].patches) == 2
+    empty = made_run(STAGE, folder=tmp_path / "none" / "here")
+    assert keys(rules.findings(empty)) == [("note", "nobody")]
+    assert figures.compare(empty, "latency").draw("en").axes

@@ -10,12 +10,19 @@ import re
 import pytest
 
 from lib.show import table as show
-from lib.show.table import Column
-from lib.text import Finding, Text
+from lib.show.table import Column, Figure, Table
+from lib.stats import Interval
+from lib.store.records import Reason
+from lib.text import Text
+from lib.words import LEVELS, Finding
 
 CAPTION = Text("Times", "時間")
 NAME = Column("name", Text("Runner", "ランナー"))
-TIME = Column("ms", Text("Latency", "レイテンシ"), "ms", 2, "min")
+TIME = Column("ms", Text("Latency", "レイテンシ"), "ms", 2)
+
+
+def page(rows, columns=(NAME, TIME), language="en", caption=CAPTION, **more):
+    return show.table_html(Table(list(rows), list(columns), caption, **more), language)
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def test_each_language_is_displayed_once_with_its_tag(displayed):
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_jupyterlab_can_show_one_language(displayed, monkeypatch, language):
     monkeypatch.setenv(show.ONLY, language)
-    show.table([{"name": "x", "ms": 1.0}], [NAME, TIME], CAPTION)
+    show.table(Table([{"name": "x", "ms": 1.0}], [NAME, TIME], CAPTION))
     assert [tags for tags, _ in displayed] == [[f"lang-{language}"]]
     assert CAPTION.in_(language) in displayed[0][1]
 
@@ -52,76 +59,65 @@ def plain(page):
 
 
 def test_table_header_has_label_and_unit_in_the_language():
-    page = show.table_html([], [NAME, TIME], CAPTION, "ja")
-    assert "<caption>時間</caption>" in page
-    assert plain(page) == "時間 ランナー レイテンシ (ms)"
-    assert len(re.findall(r"<th[^>]*number[^>]*>", page)) == 1
+    shown = page([], language="ja")
+    assert "<caption>時間</caption>" in shown
+    assert plain(shown) == "時間 ランナー レイテンシ (ms)"
+    assert len(re.findall(r"<th[^>]*number[^>]*>", shown)) == 1
 
 
-def test_best_value_is_marked():
-    rows = [{"name": "a", "ms": 2.0}, {"name": "b", "ms": 1.0}, {"name": "c", "ms": None}]
-    marks = ["best" in cell for cell in cells(show.table_html(rows, [TIME], CAPTION, "en"))]
-    assert marks == [False, True, False]
-    most = Column("ms", TIME.label, digits=0, best="max")
-    assert ["best" in cell for cell in cells(show.table_html(rows, [most], CAPTION, "en"))] == [True, False, False]
-    assert "best" not in show.table_html(rows[:1], [TIME], CAPTION, "en")  # nothing to be better than
-
-
-@pytest.mark.parametrize(
-    ("rows", "marked"),
-    [
-        ([{"ms": 1.001}, {"ms": 1.004}, {"ms": 2.0}], [True, True, False]),  # shown as 1.00 both
-        ([{"ms": 1.001}, {"ms": 1.004}], [False, False]),
-        (
-            [{"ms": 1.0, "low": 0.9, "high": 1.2}, {"ms": 1.3, "low": 1.1, "high": 1.5}, {"ms": 2.0, "low": 1.9, "high": 2.1}],
-            [True, True, False],
-        ),
-        ([{"ms": 1.0, "low": 0.9, "high": 1.2}, {"ms": 1.3, "low": None, "high": None}], [True, False]),
-    ],
-)
-def test_what_cannot_be_told_from_the_best_is_marked_too(rows, marked):
-    column = Column("ms", TIME.label, digits=2, best="min", interval=("low", "high"))
-    found = [cell for cell in cells(show.table_html(rows, [column], CAPTION, "en")) if "number" in cell]
-    assert ["best" in cell for cell in found] == marked
+def test_the_cells_that_a_row_calls_best_are_marked():
+    rows = [{"name": "a", "ms": 2.0}, {"name": "b", "ms": 1.0, "best": {"ms"}}, {"name": "c", "ms": None, "best": {"name"}}]
+    assert ["best" in cell for cell in cells(page(rows, [TIME]))] == [False, True, False]
 
 
 def test_numbers_are_rounded_and_grouped_and_carry_their_interval():
-    column = Column("v", Text("Images", "画像"), digits=1, interval=("low", "high"))
-    page = show.table_html([{"v": 1234.56, "low": 1200, "high": 1300.04}, {"v": 5, "low": None, "high": None}], [column], CAPTION, "en")
-    assert plain(page) == "Times Images 1,234.6 [1,200.0, 1,300.0] 5.0"
+    column = Column("v", Text("Images", "画像"), digits=1, interval=True)
+    shown = page([{"v": Interval(1234.56, 1200, 1300.04)}, {"v": 5}, {"v": Interval(7.0, 0.0, float("inf"))}], [column])
+    assert plain(shown) == "Times Images 1,234.6 [1,200.0, 1,300.0] 5.0 7.0"
 
 
-def test_what_was_not_measured_says_why():
-    reason = Text("no NVIDIA GPU on this system", "NVIDIA GPUがない")
-    page = show.table_html([{"ms": reason}, {"ms": None}, {}], [TIME], CAPTION, "ja")
-    first, second, third = cells(page)
+@pytest.mark.parametrize("reason", [Text("no NVIDIA GPU on this system", "このシステムにNVIDIA GPUがない"), Reason("no_gpu")])
+def test_what_was_not_measured_says_why(reason):
+    shown = page([{"ms": reason}, {"ms": None}, {}], [TIME], "ja")
+    first, second, third = cells(shown)
     assert "missing" in first
     assert "未測定" in first
-    assert reason.ja in page
-    assert reason.en not in page
+    assert "このシステムにNVIDIA GPUがない" in shown
+    assert "no NVIDIA GPU" not in shown
     assert plain(second) == plain(third) == "–"
+
+
+def test_neighbours_with_one_reason_are_one_cell():
+    other = Column("s", Text("Load", "読み込み"), "s", 1)
+    assert len(cells(page([{"ms": Reason("no_gpu"), "s": Reason("no_gpu")}], [TIME, other]))) == 1
+
+
+def test_a_folded_table_opens_on_its_caption():
+    shown = page([{"name": "a", "ms": 1.0}], folded=True)
+    assert shown.startswith("<details><summary>Times</summary>")
 
 
 def test_words_are_escaped():
     evil = "<script>alert('x')</script>"
+    both = Text(evil, evil)
     pages = [
-        show.table_html([{"name": evil, "ms": Text(evil, evil)}], [NAME, TIME], Text(evil, evil), "en"),
-        show.findings_html([Finding("bad", Text(evil, evil))], "ja"),
+        page([{"name": evil, "ms": both}], caption=both),
+        show.findings_html([Finding("bad", "evil", {}, both)], "ja"),
     ]
-    for page in pages:
-        assert "<script" not in page
-        assert "&lt;script&gt;" in page
+    for shown in pages:
+        assert "<script" not in shown
+        assert "&lt;script&gt;" in shown
 
 
 def test_findings_put_what_is_wrong_first():
-    found = [Finding(level, Text(level, level)) for level in ("note", "good", "bad")]
-    page = show.findings_html(found, "ja")
-    assert re.findall(r'class="finding (\w+)"', page) == ["bad", "good", "note"]
-    assert "問題" in page
+    found = [Finding(level, level, {}, Text(level, level)) for level in ("note", "good", "warn", "bad")]
+    shown = show.findings_html(found, "ja")
+    assert tuple(re.findall(r'class="finding (\w+)"', shown)) == LEVELS
+    assert "要注意" in shown
 
 
 def test_findings_may_come_from_a_generator(displayed):
-    show.findings(Finding("good", Text("a", "あ")) for _ in range(1))
+    show.findings(Finding("good", "a", {}, Text("a", "あ")) for _ in range(1))
     assert [page.count("<li") for _, page in displayed] == [1, 1]
 
 
@@ -137,7 +133,7 @@ def test_figure_is_drawn_once_a_language_and_embedded(displayed):
         with base.style(language):
             return base.subplots()[0]
 
-    show.figure(draw, Text('a "quoted" plot', "図"), CAPTION)
+    show.figure(Figure(draw, Text('a "quoted" plot', "図"), CAPTION))
     assert drawn == ["en", "ja"]
     assert 'alt="a &quot;quoted&quot; plot"' in displayed[0][1]
     assert "<figcaption>時間</figcaption>" in displayed[1][1]
@@ -148,4 +144,4 @@ def test_figure_is_drawn_once_a_language_and_embedded(displayed):
 @pytest.mark.parametrize(("value", "shown"), [(1.4e-6, "1.4×10⁻⁶"), (0.1, "1.0×10⁻¹"), (12.0, "1.2×10¹"), (0.0, ">0<")])
 def test_differences_are_shown_by_their_order_of_magnitude(value, shown):
     column = show.Column("d", Text("Difference", "差"), digits=1, scientific=True)
-    assert shown in show.table_html([{"d": value}], [column], Text("c", "c"), "en")
+    assert shown in page([{"d": value}], [column])

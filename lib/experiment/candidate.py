@@ -40,7 +40,7 @@ class Way:
     @property
     def label(self) -> Text:
         """In words, empty for the plain way."""
-        parts = [Text(self.api, self.api)] if self.api else []
+        parts = [COMMON("ways.default_int8") if self.api == "default_int8" else Text(self.api, self.api)] if self.api else []
         parts += [COMMON("ways.graph")] if self.graph else []
         parts += [COMMON("ways.lanes", lanes=self.lanes)] if self.lanes > 1 else []
         parts += [COMMON("ways.byte_input")] if self.byte_input else []
