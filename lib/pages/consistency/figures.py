@@ -184,7 +184,9 @@ def _label(axes: Axes, trace: Trace, marker: str, row: int, side: Literal["left"
     axes.axvline(trace.limit, color=colour, linestyle="--", linewidth=1)
     axes.plot([trace.limit], [row], color=colour, marker=marker, markersize=4)
     away = 6 if side == "left" else -6
-    axes.annotate(text, (trace.limit, row), (away, 0), textcoords="offset points", color=colour, fontsize=8, ha=side, va="center")
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over the lines of other limits
+    place = {"textcoords": "offset points", "ha": side, "va": "center"}
+    axes.annotate(text, (trace.limit, row), (away, 0), color=colour, fontsize=8, bbox=box, **place)
 
 
 def _ring(axes: Axes, trace: Trace, tensors: list[str], language: Language) -> None:

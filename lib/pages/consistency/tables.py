@@ -75,9 +75,10 @@ def calls(run: Run) -> Table:
         MAX_ABS,
         Column("verdict", W("columns.equal")),
     ]
-    total = max((record.stats.get("total", 0) for record in found), default=0)
+    total = max((record.stats.get("total", 0) for record in found), default=0) or rules.total(run)
     batch = run.profile.engines.max_batch if run.measured else "–"
-    return Table(rows + _not_called(found) or NOTHING, columns, W("captions.calls", total=total, batch=batch, equal=rules.EQUAL))
+    caption = W("captions.calls", total=total, batch=batch, equal=rules.EQUAL)
+    return Table(rows + _not_called(found) or NOTHING, columns, caption, folded=True)
 
 
 def _batch(record: Record) -> str:
