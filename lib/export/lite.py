@@ -47,7 +47,8 @@ def convert(saved_model: Path, variant: str, images: np.ndarray | None) -> bytes
         converter.representative_dataset = lambda: _one_by_one(images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
-        return converter.convert()
+        with models.quiet():
+            return converter.convert()
     except Exception as error:  # the converter raises its own and ValueError, RuntimeError, ... from C++
         raise ReportError(f"tflite {variant}: the export failed: {str(error).strip().splitlines()[0]}") from error
 
