@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,43 +14,44 @@ import pytest
 
 from lib import runners, trt
 from lib.data import dataset as datasets
-from lib.errors import NotMeasured, ReportError
+from lib.errors import NotMeasured, ReportError, WrongOutput
 from lib.experiment import profile as config
-from lib.experiment import system
-from lib.measure import predictions, sweep
-from lib.measure.sweep import Configuration
+from lib.experiment.candidate import PLAIN, Candidate, Way
+from lib.measure import predictions
 from lib.runners import cpp
 from lib.runners.cpp import Cpp
 from lib.runners.tensorrt import EngineRunner, TensorRT
-from lib.store import artifacts, files
-from lib.text import Text
+from lib.store import artifacts
+from lib.store.records import Reason
+
+FP16 = Candidate("cpp", "fp16")
 
 # Answers from the pixels, so that order shows; {folder}/mode says how to fail, {folder}/called keeps the arguments.
 PROGRAM = """#!{python}
-import csv, hashlib, json, pathlib, sys, time
+import hashlib, json, os, pathlib, sys, time
 import numpy as np
 
 folder, words = pathlib.Path({folder!r}), sys.argv[1:]
-mode = (folder / "mode").read_text()
-if words == ["--help"]:
-    print("usage: runner\\n  --plan FILE\\n  --api enqueueV3|executeV2    which calls run the engine (default enqueueV3)")
+mode = lambda: (folder / "mode").read_text()
+if words == ["--apis"]:
+    print('["enqueueV3", "executeV2"]')
     sys.exit(0)
 given = {{}}
 while words:
     name = words.pop(0)[2:]
-    given[name] = "" if name == "graph" else words.pop(0)
+    given[name] = "" if name in ("graph", "serve") else words.pop(0)
 with open(folder / "called", "a") as log:
-    log.write(json.dumps(given) + "\\n")
-if mode == "hang":
+    log.write(json.dumps(given | {{"pid": os.getpid()}}) + "\\n")
+if mode() == "hang":
     time.sleep(60)
-if mode == "error":
+if mode() == "error":
     print("TensorRT: a warning\\nrunner: no device memory left", file=sys.stderr)
     sys.exit(1)
-if mode == "silent":
+if mode() == "silent":
     sys.exit(3)
-if mode == "wrong output":
-    print("runner: the output is wrong: image 0 has values that are not finite", file=sys.stderr)
-    sys.exit(1)
+if mode() == "wrong output":
+    print("runner: the output is wrong: p[0]: NaN", file=sys.stderr)
+    sys.exit(3)
 hash = hashlib.sha256(pathlib.Path(given["plan"]).read_bytes()).hexdigest()
 if given["sha256"] != hash:
     sys.exit("runner: " + given["plan"] + ": its SHA-256 is " + hash)
@@ -57,38 +59,27 @@ x = np.load(given["samples"])
 assert x.dtype == np.float32 and x.flags.c_contiguous
 p = x.reshape(len(x), -1)[:, 200:210] + np.float32(0.1)
 p /= p.sum(1, keepdims=True)
-if "predictions" in given and mode != "no file":
-    rows = [[i, row.argmax(), *(repr(float(v)) for v in row)] for i, row in enumerate(p)]
-    if mode == "short":
-        rows = rows[:-1]
-    if mode == "order":
-        rows[0], rows[1] = rows[1], rows[0]
-    if mode == "nan":
-        rows[1][2] = "nan"
-    if mode == "class":
-        rows[1][1] = (rows[1][1] + 1) % 10
-    if mode == "text":
-        rows[1][3] = "many"
-    if mode == "columns":
-        rows[1].append("0.5")
-    header = ["sample_id", "class", *(f"probability_{{c}}" for c in range(10))]
-    with open(given["predictions"], "w", newline="") as file:
-        csv.writer(file, lineterminator="\\n").writerows(([["image"]] if mode == "header" else [header]) + rows)
-if "records" in given:
-    samples = [2.0, 2.2, 2.1, 2.3]
-    blank = dict(schema=1, runner="cpp", precision=given["precision"], batch_size=int(given["batch"]), artifact_sha256=hash, reason=None,
-                 case={{"api": given["api"], "graph": False}}, started_at="2026-11-20T12:53:00+00:00", samples=[], scope="end_to_end")
-    stats = {{"n": 4, "stable": True, "p50": 2.15, "p90": None, "p95": None, "p99": None}}
-    if mode == "other plan":
-        blank["artifact_sha256"] = "0" * 64
-    lines = [
-        blank | dict(metric="latency", unit="ms", value=2.15, stats=stats, samples=samples),
-        blank | dict(metric="throughput", unit="images/s", value=1e3 * int(given["batch"]) / 2.15, stats={{"n": 4, "stable": True}}),
-        blank | dict(metric="latency", unit="ms", value=1.5, scope="gpu_compute", stats=stats | {{"p50": 1.5}}, samples=[1.5] * 4),
-    ]
-    if mode == "half":
-        lines = lines[1:]
-    pathlib.Path(given["records"]).write_text("".join(json.dumps(line) + "\\n" for line in lines))
+if "predictions" in given and mode() != "no file":
+    p = {{"short": p[1:], "double": p.astype(float), "flat": p.ravel()}}.get(mode(), p)
+    np.save(given["predictions"], p)
+    if mode() == "cut":
+        os.truncate(given["predictions"], 300)
+for line in sys.stdin if "serve" in given else []:
+    asked = json.loads(line)
+    said = {{"latencies_ms": [2.0, float(x[: asked["batch"]].sum())], "gpu_ms": None if given["api"] == "executeV2" else [1.5]}}
+    if mode() == "serve wrong":
+        said = {{"error": "p[0]: NaN", "kind": "wrong_output"}}
+    if mode() == "serve failed":
+        said = {{"error": "the output is wrong, or so it seems", "kind": "failed"}}
+    if mode() == "serve ends":
+        sys.exit("runner: the device is lost")
+    if mode() == "serve killed":
+        os.kill(os.getpid(), 9)
+    if mode() == "serve hangs":
+        time.sleep(60)
+    print({{"serve text": "Hello", "serve list": "[]", "serve empty": "{{}}", "serve null": '{{"latencies_ms": null, "gpu_ms": null}}',
+           "serve none": '{{"latencies_ms": [], "gpu_ms": null}}', "serve NaN": '{{"latencies_ms": [NaN], "gpu_ms": null}}',
+           "serve words": '{{"latencies_ms": ["x"], "gpu_ms": null}}'}}.get(mode(), json.dumps(said)), flush=True)
 """
 
 
@@ -133,56 +124,82 @@ def images(quick):
     return datasets.to_input(quick.images.x_test[:40])
 
 
+@pytest.fixture
+def batches(images):
+    return {size: images[:size] for size in (1, 8, 32)}
+
+
 def expected(images):
     p = images.reshape(len(images), -1)[:, 200:210] + np.float32(0.1)
     return p / p.sum(1, keepdims=True)
 
 
 def test_what_is_missing_is_named_in_the_order_in_which_it_is_needed(monkeypatch, tmp_path):
-    monkeypatch.setattr(system, "gpus", list)
-    assert "no NVIDIA GPU" in Cpp.unavailable("fp16").en
+    monkeypatch.setattr(TensorRT, "unavailable", classmethod(lambda cls, precision: Reason("no_gpu")))
+    assert Cpp.unavailable("fp16") == Reason("no_gpu")
     monkeypatch.setattr(TensorRT, "unavailable", classmethod(lambda cls, precision: None))
     monkeypatch.delenv(cpp.PROGRAM, raising=False)
     monkeypatch.setattr(cpp, "BUILT", tmp_path / "runner")
-    assert Cpp.unavailable("fp16") == cpp.NOT_BUILT
-    assert "make cpp" in cpp.NOT_BUILT.en
+    assert Cpp.unavailable("fp16") == Reason("cpp_not_built")
     (tmp_path / "runner").write_text("#!/bin/sh\necho 'runner: libnvinfer.so.8 is missing' >&2; exit 127\n")
-    assert Cpp.unavailable("fp16") == cpp.NOT_BUILT  # nobody may execute it
+    assert Cpp.unavailable("fp16") == Reason("cpp_not_built")  # nobody may execute it
     (tmp_path / "runner").chmod(0o755)
-    assert Cpp.unavailable("fp16").en == "the C++ runner: libnvinfer.so.8 is missing"
-    with pytest.raises(ReportError, match=r"libnvinfer\.so\.8 is missing"):
-        cpp.apis()
+    assert Cpp.unavailable("fp16") == Reason("cpp_does_not_start", {"message": "the C++ runner: libnvinfer.so.8 is missing"})
+    assert cpp.apis() == ()
     Program(tmp_path)
     assert Cpp.unavailable("fp16") is None
     monkeypatch.setenv(cpp.PROGRAM, str(tmp_path / "elsewhere"))
-    assert f"{cpp.PROGRAM} names {tmp_path / 'elsewhere'}" in Cpp.unavailable("fp16").en
+    assert Cpp.unavailable("fp16") == Reason("cpp_no_program", {"variable": cpp.PROGRAM})
 
 
-def test_it_does_not_start_where_it_cannot_run(quick, monkeypatch):
-    monkeypatch.setattr(Cpp, "unavailable", classmethod(lambda cls, precision: Text("no such chip", "チップがない")))
-    with pytest.raises(NotMeasured, match="cpp: no such chip"):
-        Cpp(quick, "fp16").__enter__()
+def test_reasons_have_words_in_both_languages():
+    for reason in (
+        Reason("cpp_not_built"),
+        Reason("cpp_no_program", {"variable": "X"}),
+        Reason("cpp_does_not_start", {"message": "the C++ runner: x"}),
+    ):
+        assert reason.text.en.isascii()
+        assert not reason.text.ja.isascii()
+
+
+def test_it_is_not_prepared_where_it_cannot_run(quick, monkeypatch):
+    monkeypatch.setattr(Cpp, "unavailable", classmethod(lambda cls, precision: Reason("cpp_not_built")))
+    with pytest.raises(NotMeasured, match=r"cpp/fp16: the C\+\+ runner is not built"):
+        Cpp(quick, FP16).prepare()
 
 
 def test_all_images_are_answered_in_one_process_in_batches_of_the_engine(quick, here, images):
-    with Cpp(quick, "fp16") as run:
+    with Cpp(quick, FP16) as run:
         got = run.infer(images)
         assert np.array_equal(run.infer(images[::2]), got[::2])
     assert got.dtype == np.float32
     assert np.allclose(got, expected(images), rtol=1e-6)
     first, second = here.calls
-    assert (first["batch"], first["api"], "graph" in first) == ("32", "enqueueV3", False)
+    assert (first["batch"], first["api"], "graph" in first) == (str(quick.profile.engines.max_batch), "enqueueV3", False)
     assert not Path(second["samples"]).exists()
     assert Path(first["plan"]).name == "model.plan"
+
+
+def test_it_can_be_opened_again_and_again_once_it_is_prepared(quick, here, images):
+    runner = Cpp(quick, FP16)
+    runner.prepare()
+    for _ in range(2):
+        runner.open()
+        assert np.allclose(runner.infer(images[:1]), expected(images[:1]), rtol=1e-6)
+        runner.timer(images[:1])(0)
+        runner.close()
 
 
 def test_wrong_input_never_reaches_the_program(quick, here, images):
     broken = images.copy()
     broken[3, 0, 0, 0] = np.nan
-    with Cpp(quick, "fp16") as run:
-        for wrong in (images.astype(np.float64), images[0], images[:0], broken):
-            with pytest.raises(ReportError, match="input"):
-                run.infer(wrong)
+    with Cpp(quick, FP16) as run:
+        for wrong in (images[:8].astype(np.float64), images[0], images[:0], broken[:8]):
+            for ask in (run.infer, run.timer):
+                with pytest.raises(ReportError, match="input"):
+                    ask(wrong)
+        with pytest.raises(ReportError, match="batch of 40 is over the largest"):
+            run.timer(images)
     assert not (here.folder / "called").exists()
 
 
@@ -192,23 +209,28 @@ def test_wrong_input_never_reaches_the_program(quick, here, images):
         ("error", r"^the C\+\+ runner: no device memory left$"),
         ("silent", r"ended with exit code 3"),
         ("no file", r"wrote no predictions"),
-        ("header", r"line 1 of its predictions is not a header"),
-        ("short", r"predictions of 39 images in place of 40"),
-        ("order", r"line 2 of its predictions is of image 1 .* wanted image 0"),
-        ("nan", r"line 3 of its predictions holds NaN"),
-        ("class", r"line 3 of its predictions holds NaN or infinity, or a class that is not"),
-        ("text", r"line 3 of its predictions holds no numbers"),
-        ("columns", r"line 3 of its predictions is of image 1 with 11 classes, wanted image 1 with 10"),
+        ("cut", r"wrote no predictions"),
+        ("short", r"predictions are float32 \(39, 10\), of 40 images"),
+        ("double", r"predictions are float64 \(40, 10\)"),
+        ("flat", r"predictions are float32 \(400,\)"),
     ],
 )
 def test_what_goes_wrong_in_the_program_is_one_line(quick, here, images, mode, words):
-    with Cpp(quick, "fp16") as run:
+    with Cpp(quick, FP16) as run:
+        assert run.infer(images).shape == (40, 10)  # what it wrote before is not taken for what it writes now
         here.mode(mode)
         with pytest.raises(ReportError, match=words) as raised:
             run.infer(images)
         assert "\n" not in str(raised.value)
+        assert not isinstance(raised.value, WrongOutput)
         here.mode("")
         assert run.infer(images).shape == (40, 10)
+
+
+def test_wrong_output_is_known_by_the_exit_code(quick, here, images):
+    here.mode("wrong output")
+    with Cpp(quick, FP16) as run, pytest.raises(WrongOutput, match=r"^p\[0\]: NaN$"):
+        run.infer(images)
 
 
 def test_a_program_that_hangs_is_ended(here):
@@ -220,81 +242,165 @@ def test_a_program_that_hangs_is_ended(here):
 def test_a_program_for_another_machine_does_not_start(program):
     program.path.write_bytes(b"\x7fELF no program")
     with pytest.raises(ReportError, match="does not start"):
-        cpp.call("--help")
-    assert "does not start" in cpp.not_built().en
+        cpp.call("--apis")
+    assert cpp.not_built().key == "cpp_does_not_start"
+    with pytest.raises(ReportError, match="does not start"):
+        cpp.Server(said=program.folder / "said")
 
 
 def test_a_killed_program_says_by_what(program):
     program.path.write_text("#!/bin/sh\nkill -9 $$\n")
     with pytest.raises(ReportError, match="killed by SIGKILL"):
-        cpp.call("--help")
+        cpp.call("--apis")
 
 
 def test_the_plan_that_was_checked_is_the_one_that_runs(quick, here, images):
-    with Cpp(quick, "fp16") as run:
+    with Cpp(quick, FP16) as run:
         run.artifact.file("model.plan").write_bytes(b"another plan")
-        with pytest.raises(ReportError, match="its SHA-256 is"):
-            run.infer(images)
+        for ask in (run.infer, lambda batch: run.timer(batch[:8])(0)):
+            with pytest.raises(ReportError, match="its SHA-256 is"):
+                ask(images)
 
 
-def test_apis_are_those_of_the_build(program):
-    assert cpp.apis() == ["enqueueV3", "executeV2"]
-    program.path.write_text("#!/bin/sh\necho nothing\n")
-    with pytest.raises(ReportError, match="names no --api"):
-        cpp.apis()
+def test_the_build_says_which_calls_it_has(program, quick, monkeypatch):
+    assert cpp.apis() == ("enqueueV3", "executeV2")
+    assert Cpp.ways("fp16") == [PLAIN, Way(api="executeV2"), Way(graph=True)]
+    for way in (PLAIN, Way("enqueueV3"), Way("executeV2"), Way(graph=True), Way("enqueueV3", graph=True)):
+        assert Cpp.takes(Candidate("cpp", "fp16", way))
+    for way in (Way("executeV2", graph=True), Way("execute_async_v2"), Way(lanes=2), Way(byte_input=True)):
+        with pytest.raises(ReportError, match="not called by"):
+            Cpp(quick, Candidate("cpp", "fp16", way))
+    for said in ("nothing", "3", ""):
+        program.path.write_text(f"#!/bin/sh\necho '{said}'\n")
+        os.utime(program.path, ns=(0, len(said)))
+        assert cpp.not_built().key == "cpp_does_not_start"
+        assert cpp.apis() == ()
 
 
-def test_api_and_graph_are_passed_on(here, images, tmp_path):
-    samples = cpp.write_samples(tmp_path / "s.npy", images[:5])
-    plan = tmp_path / "engine" / "payload" / "model.plan"
-    got = cpp.predict(plan, files.sha256(plan), samples, 5, 16, "executeV2", graph=True)
-    assert np.allclose(got, expected(images[:5]), rtol=1e-6)
-    assert (here.calls[0]["api"], here.calls[0]["batch"], "graph" in here.calls[0]) == ("executeV2", "16", True)
+@pytest.mark.parametrize(
+    ("way", "api", "graph"), [(PLAIN, "enqueueV3", False), (Way("executeV2"), "executeV2", False), (Way(graph=True), "enqueueV3", True)]
+)
+def test_the_way_is_passed_on(quick, here, images, way, api, graph):
+    with Cpp(quick, Candidate("cpp", "fp16", way)) as run:
+        run.infer(images)
+        found = run.timer(images[:8])(0)
+    assert (found.gpu_ms is None) == (api == "executeV2")
+    for called in here.calls:
+        assert (called["api"], "graph" in called) == (api, graph)
 
 
 def test_predictions_give_it_all_test_images_at_once_and_depend_on_the_program(quick, here):
-    first = predictions.artifact(quick, "cpp", "fp16")
+    first = predictions.artifact(quick, FP16)
     (call,) = here.calls
     assert predictions.read(first).shape == (len(quick.images.x_test), 10)
     assert first.info["batch"] == len(quick.images.x_test)
-    assert predictions.artifact(quick, "cpp", "fp16").key == first.key
+    assert predictions.artifact(quick, FP16).key == first.key
     here.path.write_text(here.path.read_text() + "# built again\n")
-    assert predictions.artifact(quick, "cpp", "fp16").key != first.key
-    assert call["batch"] == "32"
+    assert predictions.artifact(quick, FP16).key != first.key
+    assert call["batch"] == str(quick.profile.engines.max_batch)
 
 
-def test_a_sweep_takes_up_what_the_program_measured(quick, here):
-    latency, rate, *rest = sweep.run(quick, [Configuration("cpp", "fp16", 8)])
-    assert not rest
-    asked, measuring = here.calls[0], quick.profile.measuring
-    assert (latency.value, latency.samples, latency.artifact_sha256) == (2.15, [2.0, 2.2, 2.1, 2.3], "e" * 64)
-    assert (rate.metric, rate.unit, rate.batch_size, rate.scope) == ("throughput", "images/s", 8, "end_to_end")
-    assert rate.stats["ci_low"] < rate.value < rate.stats["ci_high"]
-    assert {"before", "after", "threads", "stable", "n"} <= latency.stats.keys() & rate.stats.keys()
-    assert (latency.stats["api"], latency.stats["gpu_compute"]["p50"], latency.case) == ("enqueueV3", 1.5, {})
-    assert (asked["batch"], asked["precision"]) == ("8", "fp16")
-    given = [float(asked[name]) for name in ("warmup-s", "window-s", "stable-windows", "tolerance", "limit-s")]
-    assert given == [measuring.warmup_s, measuring.window_s, measuring.stable_windows, measuring.tolerance, measuring.limit_s]
+def test_one_process_times_all_batches_of_a_candidate(quick, here, batches):
+    with Cpp(quick, FP16) as run:
+        timers = {size: run.timer(batch) for size, batch in batches.items()}
+        assert not (here.folder / "called").exists()  # nothing is started before it is asked
+        for _ in range(3):
+            for size, timer in timers.items():
+                found = timer(0.01)
+                assert found.latencies_ms.tolist() == [2.0, pytest.approx(float(batches[size].sum()), rel=1e-5)]
+                assert found.gpu_ms.tolist() == [1.5]
+        (called,) = here.calls
+        assert "batch" not in called
+    assert ended(called["pid"])
 
 
-def test_a_sweep_shows_wrong_output_and_a_batch_that_is_too_large(quick, here):
-    here.mode("wrong output")
-    wrong, _, large, _ = sweep.run(quick, [Configuration("cpp", "fp16", 8), Configuration("cpp", "fp16", 33)])
-    assert wrong.stats == {"wrong_output": True}
-    assert "not finite" in wrong.reason.en
-    assert large.reason.en == "the largest batch of this engine is 32"
+def test_other_images_take_another_process(quick, here, batches):
+    with Cpp(quick, FP16) as run:
+        one, other = run.timer(batches[32]), run.timer(batches[8][::-1].copy())
+        for timer, images in ((one, batches[32]), (other, batches[8]), (one, batches[32])):
+            assert timer(0).latencies_ms[1] == pytest.approx(float(images.sum()), rel=1e-5)
+        assert len(here.calls) == 3
+        assert [ended(called["pid"]) for called in here.calls] == [True, True, False]
 
 
 @pytest.mark.parametrize(
     ("mode", "words"),
-    [("error", "no device memory left"), ("other plan", r"measured \('cpp', 'fp16', 8, '0+'\) in place of"), ("half", "its records lack")],
+    [
+        ("serve ends", r"^the C\+\+ runner: the device is lost$"),
+        ("serve killed", r"^the C\+\+ runner: killed by SIGKILL$"),
+        ("serve text", r"answers 'Hello', no times"),
+        ("serve list", r"answers '\[\]', no times"),
+        ("serve empty", r"no times"),
+        ("serve null", r"no times"),
+        ("serve none", r"no times"),
+        ("serve NaN", r"no times"),
+        ("serve words", r"no times"),
+        ("error", r"^the C\+\+ runner: no device memory left$"),
+        ("silent", r"ended with exit code 3"),
+    ],
 )
-def test_records_that_are_not_of_this_run_are_refused_and_the_others_go_on(quick, here, mode, words):
-    here.mode(mode)
-    latency, rate, other, _ = sweep.run(quick, [Configuration("cpp", "fp16", 8), Configuration("null", "fp32", 8)])
-    assert (latency.value, rate.value, rate.stats) == (None, None, {"failed": True})
-    assert re.match(f"failed: the C\\+\\+ runner: {words}", rate.reason.en)
-    assert other.value is not None
+def test_a_timing_process_that_is_lost_is_one_line_and_the_next_slice_has_a_new_one(quick, here, batches, mode, words):
+    with Cpp(quick, FP16) as run:
+        timer = run.timer(batches[8])
+        here.mode(mode)
+        with pytest.raises(ReportError, match=words) as raised:
+            timer(0)
+        assert "\n" not in str(raised.value)
+        assert not isinstance(raised.value, WrongOutput)
+        here.mode("")
+        assert len(timer(0).latencies_ms) == 2
+        assert [ended(called["pid"]) for called in here.calls] == [True, False]
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("serve wrong", WrongOutput), ("serve failed", ReportError)])
+def test_a_failed_slice_is_told_by_its_kind_and_the_process_goes_on(quick, here, batches, mode, kind):
+    with Cpp(quick, FP16) as run:
+        timer = run.timer(batches[8])
+        here.mode(mode)
+        with pytest.raises(ReportError) as raised:
+            timer(0)
+        assert type(raised.value) is kind
+        here.mode("")
+        assert len(timer(0).latencies_ms) == 2
+        assert len(here.calls) == 1
+
+
+def test_a_timing_process_that_hangs_is_killed(quick, here, batches, monkeypatch):
+    with Cpp(quick, FP16) as run:
+        timer = run.timer(batches[8])
+        timer(0)
+        here.mode("serve hangs")
+        with pytest.raises(ReportError, match=r"did not answer within 0\.3 s"):
+            run._server.ask(8, 0, limit_s=0.3)
+        assert ended(here.calls[0]["pid"])
+
+
+def test_it_ends_with_its_parent(here, tmp_path, images):
+    samples = cpp.write_samples(tmp_path / "s.npy", images)
+    program = f"""
+import os, pathlib, signal
+from lib.runners import cpp
+from lib.store import files
+plan = pathlib.Path({str(tmp_path / "engine" / "payload" / "model.plan")!r})
+server = cpp.Server("--plan", plan, "--sha256", files.sha256(plan), "--samples", {str(samples)!r}, "--api", "enqueueV3",
+                    said=pathlib.Path({str(tmp_path / "said")!r}))
+server.ask(1, 0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=config.ROOT, check=False)
+    assert done.returncode == -9
+    until = time.monotonic() + 20
+    while not ended(here.calls[0]["pid"]) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ended(here.calls[0]["pid"])
+
+
+def ended(pid: int) -> bool:
+    """Whether there is no such process any more (one that nobody has waited for has ended too)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def test_it_is_listed_after_the_python_runner_of_the_same_engines():
@@ -303,17 +409,8 @@ def test_it_is_listed_after_the_python_runner_of_the_same_engines():
     assert Cpp.precisions == TensorRT.precisions
 
 
-def test_the_arguments_are_those_of_the_real_program():
-    """Every option that Python passes is one that lib/cpp/options.cpp knows."""
-    known = (config.ROOT / "lib" / "cpp" / "options.cpp").read_text()
-    for name in ("plan", "samples", "sha256", "insist", "batch", "api", "graph", "predictions", "records", "precision"):
-        assert f'{{"{name}", ' in known
-    for option in cpp._settings(config.load("quickstart").measuring)[::2]:
-        assert f'{{"{str(option)[2:]}", ' in known
-
-
 def test_the_program_that_make_cpp_builds_is_where_it_is_looked_for():
     if not cpp.BUILT.exists():
         pytest.skip("make cpp has not built the runner here")
-    done = subprocess.run([cpp.BUILT, "--help"], capture_output=True, text=True, check=True)
-    assert "--api" in done.stdout
+    done = subprocess.run([cpp.BUILT, "--apis"], capture_output=True, text=True, check=True)
+    assert "enqueueV3" in done.stdout

@@ -81,7 +81,7 @@ public:
         const cudaError_t status = allocate(&memory, size * sizeof(float));
         if (status == cudaErrorMemoryAllocation) {
             static_cast<void>(cudaGetLastError());  // it does not stick: take it away, the next call is fine
-            throw Error("no memory left for " + std::to_string(size * sizeof(float)) + " bytes; use a smaller --batch or fewer samples");
+            throw Error("no memory left for " + std::to_string(size * sizeof(float)) + " bytes; use smaller batches or fewer samples");
         }
         check(status, "allocation");
         memory_.reset(static_cast<float*>(memory));

@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
-#include <type_traits>
+#include <utility>
 
 #include "error.hpp"
-#include "samples.hpp"
 
 namespace report {
 namespace {
@@ -14,23 +13,6 @@ namespace {
 using nvinfer1::OptProfileSelector;
 
 constexpr int PROFILE = 0;
-
-std::string shape_text(const nvinfer1::Dims& shape) {
-    std::string text;
-    for (int i = 0; i < shape.nbDims; ++i) {
-        text += (i == 0 ? "" : ", ") + std::to_string(shape.d[i]);
-    }
-    return "(" + text + ")";
-}
-
-// Values of one image in a shape whose first dimension counts images; 0 where another dimension is open.
-std::size_t values_an_image(const nvinfer1::Dims& shape) {
-    std::size_t values = shape.nbDims > 1 ? 1 : 0;
-    for (int i = 1; i < shape.nbDims; ++i) {
-        values *= shape.d[i] > 0 ? static_cast<std::size_t>(shape.d[i]) : 0;
-    }
-    return values;
-}
 
 // The library that is there must be of the headers' major version: another one has other virtual functions.
 void check_library() {
@@ -40,6 +22,18 @@ void check_library() {
         throw Error("built for TensorRT " + std::to_string(NV_TENSORRT_MAJOR) + ", but the library found is TensorRT " +
                     std::to_string(major) + "; build lib/cpp again");
     }
+}
+
+// The shape behind the first dimension, which counts images. Throws Error where another dimension is open.
+Shape one_image(const std::string& name, const nvinfer1::Dims& shape) {
+    Shape image;
+    for (int i = 1; i < shape.nbDims; ++i) {
+        image.push_back(static_cast<std::uint64_t>(std::max<std::int64_t>(shape.d[i], 0)));
+    }
+    if (image.empty() || values_in(image) == 0) {
+        throw Error("the plan's tensor " + name + " is not of shape (N, ...) with N alone open");
+    }
+    return image;
 }
 
 }  // namespace
@@ -57,46 +51,42 @@ void Logger::log(Severity severity, const nvinfer1::AsciiChar* message) noexcept
     }
 }
 
-std::string Logger::explain(const std::string& call) const { return call + ": " + (errors_.empty() ? "failed" : errors_); }
-
-void Logger::check() const {
-    if (!errors_.empty()) {
-        throw Error("TensorRT logged an error: " + errors_);
-    }
-}
+std::string Logger::take() { return std::exchange(errors_, {}); }
 
 Engine::Engine(const std::vector<char>& plan) {
     check_library();
     runtime_.reset(nvinfer1::createInferRuntime(logger_));
-    if (!runtime_) {
-        throw Error(logger_.explain("createInferRuntime"));
-    }
+    need(runtime_ != nullptr, "createInferRuntime");
     engine_.reset(runtime_->deserializeCudaEngine(plan.data(), plan.size()));
-    if (!engine_) {
-        throw Error(logger_.explain("deserializeCudaEngine") + "; build the plan again with this TensorRT on this GPU");
-    }
+    need(engine_ != nullptr, "deserializeCudaEngine (build the plan again with this TensorRT on this GPU)");
     find_tensors();
-    check_tensors();
+    read_shapes();
     context_.reset(engine_->createExecutionContext());
-    if (!context_) {
-        throw Error(logger_.explain("createExecutionContext"));
-    }
+    need(context_ != nullptr, "createExecutionContext");
 }
 
 nvinfer1::Dims Engine::input_shape(std::size_t batch) const {
-    const char* name = input_.c_str();
-    nvinfer1::Dims shape = engine_->getTensorShape(name);
-    const bool open = shape.d[0] < 0;
-    const auto low = open ? engine_->getProfileShape(name, PROFILE, OptProfileSelector::kMIN).d[0] : shape.d[0];
-    const auto high = open ? engine_->getProfileShape(name, PROFILE, OptProfileSelector::kMAX).d[0] : shape.d[0];
-    using Size = std::remove_const_t<decltype(low)>;
-    const auto wanted = static_cast<Size>(batch);
-    if (wanted < low || wanted > high) {
-        throw Error("a batch of " + std::to_string(batch) + " is outside the plan's profile, " + std::to_string(low) + " to " +
-                    std::to_string(high));
+    if (batch < smallest_ || batch > largest_) {
+        throw Error("a batch of " + std::to_string(batch) + " is outside the plan's profile, " + std::to_string(smallest_) + " to " +
+                    std::to_string(largest_));
     }
-    shape.d[0] = wanted;
+    nvinfer1::Dims shape = engine_->getTensorShape(input_.c_str());
+    shape.d[0] = static_cast<std::decay_t<decltype(shape.d[0])>>(batch);  // 32 bits until 9.x, then 64
     return shape;
+}
+
+void Engine::need(bool succeeded, const std::string& call) {
+    if (!succeeded) {
+        const std::string errors = logger_.take();
+        throw Error(call + ": " + (errors.empty() ? "failed" : errors));
+    }
+}
+
+void Engine::check() {
+    const std::string errors = logger_.take();
+    if (!errors.empty()) {
+        throw Error("TensorRT logged an error: " + errors);
+    }
 }
 
 void Engine::find_tensors() {
@@ -116,16 +106,19 @@ void Engine::find_tensors() {
     }
 }
 
-void Engine::check_tensors() {
+void Engine::read_shapes() {
     const nvinfer1::Dims input = engine_->getTensorShape(input_.c_str());
-    if (values_an_image(input) != PIXELS) {
-        throw Error("the plan's input " + input_ + " has shape " + shape_text(input) + ", wanted " + std::to_string(PIXELS) + " values an image");
+    image_shape_ = one_image(input_, input);
+    const Shape row = one_image(output_, engine_->getTensorShape(output_.c_str()));
+    if (row.size() != 1) {
+        throw Error("the plan's output " + output_ + " gives " + shape_text(row) + " an image, wanted (classes,)");
     }
-    const nvinfer1::Dims output = engine_->getTensorShape(output_.c_str());
-    classes_ = values_an_image(output);
-    if (output.nbDims != 2 || classes_ == 0) {
-        throw Error("the plan's output " + output_ + " has shape " + shape_text(output) + ", wanted (N, classes)");
-    }
+    classes_ = row[0];
+    const auto limit = [&](OptProfileSelector which) {
+        return static_cast<std::size_t>(input.d[0] < 0 ? engine_->getProfileShape(input_.c_str(), PROFILE, which).d[0] : input.d[0]);
+    };
+    smallest_ = limit(OptProfileSelector::kMIN);
+    largest_ = limit(OptProfileSelector::kMAX);
 }
 
 }  // namespace report

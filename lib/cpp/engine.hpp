@@ -3,10 +3,11 @@
 
 #include <NvInferRuntime.h>
 
-#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "samples.hpp"
 
 namespace report {
 
@@ -15,17 +16,14 @@ class Logger : public nvinfer1::ILogger {
 public:
     void log(Severity severity, const nvinfer1::AsciiChar* message) noexcept override;
 
-    // "CALL: the errors TensorRT logged".
-    std::string explain(const std::string& call) const;
-
-    // Throws Error if an error was logged that no return code told.
-    void check() const;
+    // The errors that TensorRT logged since they were last asked for.
+    std::string take();
 
 private:
     std::string errors_;
 };
 
-// One network with one float32 input, (N, ...) of PIXELS values an image, and one float32 output (N, classes).
+// One network with one float32 input (N, ...) and one float32 output (N, classes).
 class Engine {
 public:
     // Throws Error where TensorRT refuses the plan or its inputs and outputs are others. Loading runs code from the plan.
@@ -33,17 +31,24 @@ public:
 
     nvinfer1::ICudaEngine& cuda_engine() const { return *engine_; }
     nvinfer1::IExecutionContext& context() const { return *context_; }
-    const Logger& logger() const { return logger_; }
     const std::string& input() const { return input_; }
     const std::string& output() const { return output_; }
+    const Shape& image_shape() const { return image_shape_; }
     std::size_t classes() const { return classes_; }
+    std::size_t smallest_batch() const { return smallest_; }
 
     // The input's shape with `batch` images. Throws Error where the plan's profile does not hold that many.
     nvinfer1::Dims input_shape(std::size_t batch) const;
 
+    // Throws Error "CALL: the errors TensorRT logged" unless it succeeded.
+    void need(bool succeeded, const std::string& call);
+
+    // Throws Error if an error was logged that no return code told.
+    void check();
+
 private:
     void find_tensors();
-    void check_tensors();
+    void read_shapes();
 
     Logger logger_;  // the rest refers to it: first to be made, last to go
     std::unique_ptr<nvinfer1::IRuntime> runtime_;
@@ -51,7 +56,10 @@ private:
     std::unique_ptr<nvinfer1::IExecutionContext> context_;
     std::string input_;
     std::string output_;
+    Shape image_shape_;
     std::size_t classes_ = 0;
+    std::size_t smallest_ = 1;
+    std::size_t largest_ = 1;
 };
 
 }  // namespace report

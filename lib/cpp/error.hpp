@@ -2,7 +2,6 @@
 #pragma once
 
 #include <stdexcept>
-#include <string>
 
 namespace report {
 
@@ -10,8 +9,8 @@ struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Wrong arguments: the program ends with exit code 2.
-struct UsageError : Error {
+// The engine ran, and what it answered cannot be right.
+struct WrongOutput : Error {
     using Error::Error;
 };
 

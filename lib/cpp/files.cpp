@@ -1,5 +1,8 @@
 #include "files.hpp"
 
+#include <openssl/evp.h>
+
+#include <array>
 #include <system_error>
 
 #include "error.hpp"
@@ -31,11 +34,11 @@ std::vector<char> read_file(const Path& path) {
     return bytes;
 }
 
-void write_file(const Path& path, const std::string& text) {
+void write_file(const Path& path, const std::string& bytes) {
     Path temporary = path;
     temporary += ".part";
     std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-    file << text;
+    file << bytes;
     file.close();
     std::error_code error;
     if (file) {
@@ -45,6 +48,19 @@ void write_file(const Path& path, const std::string& text) {
         std::filesystem::remove(temporary, error);
         throw Error(path.string() + ": cannot be written; is the folder there, writable, and is there space on the disk?");
     }
+}
+
+std::string sha256(const std::vector<char>& bytes) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) {
+        throw Error("OpenSSL has no SHA-256");
+    }
+    std::string hex;
+    for (unsigned i = 0; i < size; ++i) {
+        hex += {"0123456789abcdef"[digest.at(i) / 16], "0123456789abcdef"[digest.at(i) % 16]};
+    }
+    return hex;
 }
 
 }  // namespace report

@@ -1,7 +1,6 @@
 // Files that are read with clear errors, and written whole or not at all.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -17,7 +16,10 @@ std::ifstream open_file(const Path& path);
 // All bytes of a file.
 std::vector<char> read_file(const Path& path);
 
-// Replace `path` by `text`: a reader sees the old file or the new one. Throws Error where it cannot be written.
-void write_file(const Path& path, const std::string& text);
+// Replace `path` by `bytes`: a reader sees the old file or the new one. Throws Error where it cannot be written.
+void write_file(const Path& path, const std::string& bytes);
+
+// SHA-256 in 64 lower-case hex digits.
+std::string sha256(const std::vector<char>& bytes);
 
 }  // namespace report

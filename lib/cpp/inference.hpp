@@ -1,63 +1,45 @@
-// From images in pinned host memory to probabilities in pinned host memory, with or without a CUDA graph.
+// What answers images and is timed: an engine on a GPU (gpu.hpp), or in tests a stand-in.
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <vector>
 
-#include "cuda.hpp"
-#include "engine.hpp"
-#include "execution.hpp"
-#include "options.hpp"
+#include "samples.hpp"
 
 namespace report {
 
 class Inference {
 public:
-    // Takes memory for the options' batch size on host and device, and copies all images into pinned memory.
-    Inference(const Engine& engine, const Options& options, const std::vector<float>& pixels);
+    Inference() = default;
+    Inference(const Inference&) = delete;
+    Inference& operator=(const Inference&) = delete;
+    virtual ~Inference() = default;
 
-    // Probabilities of all images: batches of the options' size, the last one shorter where they do not divide.
-    std::vector<float> predict_all();
+    virtual Shape image_shape() const = 0;
+    virtual std::size_t classes() const = 0;
+    virtual std::size_t smallest_batch() const = 0;
 
-    // From now on each call works on the `batch` images from `first` on. With --graph, run_end_to_end replays one
-    // graph with both copies inside; predict_all, where the images move on, one of the computation alone.
-    void prepare(std::size_t first, std::size_t batch);
+    // From now on each call works on these images. Throws Error where the engine does not take so many.
+    virtual void load(const float* images, std::size_t batch) = 0;
 
-    // Copies in, computes, copies out, waits. Returns wall clock ms.
-    double run_end_to_end();
+    // Host memory to host memory. Returns wall clock ms.
+    virtual double run_end_to_end() = 0;
 
-    // Computes on what is in device memory. Returns ms between two CUDA events around it. Not for executeV2.
-    double run_on_gpu();
+    // On what is in device memory; nothing where the call cannot be timed apart. Returns ms between two CUDA events around it.
+    virtual std::optional<double> run_on_gpu() = 0;
 
-    // The results of the last call, `batch` rows of classes.
-    std::vector<float> output() const;
+    // The result on the device to the host: after run_on_gpu, which leaves it there.
+    virtual void fetch_output() = 0;
 
-    // Overwrite the results on host and device, so that what fails without a word cannot pass off the ones before.
-    void clear_output();
+    // Overwrite the results on host and device with NaN, so that what fails without a word cannot pass off the ones before.
+    virtual void clear_output() = 0;
 
-private:
-    void select(std::size_t first, std::size_t batch);
-    void copy_in() const;
-    void compute();
-    void copy_out() const;
+    // The result on the host, rows of classes.
+    virtual std::vector<float> output() const = 0;
 
-    const Engine& engine_;
-    const Options& options_;
-    std::size_t images_;
-    std::size_t first_ = 0;
-    std::size_t batch_ = 0;
-    cuda::PinnedFloats host_input_;
-    cuda::PinnedFloats host_output_;
-    cuda::DeviceFloats device_input_;
-    cuda::DeviceFloats device_output_;
-    cuda::Stream stream_;
-    cuda::Event start_;
-    cuda::Event stop_;
-    std::unique_ptr<Execution> execution_;
-    std::optional<cuda::Graph> graph_all_;
-    std::optional<cuda::Graph> graph_compute_;
+    // Throws Error if something was logged as an error that no return code told.
+    virtual void check() = 0;
 };
 
 }  // namespace report

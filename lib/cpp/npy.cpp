@@ -1,21 +1,18 @@
-#include "npy.hpp"
-
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <numeric>
-#include <string>
-#include <string_view>
+#include <regex>
 
 #include "error.hpp"
-#include "npy_header.hpp"
+#include "samples.hpp"
 
 namespace report {
 namespace {
 
-constexpr std::string_view MAGIC("\x93NUMPY", 6);
-constexpr std::size_t LARGEST_HEADER = 1 << 16;  // NumPy writes 128 bytes for these arrays
+const std::string MAGIC = "\x93NUMPY";
+constexpr std::size_t LONGEST_HEADER = 1024;  // NumPy writes 128 bytes for these arrays
 
 std::string read_text(std::ifstream& file, std::size_t size) {
     std::string text(size, '\0');
@@ -25,74 +22,83 @@ std::string read_text(std::ifstream& file, std::size_t size) {
     return text;
 }
 
-// Length of the header: two bytes in version 1.0, four in 2.0, the lowest first.
-std::size_t header_size(std::ifstream& file) {
+// The header: a Python dictionary such as {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }.
+std::string read_header(std::ifstream& file) {
     const std::string start = read_text(file, MAGIC.size() + 2);
     if (start.compare(0, MAGIC.size(), MAGIC) != 0) {
         throw Error("not a .npy file");
     }
-    const char major = start[MAGIC.size()];
-    const char minor = start[MAGIC.size() + 1];
-    if ((major != 1 && major != 2) || minor != 0) {
-        throw Error("version " + std::to_string(major) + "." + std::to_string(minor) + " of .npy, wanted 1.0 or 2.0");
+    const int major = start[MAGIC.size()];
+    if (major != 1 && major != 2) {
+        throw Error("version " + std::to_string(major) + " of .npy, wanted 1 or 2");
     }
-    const std::string digits = read_text(file, major == 1 ? 2 : 4);
+    const std::string digits = read_text(file, major == 1 ? 2 : 4);  // the lowest first
     const auto add = [](std::size_t high, char byte) { return high * 256 + static_cast<unsigned char>(byte); };
-    return std::accumulate(digits.rbegin(), digits.rend(), std::size_t{0}, add);
+    const std::size_t size = std::accumulate(digits.rbegin(), digits.rend(), std::size_t{0}, add);
+    if (size > LONGEST_HEADER) {
+        throw Error("a header of " + std::to_string(size) + " bytes is too long for images");
+    }
+    return read_text(file, size);
 }
 
-NpyHeader read_header(std::ifstream& file) {
-    const std::size_t size = header_size(file);
-    if (size > LARGEST_HEADER) {
-        throw Error("a header of " + std::to_string(size) + " bytes is too long");
+std::string entry(const std::string& header, const std::string& key, const std::string& value) {
+    std::smatch found;
+    if (!std::regex_search(header, found, std::regex("'" + key + "' *: *" + value))) {
+        throw Error("malformed header: no '" + key + "' as wanted");
     }
-    return parse_npy_header(read_text(file, size));
+    return found[1];
 }
 
-// How many images the header announces. Their bytes fit into a size_t.
-std::size_t count_images(const NpyHeader& header) {
-    const auto& shape = header.shape;
-    if (header.type != "<f4") {
-        throw Error("type '" + header.type + "', wanted '<f4' (little-endian float32)");
+Shape parse_shape(const std::string& text) {
+    Shape shape;
+    const char* const end = text.data() + text.size();
+    for (const char* at = text.data(); at != end; at += std::strspn(at, ", ")) {
+        std::uint64_t size = 0;
+        const auto [next, error] = std::from_chars(at, end, size);
+        if (error != std::errc()) {
+            throw Error("malformed header: a dimension does not fit");
+        }
+        shape.push_back(size);
+        at = next;
     }
-    if (header.fortran_order) {
+    return shape;
+}
+
+// The array's shape. Its bytes fit into a size_t.
+Shape read_shape(const std::string& header) {
+    const std::string type = entry(header, "descr", "'([^']{0,9})'");
+    if (type != "<f4") {
+        throw Error("type '" + type + "', wanted '<f4' (little-endian float32)");
+    }
+    if (entry(header, "fortran_order", "(True|False)") == "True") {
         throw Error("Fortran order, wanted C order");
     }
-    const bool images = shape.size() == 4 && shape[1] == 32 && shape[2] == 32 && shape[3] == 3;
-    const bool rows = shape.size() == 2 && shape[1] == PIXELS;
-    if (!images && !rows) {
-        throw Error("shape " + header.shape_text() + ", wanted (N, 32, 32, 3) or (N, 3072)");
+    const Shape shape = parse_shape(entry(header, "shape", "\\(((?:[0-9]+, *)*[0-9]*)\\)"));
+    if (shape.size() < 2 || values_in(shape) == 0) {
+        throw Error("shape " + shape_text(shape) + " holds no images or too many, wanted (N, ...)");
     }
-    if (shape[0] == 0) {
-        throw Error("no images in it");
-    }
-    if (shape[0] > std::numeric_limits<std::size_t>::max() / (PIXELS * sizeof(float))) {
-        throw Error("shape " + header.shape_text() + " is too large");
-    }
-    return static_cast<std::size_t>(shape[0]);
-}
-
-void check_finite(const std::vector<float>& pixels) {
-    const auto bad = std::find_if(pixels.begin(), pixels.end(), [](float value) { return !std::isfinite(value); });
-    if (bad != pixels.end()) {
-        const auto index = static_cast<std::size_t>(bad - pixels.begin());
-        throw Error("pixel_" + std::to_string(index % PIXELS) + " of image " + std::to_string(index / PIXELS) + " is not finite");
-    }
+    return shape;
 }
 
 // The header's claim is held against the size of the file before any memory is taken for it.
 Samples read_images(std::ifstream& file, std::uintmax_t file_size) {
-    const std::size_t count = count_images(read_header(file));
+    const Shape shape = read_shape(read_header(file));
     const std::uintmax_t there = file_size - static_cast<std::uintmax_t>(file.tellg());
-    const std::size_t wanted = count * PIXELS * sizeof(float);
-    if (there != wanted) {
-        throw Error(std::to_string(there) + " bytes of data, its header announces " + std::to_string(wanted));
+    const std::size_t values = values_in(shape);
+    if (there != values * sizeof(float)) {
+        throw Error(std::to_string(there) + " bytes of data, its header announces " + std::to_string(values * sizeof(float)));
     }
-    Samples samples{std::vector<std::int64_t>(count), std::vector<float>(count * PIXELS)};
+    Samples samples{std::vector<std::int64_t>(shape[0]), Shape(shape.begin() + 1, shape.end()), std::vector<float>(values)};
     std::iota(samples.ids.begin(), samples.ids.end(), 0);
-    const std::string bytes = read_text(file, wanted);
-    std::memcpy(samples.pixels.data(), bytes.data(), wanted);
-    check_finite(samples.pixels);
+    if (!file.read(reinterpret_cast<char*>(samples.pixels.data()), static_cast<std::streamsize>(there))) {
+        throw Error("could not be read to its end");
+    }
+    const auto bad = std::find_if(samples.pixels.begin(), samples.pixels.end(), [](float value) { return !std::isfinite(value); });
+    if (bad != samples.pixels.end()) {
+        const auto index = static_cast<std::size_t>(bad - samples.pixels.begin());
+        const std::size_t each = values / samples.ids.size();
+        throw Error("pixel_" + std::to_string(index % each) + " of image " + std::to_string(index / each) + " is not finite");
+    }
     return samples;
 }
 

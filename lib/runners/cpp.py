@@ -1,39 +1,48 @@
-"""The C++ runner of lib/cpp (`make cpp`) as a runner of the report: a process a call, on the engines of the Python runner."""
+"""The C++ runner of lib/cpp (`make cpp`) as a backend of the report, on the engines of the Python runner."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import select
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib.errors import NotMeasured, ReportError
+from lib.errors import ReportError, WrongOutput
 from lib.experiment import profile as config
-from lib.experiment.candidate import CPP
+from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.runners.base import check_batch
 from lib.runners.tensorrt import EngineRunner, TensorRT
-from lib.store import files, records
+from lib.store import files
+from lib.store.records import Reason
 from lib.text import Text
-
-if TYPE_CHECKING:
-    from lib.store.artifacts import Artifact
-    from lib.store.records import Record
-    from lib.store.session import Session
 
 PROGRAM = "REPORT_CPP_RUNNER"  # environment variable: another program than the one that `make cpp` builds
 BUILT = config.ROOT / "build" / "cpp" / "runner"
-NOT_BUILT = Text("the C++ runner is not built: run `make cpp`", "C++実行系がビルドされていない：`make cpp`を実行する")
 API = "enqueueV3"
-START_S, LONGEST_S = 60, 900  # to start, and for one pass over the images; what takes longer hangs
-LINE = re.compile("^runner: ")
+START_S, LONGEST_S = 60, 900  # to start or end; for one pass over the images or one slice, loading included. What takes longer hangs
+WRONG_OUTPUT = 3  # exit code: the engine ran, and its answers cannot be probabilities
+OWN = re.compile("^runner: (the output is wrong: )?")
+AGAIN = "build it again with `make cpp`"
+
+
+class Slice(NamedTuple):
+    """What a timer tells, as lib.measure.rounds.Slice: ms of each call, float64 (n,); on the GPU None where that is not told."""
+
+    latencies_ms: np.ndarray
+    gpu_ms: np.ndarray | None
 
 
 def program() -> Path:
@@ -41,70 +50,34 @@ def program() -> Path:
     return Path(os.environ.get(PROGRAM) or BUILT)
 
 
-def not_built() -> Text | None:
+def not_built() -> Reason | None:
     """Why the program cannot be started, or None. It is tried, because libraries that it needs may be missing."""
     path = program()
     if path.is_file() and os.access(path, os.X_OK):
-        _, problem = _help(path, path.stat().st_mtime_ns)
-        return Text(problem, f"C++実行系を起動できない：{problem}") if problem else None
-    if not os.environ.get(PROGRAM):
-        return NOT_BUILT
-    return Text(f"{PROGRAM} names {path}, which is no program", f"{PROGRAM}が示す{path}は実行できるファイルではない")
+        _, problem = _apis(path, path.stat().st_mtime_ns)
+        return Reason("cpp_does_not_start", {"message": problem}) if problem else None
+    return Reason("cpp_no_program", {"variable": PROGRAM}) if os.environ.get(PROGRAM) else Reason("cpp_not_built")
 
 
-def apis() -> list[str]:
-    """The calls that this build of the program has, as its --help names them: "enqueueV3" and, against 8.x, "executeV2"."""
-    text, problem = _help(program(), program().stat().st_mtime_ns)
-    if problem:
-        raise ReportError(problem)
-    named = re.search(r"--api (\S+)", text)
-    if named is None:
-        raise ReportError(f"{program()} --help: names no --api; build it again with `make cpp`")
-    return named[1].split("|")
+def apis() -> tuple[str, ...]:
+    """The calls that this build of the program has: "enqueueV3" and, against 8.x, "executeV2"; empty where it does not start."""
+    return () if not_built() else _apis(program(), program().stat().st_mtime_ns)[0]
 
 
 def call(*words: object, limit_s: float = LONGEST_S) -> str:
-    """Run the program with these arguments and return what it printed. Raises ReportError with its own line where it fails."""
-    command = [str(word) for word in (program(), *words)]
+    """Run the program with these arguments and return what it printed.
+
+    Raises WrongOutput where an engine's answers cannot be probabilities, else ReportError with its own line where it fails.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit_s, check=False)
+        done = subprocess.run(_command(*words), capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         raise ReportError(f"the C++ runner: did not end within {limit_s:g} s") from None
     except OSError as error:
-        raise ReportError(f"the C++ runner: {program()} does not start ({error.strerror}); build it again with `make cpp`") from None
+        raise _does_not_start(error) from None
     if done.returncode:
-        raise ReportError(f"the C++ runner: {_reason(done)}")
-    return done.stdout
-
-
-def predict(plan: Path, sha256: str, samples: Path, count: int, batch: int, api: str = API, graph: bool = False) -> np.ndarray:
-    """Probabilities, float32 (count, classes), that the program gives for the `count` images of a .npy file.
-
-    batch: images a call, the last one shorter; api: one of `apis`; graph: as a CUDA graph; sha256: of the plan's bytes.
-    Raises ReportError for what the program refuses and for predictions that are not these images'.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        answers = Path(folder) / "predictions.csv"
-        options = ("--batch", batch, "--api", api, "--sha256", sha256, "--predictions", answers, *(["--graph"] if graph else []))
-        call("--plan", plan, "--samples", samples, *options)
-        return read_predictions(answers, count)
-
-
-def read_predictions(path: Path, count: int) -> np.ndarray:
-    """float32 (count, classes) of a CSV sample_id,class,probability_0,… of the images 0 to count - 1, in this order.
-
-    Raises ReportError that names the line for anything else, NaN and a class that is not the most probable one included.
-    """
-    try:
-        header, *lines = path.read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        raise ReportError("the C++ runner: wrote no predictions; build it again with `make cpp`") from None
-    classes = header.count(",") - 1
-    if classes < 1 or header.split(",") != ["sample_id", "class", *(f"probability_{c}" for c in range(classes))]:
-        raise ReportError(f"the C++ runner: line 1 of its predictions is not a header, but '{header[:60]}'")
-    if len(lines) != count:
-        raise ReportError(f"the C++ runner: predictions of {len(lines)} images in place of {count}")
-    return np.stack([_row(line, number, classes) for number, line in enumerate(lines)])
+        raise _failed(done.returncode, done.stderr)
+    return done.stdout.decode(errors="replace")
 
 
 def write_samples(path: Path, images: np.ndarray) -> Path:
@@ -115,119 +88,202 @@ def write_samples(path: Path, images: np.ndarray) -> Path:
 
 
 class Cpp(EngineRunner):
-    """The program on the engine of the Python runner, with named tensors (enqueueV3). It loads the engine in every call."""
+    """The program on the engine of the Python runner. `infer` starts it and loads the engine in every call, so that load times hold
+    its start; a `timer` keeps one process for all batches, which times itself.
+
+    way: api "enqueueV3" (the plain one: named tensors) or "executeV2" (bindings, 8.x); graph: enqueueV3 replayed as a CUDA graph.
+    """
 
     name = "cpp"
-    label = CPP
+    label = Text("TensorRT (C++)", "TensorRT（C++）")
+    place = 60
     batches_itself = True
+    _server: Server | None = None
+    _served: np.ndarray | None = None  # what `_server` has, or will have once it is asked
 
     @classmethod
-    def unavailable(cls, precision: str) -> Text | None:
+    def unavailable(cls, precision: str) -> Reason | None:
         """Why engines cannot be run on this system, or that the program is not built."""
         return TensorRT.unavailable(precision) or not_built()
+
+    @classmethod
+    def ways(cls, precision: str) -> list[Way]:
+        """The calls that the program has, beside the plain one."""
+        found = apis()
+        return [PLAIN, *(Way(api=api) for api in found if api != API), *([Way(graph=True)] if found else [])]
+
+    @classmethod
+    def takes(cls, candidate: Candidate) -> bool:
+        """Any of `ways`, and the plain call by its name."""
+        way = candidate.way
+        return (replace(way, api="") if way.api == API else way) in cls.ways(candidate.precision)
 
     @classmethod
     def versions(cls) -> dict[str, str]:
         """The hash of the program."""
         return {"program": files.sha256(program())}
 
-    def __enter__(self) -> Cpp:
-        if reason := self.unavailable(self.precision):
-            raise NotMeasured(f"{self.name}: {reason.en}")
-        self._plan, self._sha256 = trusted(self.session, self.precision, self.artifact)
-        self._folder = tempfile.TemporaryDirectory()
-        return self
+    def prepare(self) -> None:
+        """Build the engine unless it is stored, and check its plan as the Python runner does. The program refuses any other plan."""
+        from lib import trt
 
-    def __exit__(self, *exc: object) -> None:
+        super().prepare()
+        plan = trt.trusted(self.session, self.precision, self.artifact)
+        self._plan, self._sha256 = self.artifact.file(self.file), hashlib.sha256(plan).hexdigest()
+
+    def open(self) -> None:
+        """Make the folder that holds what the program reads and writes: the program itself is started when it is asked."""
+        self._folder = tempfile.TemporaryDirectory()
+
+    def close(self) -> None:
+        """End the program and remove its files."""
+        self._stop()
         self._folder.cleanup()
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (n, 32, 32, 3) from 0 to 1, any n >= 1 -> probabilities, float32 (n, classes), in one process."""
+        """float32 (n, 32, 32, 3) from 0 to 1, any n >= 1 -> probabilities, float32 (n, classes), by a process of its own."""
         check_batch(batch)
-        samples = write_samples(Path(self._folder.name) / "samples.npy", batch)
-        return predict(self._plan, self._sha256, samples, len(batch), self.max_batch or len(batch))
+        samples, answers = write_samples(self._file("samples.npy"), batch), self._file("predictions.npy")
+        answers.unlink(missing_ok=True)
+        call(*self._words(samples), "--batch", self.max_batch or len(batch), "--predictions", answers)
+        try:
+            values = np.load(answers, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            raise ReportError(f"the C++ runner: wrote no predictions; {AGAIN}") from None
+        if values.dtype != np.float32 or values.ndim != 2 or len(values) != len(batch):
+            raise ReportError(f"the C++ runner: predictions are {values.dtype} {values.shape}, of {len(batch)} images; {AGAIN}")
+        return values
 
-    def own_records(self, batch: np.ndarray, settings: config.Measuring) -> list[Record]:
-        """Latency (end to end, on the GPU) and throughput of this batch, measured and written by the program itself.
+    def timer(self, batch: np.ndarray) -> Callable[[float], Slice]:
+        """A lib.measure.rounds.Timer of calls with this batch, timed by the program itself, without Python between them.
 
-        Raises ReportError for what the program refuses and for records that are not of this engine and batch.
+        All timers share one process while each batch begins the largest one. They raise WrongOutput and ReportError as `infer` does.
         """
         check_batch(batch, self.max_batch)
-        folder = Path(self._folder.name)
-        samples, target = write_samples(folder / "samples.npy", batch), folder / "measured.jsonl"
-        target.unlink(missing_ok=True)
-        limit_s = LONGEST_S + 2 * (settings.warmup_s + settings.limit_s + settings.window_s)
-        what = ("--plan", self._plan, "--samples", samples, "--sha256", self._sha256, "--batch", len(batch), "--api", API)
-        call(*what, "--precision", self.precision, "--records", target, *_settings(settings), limit_s=limit_s)
-        return _own(records.read(folder, target.stem), self.precision, len(batch), self._sha256)
+        self._serve(batch)
+
+        def timed(seconds: float) -> Slice:
+            self._serve(batch)
+            if self._server is None or not self._server.alive:
+                self._server = Server(*self._words(write_samples(self._file("served.npy"), self._served)), said=self._file("said"))
+            return self._server.ask(len(batch), seconds)
+
+        return timed
+
+    def _serve(self, batch: np.ndarray) -> None:
+        """Have the process that is asked next know these images."""
+        if self._served is None or not np.array_equal(self._served[: len(batch)], batch):
+            self._stop()
+            self._served = batch
+
+    def _stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+        self._server = None
+
+    def _words(self, samples: Path) -> list[object]:
+        way = self.candidate.way
+        words = ["--plan", self._plan, "--sha256", self._sha256, "--samples", samples, "--api", way.api or API]
+        return [*words, *(["--graph"] if way.graph else [])]
+
+    def _file(self, name: str) -> Path:
+        return Path(self._folder.name) / name
 
 
-def trusted(session: Session, precision: str, engine: Artifact) -> tuple[Path, str]:
-    """Path and SHA-256 of the plan of an engine of this session, checked as the Python runner checks what it loads.
+class Server:
+    """A process of `runner --serve`: a JSON object a line in, one out. It ends with `stop`, and when this process ends, with its input."""
 
-    The hash is of the bytes that were checked: the program refuses a file that has changed since.
+    def __init__(self, *words: object, said: Path) -> None:
+        """Start it. said: file that takes its messages. Raises ReportError where it does not start."""
+        self.alive, self._said, self._read = True, said, b""
+        with open(said, "wb") as messages:
+            try:
+                self._process = subprocess.Popen(
+                    _command(*words, "--serve"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages, bufsize=0
+                )
+            except OSError as error:
+                raise _does_not_start(error) from None
 
-    Raises ArtifactError for a plan that was altered or built for something else.
-    """
-    from lib import trt
+    def ask(self, batch: int, seconds: float, limit_s: float = LONGEST_S) -> Slice:
+        """A slice of calls with the first `batch` samples for about `seconds`, end to end and on the GPU.
 
-    plan = trt.trusted(session, precision, engine)
-    return engine.file("model.plan"), hashlib.sha256(plan).hexdigest()
+        Raises WrongOutput or ReportError for what the program says failed (it can be asked again), and ReportError for one that
+        ended, takes longer than limit_s beyond the seconds, or answers otherwise: then `alive` is False.
+        """
+        with suppress(BrokenPipeError):  # its end is noticed when nothing comes
+            self._process.stdin.write(json.dumps({"batch": batch, "seconds": seconds}).encode() + b"\n")
+        line = self._line(limit_s + 2 * seconds)
+        try:
+            answer = json.loads(line)
+            if "error" not in answer:
+                return Slice(_times(answer["latencies_ms"]), None if answer["gpu_ms"] is None else _times(answer["gpu_ms"]))
+            kind, message = answer["kind"], str(answer["error"])
+        except (ValueError, TypeError, KeyError):
+            self.stop(grace_s=0)
+            raise ReportError(f"the C++ runner: answers '{line[:60].decode(errors='replace')}', no times; {AGAIN}") from None
+        raise WrongOutput(message) if kind == "wrong_output" else ReportError(f"the C++ runner: {message}")
+
+    def stop(self, grace_s: float = START_S) -> None:
+        """Have it end, as its input does, and wait for that; it is killed where that takes longer than grace_s."""
+        self.alive = False
+        self._process.stdin.close()
+        try:
+            self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    def _line(self, limit_s: float) -> bytes:
+        """What it says next, up to the end of the line."""
+        until = time.monotonic() + limit_s
+        while b"\n" not in self._read:
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0, until - time.monotonic()))
+            if not ready:
+                self.stop(grace_s=0)
+                raise ReportError(f"the C++ runner: did not answer within {limit_s:g} s")
+            more = self._process.stdout.read(1 << 20)
+            if not more:
+                self.stop()
+                raise _failed(self._process.returncode, self._said.read_bytes())
+            self._read += more
+        line, _, self._read = self._read.partition(b"\n")
+        return line
 
 
 @cache
-def _help(path: Path, changed_ns: int) -> tuple[str, str]:
-    """What the program prints for --help, and what went wrong; asked once for each build of it."""
+def _apis(path: Path, changed_ns: int) -> tuple[tuple[str, ...], str]:
+    """The calls that the program names, and why it names none; asked once for each build of it."""
     try:
-        return call("--help", limit_s=START_S), ""
+        said = call("--apis", limit_s=START_S)
+        return tuple(str(api) for api in json.loads(said)), ""
     except ReportError as error:
-        return "", str(error)
+        return (), str(error)
+    except (ValueError, TypeError):
+        return (), f"the C++ runner: --apis names none; {AGAIN}"
 
 
-def _settings(settings: config.Measuring) -> list[object]:
-    given = {
-        "--warmup-s": settings.warmup_s,
-        "--window-s": settings.window_s,
-        "--stable-windows": settings.stable_windows,
-        "--tolerance": settings.tolerance,
-        "--limit-s": settings.limit_s,
-    }
-    return [word for pair in given.items() for word in pair]
+def _command(*words: object) -> list[str]:
+    return [str(word) for word in (program(), *words)]
 
 
-def _own(written: Sequence[Record], precision: str, batch: int, sha256: str) -> list[Record]:
-    """The program's records, if they are of what was asked for and hold what a sweep needs."""
-    wanted = ("cpp", precision, batch, sha256)
-    for record in written:
-        got = (record.runner, record.precision, record.batch_size, record.artifact_sha256)
-        if got != wanted:
-            raise ReportError(f"the C++ runner: measured {got} in place of {wanted}; build it again with `make cpp`")
-    there = {(r.metric, r.scope): r for r in written if r.value is not None}
-    latency = there.get(("latency", "end_to_end"))
-    if latency is None or not latency.samples or ("throughput", "end_to_end") not in there:
-        raise ReportError("the C++ runner: its records lack latency or throughput end to end; build it again with `make cpp`")
-    return list(written)
+def _times(values: Any) -> np.ndarray:
+    """ms of calls, float64 (n,), n >= 1. Raises ValueError or TypeError for anything else."""
+    times = np.array(values, np.float64)
+    if times.ndim != 1 or not times.size or not np.isfinite(times).all():
+        raise ValueError("no times")
+    return times
 
 
-def _row(line: str, number: int, classes: int) -> np.ndarray:
-    """The probabilities of one line, float32 (classes,)."""
-    cells = line.split(",")
-    where = f"the C++ runner: line {number + 2} of its predictions"
-    try:
-        image, best, values = int(cells[0]), int(cells[1]), np.array(cells[2:], np.float32)
-    except (ValueError, IndexError):
-        raise ReportError(f"{where} holds no numbers: '{line[:60]}'") from None
-    if image != number or len(values) != classes:
-        raise ReportError(f"{where} is of image {image} with {len(values)} classes, wanted image {number} with {classes}")
-    if not np.isfinite(values).all() or best != values.argmax():
-        raise ReportError(f"{where} holds NaN or infinity, or a class that is not the most probable one")
-    return values
+def _does_not_start(error: OSError) -> ReportError:
+    return ReportError(f"the C++ runner: does not start ({error.strerror}); {AGAIN}")
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """The program's last line about itself, else its last line, else how it ended."""
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    own = [line for line in lines if LINE.match(line)]
-    if own or lines:
-        return LINE.sub("", (own or lines)[-1]).strip()
-    return f"killed by {signal.Signals(-done.returncode).name}" if done.returncode < 0 else f"ended with exit code {done.returncode}"
+def _failed(code: int, stderr: bytes) -> ReportError:
+    """Why the program ended: its last line about itself, else its last line, else how it ended."""
+    lines = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()]
+    own = [line for line in lines if OWN.match(line)] or lines
+    if own:
+        line = OWN.sub("", own[-1]).strip()
+        return WrongOutput(line) if code == WRONG_OUTPUT else ReportError(f"the C++ runner: {line}")
+    return ReportError(f"the C++ runner: {f'killed by {signal.Signals(-code).name}' if code < 0 else f'ended with exit code {code}'}")

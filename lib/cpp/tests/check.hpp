@@ -41,4 +41,4 @@ void error(const std::string& file, int line, const std::string& words, const st
     static void name()
 #define CHECK(condition) (condition) ? void() : check::fail(__FILE__, __LINE__, #condition)
 #define CHECK_ERROR(words, ...) check::error(__FILE__, __LINE__, words, [&] { __VA_ARGS__; })
-#define CHECK_USAGE_ERROR(words, ...) check::error<report::UsageError>(__FILE__, __LINE__, words, [&] { __VA_ARGS__; })
+#define CHECK_WRONG_OUTPUT(words, ...) check::error<report::WrongOutput>(__FILE__, __LINE__, words, [&] { __VA_ARGS__; })

@@ -3,14 +3,14 @@
 #include <numeric>
 
 #include "check.hpp"
-#include "npy.hpp"
-#include "npy_header.hpp"
+#include "samples.hpp"
 #include "scratch.hpp"
 
-using report::PIXELS;
 using report::Samples;
 
 namespace {
+
+constexpr std::size_t PIXELS = 3072;
 
 const std::string GOOD = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 32, 32, 3), }";
 
@@ -49,6 +49,7 @@ TEST(reads_both_versions_and_shapes) {
             const Samples samples = read(npy(header, bytes_of(values), major));
             CHECK(samples.ids == (std::vector<std::int64_t>{0, 1}));
             CHECK(samples.pixels == values);
+            CHECK(samples.shape == (header.find("32, 3)") != std::string::npos ? report::Shape{32, 32, 3} : report::Shape{3072}));
         }
     }
 }
@@ -59,10 +60,9 @@ TEST(refuses_other_arrays) {
         CHECK_ERROR("wanted '<f4'", read(npy("{'descr': '" + std::string(type) + "', 'fortran_order': False, 'shape': (2, 3072), }", data)));
     }
     CHECK_ERROR("Fortran order", read(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3072), }", data)));
-    for (const char* shape : {"()", "(6144,)", "(2, 3, 32, 32)", "(2, 3071)", "(1, 2, 32, 32, 3)"}) {
-        CHECK_ERROR("shape " + std::string(shape) + ", wanted (N, 32, 32, 3)", read(npy(shaped(shape), data)));
+    for (const char* shape : {"()", "(6144,)", "(0, 3072)", "(2, 0)"}) {
+        CHECK_ERROR("shape " + std::string(shape) + " holds no images", read(npy(shaped(shape), data)));
     }
-    CHECK_ERROR("no images", read(npy(shaped("(0, 3072)"), "")));
 }
 
 TEST(refuses_values_that_are_not_finite) {
@@ -82,37 +82,23 @@ TEST(the_size_must_be_what_the_header_announces) {
 
 TEST(huge_counts_take_no_memory) {
     CHECK_ERROR("bytes of data, its header announces", read(npy(shaped("(1000000000000, 3072)"), "")));
-    CHECK_ERROR("is too large", read(npy(shaped("(9999999999999999999, 3072)"), "")));
-    CHECK_ERROR("is too large", read(npy(shaped("(1501199875790166, 3072)"), "")));
-    CHECK_ERROR("not a whole number that fits", read(npy(shaped("(99999999999999999999, 3072)"), "")));
-    CHECK_ERROR("a header of 4294967295 bytes is too long", read(npy(GOOD, "", 2, 0xFFFFFFFF)));
-    CHECK_ERROR("the file ends within its header", read(npy(GOOD, "", 1, 5000)));
+    CHECK_ERROR("holds no images or too many", read(npy(shaped("(9999999999999999999, 3072)"), "")));
+    CHECK_ERROR("holds no images or too many", read(npy(shaped("(1501199875790166, 3072)"), "")));
+    CHECK_ERROR("a dimension does not fit", read(npy(shaped("(99999999999999999999, 3072)"), "")));
+    CHECK_ERROR("a header of 4294967295 bytes is too long for images", read(npy(GOOD, "", 2, 0xFFFFFFFF)));
+    CHECK_ERROR("the file ends within its header", read(npy(GOOD, "", 1, 1000)));
 }
 
 TEST(malformed_headers) {
     CHECK_ERROR("the file ends within its header", read(""));
     CHECK_ERROR("the file ends within its header", read("\x93NUM"));
     CHECK_ERROR("not a .npy file", read("PK\3\4 something else"));
-    CHECK_ERROR("version 3.0", read(npy(GOOD, "", 3)));
-    const std::vector<std::pair<std::string, std::string>> bad{
-        {"", "'{' is missing"},
-        {"{", "''' is missing"},
-        {"{}", "needs descr, fortran_order and shape"},
-        {"{'descr': '<f4'}", "needs descr"},
-        {"{'descr': '<f4', 'descr': '<f4'}", "'descr' twice"},
-        {"{'descr': '<f4', 'other': 1}", "unknown key 'other'"},
-        {"{'descr': '<f4", "a string does not end"},
-        {"{'descr' '<f4'}", "':' is missing"},
-        {"{'fortran_order': 1}", "'False' is missing"},
-        {"{'shape': (2, -1)}", "not a whole number"},
-        {"{'shape': (2 3)}", "')' is missing"},
-        {"{'shape': (1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)}", "too many dimensions"},
-        {GOOD + " x", "text after its end"},
-        {std::string(64, '\0'), "'{' is missing"},
-    };
-    for (const auto& [header, words] : bad) {
+    CHECK_ERROR("version 3 of", read(npy(GOOD, "", 3)));
+    for (const std::string& header :
+         {std::string(), std::string("{}"), std::string("{'descr': '<f4'}"), std::string("{'descr': '<f4"), std::string(64, '\0'),
+          std::string("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (2, 3072), }"), shaped("(2, -1)"), shaped("(2 3)"), shaped("2"),
+          std::string("{'descr': '<f4', 'fortran_order': 1, 'shape': (2, 3072), }"), std::string(1000, ' '), std::string(1000, '\'')}) {
         CHECK_ERROR("samples.npy: malformed header: ", read(npy(header, "")));
-        CHECK_ERROR(words, read(npy(header, "")));
     }
 }
 
@@ -121,7 +107,7 @@ TEST(damaged_files_are_read_or_refused) {
     for (unsigned seed = 0; seed < 200; ++seed) {
         try {
             const Samples samples = read(scratch::damaged(whole, seed));
-            CHECK(samples.pixels.size() == samples.ids.size() * PIXELS);
+            CHECK(samples.pixels.size() == samples.ids.size() * report::values_in(samples.shape));
         } catch (const report::Error&) {
         }
     }

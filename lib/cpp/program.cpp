@@ -1,0 +1,113 @@
+#include "program.hpp"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "error.hpp"
+#include "predictions.hpp"
+#include "serve.hpp"
+
+namespace report {
+namespace {
+
+struct Options {
+    std::string plan;
+    std::string samples;
+    std::string sha256;
+    std::string predictions;
+    std::size_t batch = 32;
+    std::string api;
+    bool insist = false;
+    bool graph = false;
+    bool serve = false;
+};
+
+void declare(CLI::App& app, Options& options, const std::vector<std::string>& apis) {
+    app.option_defaults()->always_capture_default();
+    options.api = apis.front();
+    app.set_version_flag("--apis", nlohmann::json(apis).dump(), "print the calls of this build as JSON, and end");
+    app.add_option("--plan", options.plan, "the engine; load only plans you trust: loading one runs code from it")->required();
+    app.add_option("--samples", options.samples, "images, .csv (sample_id,pixel_0,pixel_1,...) or .npy (float32)")->required();
+    app.add_option("--sha256", options.sha256, "refuse the plan if its SHA-256 differs; needed unless --insist is given");
+    app.add_flag("--insist", options.insist, "load a plan whose SHA-256 nobody gave");
+    app.add_option("--batch", options.batch, "images a call for predictions; the last call may be shorter")->check(CLI::Range(1, 65536));
+    app.add_option("--api", options.api, "which calls run the engine")->check(CLI::IsMember(apis));
+    app.add_flag("--graph", options.graph, "replay each call as a CUDA graph (enqueueV3 only)");
+    app.add_option("--predictions", options.predictions, "write classes and probabilities of all images, .csv or .npy");
+    app.add_flag("--serve", options.serve, R"(be timed: {"batch": 32, "seconds": 0.05} a line in, times a line out)");
+}
+
+void check(const Options& options) {
+    if (options.serve != options.predictions.empty()) {
+        throw CLI::ValidationError("give either --predictions FILE or --serve");
+    }
+    if (options.graph && options.api == "executeV2") {
+        throw CLI::ValidationError("--graph needs --api enqueueV3: executeV2 waits for its result, so it cannot be captured");
+    }
+    if (options.sha256.empty() && !options.insist) {
+        throw CLI::ValidationError("--sha256 is missing: loading a plan runs code from it; give its SHA-256, or --insist to load any plan");
+    }
+}
+
+std::vector<char> read_plan(const Options& options) {
+    std::vector<char> plan = read_file(options.plan);
+    const std::string hash = sha256(plan);
+    if (!options.sha256.empty() && hash != options.sha256) {
+        throw Error(options.plan + ": its SHA-256 is " + hash + ", wanted " + options.sha256 +
+                    "; it is altered, truncated or another plan: build it again");
+    }
+    return plan;
+}
+
+// Fits where both shapes are the same, or a file without a shape has as many values.
+void check_shape(const Options& options, const Shape& given, const Shape& wanted) {
+    if (given != wanted && (given.size() != 1 || values_in(given) != values_in(wanted))) {
+        throw Error(options.samples + ": images of shape " + shape_text(given) + ", the plan takes " + shape_text(wanted));
+    }
+}
+
+void run(const Options& options, const Open& open) {
+    const std::vector<char> plan = read_plan(options);
+    const Samples samples = read_samples(options.samples);
+    const auto engine = open(plan, {options.api, options.graph, options.serve ? samples.ids.size() : options.batch});
+    check_shape(options, samples.shape, engine->image_shape());
+    if (options.serve) {
+        serve(*engine, samples, std::cin, std::cout);
+    } else {
+        const Predictions predictions = predict(*engine, samples, options.batch);
+        const bool npy = Path(options.predictions).extension() == ".npy";
+        write_file(options.predictions, npy ? to_npy(predictions) : to_csv(predictions));
+    }
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv, const std::vector<std::string>& apis, const Open& open) {
+    try {
+        CLI::App app("Runs a TensorRT plan over images, and writes its predictions or is timed.", "runner");
+        Options options;
+        declare(app, options, apis);
+        try {
+            app.parse(argc, argv);
+            check(options);
+        } catch (const CLI::Success& wanted) {  // --help, --apis
+            return app.exit(wanted);
+        } catch (const CLI::ParseError& error) {
+            std::cerr << "runner: " << error.what() << "; see runner --help\n";
+            return 2;
+        }
+        run(options, open);
+        return 0;
+    } catch (const WrongOutput& error) {
+        std::cerr << "runner: the output is wrong: " << error.what() << '\n';
+        return 3;
+    } catch (const std::bad_alloc&) {
+        std::cerr << "runner: no host memory left; use fewer samples\n";
+    } catch (const std::exception& error) {
+        std::cerr << "runner: " << error.what() << '\n';
+    }
+    return 1;
+}
+
+}  // namespace report

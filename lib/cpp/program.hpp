@@ -1,0 +1,24 @@
+// The runner's command line, over whatever opens an engine. `runner --help` says what it takes.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "inference.hpp"
+
+namespace report {
+
+// How an engine is called. api: one of the build's; graph: each call replayed as a CUDA graph; capacity: the largest batch.
+struct Way {
+    std::string api;
+    bool graph = false;
+    std::size_t capacity = 1;
+};
+
+using Open = std::function<std::unique_ptr<Inference>(const std::vector<char>& plan, const Way& way)>;
+
+// apis: the calls of this build, the default first. Returns the exit code: 1 for what failed, 2 for wrong arguments,
+// 3 for results that cannot be probabilities.
+int run_program(int argc, const char* const* argv, const std::vector<std::string>& apis, const Open& open);
+
+}  // namespace report
