@@ -1,36 +1,43 @@
-"""The pages, as text: what is in them, in which language, and that they depend on nothing but what was executed."""
+"""The pages, as text: what is in them, in which language, and that they depend on nothing but what was recorded."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-import nbformat
 import pytest
 import small_report
 from bs4 import BeautifulSoup
 
+from lib import stats
 from lib.errors import ReportError
 from lib.experiment import profile as config
+from lib.experiment.candidate import REFERENCE, Candidate, Way
 from lib.report import cells, headline, render, run
 from lib.report.notebooks import find
-from lib.report.words import WORDS
-from lib.store import files
-from lib.store.records import Record
-from lib.text import Text
+from lib.store import files, stage_file
+from lib.store.records import Reason, Record
+
+ONNX, TENSORRT = Candidate("onnxrt", "fp32"), Candidate("tensorrt", "fp16")
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """outputs/quickstart after a real run of a note, a problem and a failure; 04 was never run. Do not change it."""
+    """outputs/quickstart after a real run of a note, a problem, a doubt and a failure; 05 was never run. Do not change it."""
     place = tmp_path_factory.mktemp("report")
     notebooks = place / "notebooks"
     small_report.full(notebooks, "01_note")
     small_report.full(notebooks, "02_bad", "bad")
-    small_report.write(notebooks, "03_fails", *small_report.pair("## Start", "## 始め"), small_report.code("1 / 0"))
-    small_report.full(notebooks, "04_later")
+    small_report.full(notebooks, "03_doubt", "warn")
+    fails = small_report.code("1 / 0")
+    path = small_report.write(notebooks, "04_fails", *small_report.pair("## Start", "## 始め"))
+    node = small_report.nbformat.read(path, 4)
+    node.cells.insert(3, fails)
+    small_report.nbformat.write(node, path)
+    small_report.full(notebooks, "05_later")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPORT_OUTPUTS", str(place / "outputs"))
         with pytest.raises(ReportError, match="ZeroDivisionError"):
@@ -41,13 +48,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def moved(report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it elsewhere, to be changed freely."""
-    shutil.copytree(report.parent.parent, tmp_path / "copy")
-    monkeypatch.setenv("REPORT_OUTPUTS", str(tmp_path / "copy" / "outputs"))
-    return tmp_path / "copy" / "outputs" / "quickstart"
+    shutil.copytree(report.parent.parent, tmp_path / "{copy}")  # braces: papermill would format them
+    monkeypatch.setenv("REPORT_OUTPUTS", str(tmp_path / "{copy}" / "outputs"))
+    return tmp_path / "{copy}" / "outputs" / "quickstart"
 
 
-def again(moved: Path) -> Path:
-    return render.render(config.load("quickstart"), moved.parent.parent / "notebooks").parent
+def again(moved: Path, system: str = "") -> render.Outcome:
+    return render.render("quickstart", moved.parent.parent / "notebooks", system)
 
 
 def page(report: Path, name: str, language: str = "en") -> BeautifulSoup:
@@ -62,20 +69,24 @@ def test_each_language_has_its_words_and_the_same_numbers(report: Path) -> None:
     assert "説明である" not in english.article.text
     assert "説明である" in japanese.text
     assert "Some words." not in japanese.text
-    cells = [[cell.text for cell in soup.select("article td.number, article td.interval")] for soup in (english, japanese)]
-    assert cells[0][:2] == cells[1][:2] == ["0.25", "[0.20, 0.30]"]
+    numbers = [[cell.text for cell in soup.select("article td.number")] for soup in (english, japanese)]
+    assert numbers == [["0.25", "not measured1"], ["0.25", "未測定1"]]
     assert [image["alt"] for image in english.select("img")] == ["A line that rises"]
     assert [image["alt"] for image in japanese.select("img")] == ["右上がりの線"]
 
 
-def test_findings_come_first_and_bad_ones_are_a_banner(report: Path) -> None:
-    soup = page(report, "02_bad")
-    order = [element for element in soup.main.find_all(["h1", "section", "article"]) if element.name != "section" or element.get("class")]
-    assert [element.get("class", [element.name])[0] for element in order[:4]] == ["h1", "banner", "box", "article"]
-    assert soup.select_one(".banner li").text == "Look at <this>"
-    assert [finding.text for finding in soup.select(".box .finding")] == ["Good It is fine"]
-    assert len(soup.select("ul.findings")) == 1
-    assert not page(report, "01_note").select(".banner")
+def test_findings_come_first_red_ones_and_amber_ones_as_banners(report: Path) -> None:
+    for name, banner, box in (("02_bad", "banner", ["Good It is fine"]), ("03_doubt", "banner doubt", ["Good It is fine"])):
+        soup = page(report, name)
+        order = [part for part in soup.main.find_all(["h1", "section", "article"]) if part.name != "section" or part.get("class")]
+        assert [" ".join(part.get("class", [part.name])) for part in order[:4]] == ["h1", banner, "box", "article"]
+        assert soup.select_one(".banner li").text == "Look at <7>"
+        assert [finding.text for finding in soup.select(".box .finding")] == box
+        assert len(soup.select("ul.findings")) == 1  # the notebook's own display of them is dropped
+    assert page(report, "02_bad", "ja").select_one(".banner li").text == "<7>を見よ"
+    soup = page(report, "01_note")
+    assert not soup.select(".banner")
+    assert [finding.text for finding in soup.select(".box .finding")] == ["Good It is fine", "Note Look at <7>"]
 
 
 def test_progress_lines_and_parameter_cells_are_no_part_of_a_page(report: Path) -> None:
@@ -88,11 +99,12 @@ def test_progress_lines_and_parameter_cells_are_no_part_of_a_page(report: Path) 
 
 
 def test_a_failed_notebook_has_a_page_that_says_so(report: Path) -> None:
-    soup = page(report, "03_fails")
-    assert soup.select_one(".banner li").text == "failed in cell 8 (1 / 0): ZeroDivisionError: division by zero"
-    assert "セル 8" in page(report, "03_fails", "ja").select_one(".banner li").text
-    assert soup.select_one("pre.error").text == "ZeroDivisionError: division by zero"
-    assert "papermill" not in soup.text.lower()
+    soup = page(report, "04_fails")
+    assert soup.select_one(".banner li").text == "failed in cell 4 (1 / 0): ZeroDivisionError: division by zero"
+    assert "セル4" in page(report, "04_fails", "ja").select_one(".banner li").text
+    assert (soup.h1.text, soup.select_one(".lede").text.strip()) == ("Title of 04_fails", "Is it good?")
+    assert not soup.select("article .cell")
+    assert not (report / "html" / "en" / "05_later.html").exists()
 
 
 def test_sections_have_the_same_ids_in_both_languages(report: Path) -> None:
@@ -111,7 +123,7 @@ def test_pages_lead_to_each_other_and_every_link_has_its_target(report: Path) ->
             assert target.is_file(), (path, link)
             assert not anchor or BeautifulSoup(target.read_text(encoding="utf-8"), "html.parser").find(id=anchor), (path, link)
     turn = page(report, "02_bad").select(".turn a")
-    assert [(link["rel"], link["href"]) for link in turn] == [(["prev"], "01_note.html"), (["next"], "03_fails.html")]
+    assert [(link["rel"], link["href"]) for link in turn] == [(["prev"], "01_note.html"), (["next"], "03_doubt.html")]
 
 
 def test_nothing_in_a_page_lies_on_another_host(report: Path) -> None:
@@ -132,66 +144,138 @@ def test_the_index_holds_the_headline_the_findings_and_what_is_missing(report: P
     soup = page(report, "index")
     table = soup.select_one("#headline ~ .table")
     rows = [[cell.text for cell in row.select("td")] for row in table.select("tbody tr")]
-    assert rows[0][:4] == ["TensorFlow SavedModel", "FP32", "97.50", "[96.00, 99.00]"]
-    assert rows[0][-1] == "1,234"
+    wilson, rate = stats.wilson(975, 1000), stats.rate([31.9, 32.0, 32.1, 32.0], 32)
+    assert rows[0][:4] == ["TensorFlow SavedModel", "FP32", "97.50", f"[{100 * wilson.low:.2f}, {100 * wilson.high:.2f}]"]
+    assert rows[0][-2:] == [f"{rate.value:,.0f}", f"[{rate.low:,.0f}, {rate.high:,.0f}]"]
+    assert "batch size 32" in table.caption.text
     assert "not measured" in rows[-1][2]
-    assert "no <GPU> here" in soup.select_one(".reasons").text
-    problems = [item.text for item in soup.select(".banner li")]
-    assert problems[0] == "02_bad Look at <this>"
-    assert problems[1].startswith("03_fails failed in cell 8")
-    assert "Not run yet: 04_later" in soup.select_one(".notes").text
-    assert [card.h3.text.split()[0] for card in soup.select(".card")] == ["01", "02", "03", "04"]
-    assert json.loads(next((report / "results").glob("*/system.json")).read_text())["cpu"] in soup.text
+    assert "<TRT> is not installed" in soup.select_one(".reasons").text
+    problems, doubts = ([item.text for item in soup.select(f"{banner} li")] for banner in (".banner:not(.doubt)", ".banner.doubt"))
+    assert problems[0] == "02_bad Look at <7>"
+    assert problems[1].startswith("04_fails failed in cell 4")
+    assert doubts == ["03_doubt Look at <7>"]
+    assert "Not run yet: 05_later" in soup.select_one(".notes").text
+    assert [card.h3.text.split()[0] for card in soup.select(".card")] == ["01", "02", "03", "04", "05"]
+    assert [finding.text for finding in soup.select(".card")[1].select(".finding")] == ["Problem Look at <7>", "Good It is fine"]
     assert len(soup.select(".charts img[alt]")) == 2
-    assert "SavedModel FP32 97.50 %" in soup.select(".charts img")[0]["alt"]
+    assert "TensorFlow SavedModel FP32 97.50 %" in soup.select(".charts img")[0]["alt"]
+    environment = {row.th.text: row.td.text for row in soup.select("#environment ~ .table tr")}
+    (stage, *_), *_ = (small_report.lines(path) for path in sorted((report / "results").glob("*/*.jsonl")))
+    assert environment["Processor"] == stage["stage"]["system"]["cpu"]
+    assert environment["INT8 of ONNX Runtime (CPU)"] == "precise"
+
+
+def test_an_overview_of_a_disturbed_run_marks_no_best(report: Path, moved: Path) -> None:
+    assert page(report, "index").select(".best") == []
+    assert "none is marked" in page(report, "index").select_one("#headline ~ .table caption").text
+    (doubt,) = moved.glob("results/*/03_doubt.jsonl")
+    doubt.unlink()
+    again(moved)
+    soup = page(moved, "index")
+    assert [cell.text for cell in soup.select("#headline ~ .table .best")] == ["16.00", "2,000"]
+    assert "none is marked" not in soup.text
 
 
 def test_pages_are_the_same_bytes_when_rendered_again_elsewhere(report: Path, moved: Path) -> None:
     shutil.rmtree(moved / "html")
-    html = again(moved)
-    names = sorted(path.relative_to(html) for path in html.rglob("*.html"))
+    outcome = again(moved)
+    assert outcome.index == moved / "html" / "index.html"
+    assert outcome.findings == {"good": 3, "note": 1, "bad": 1, "warn": 1}
+    names = sorted(path.relative_to(moved / "html") for path in (moved / "html").rglob("*.html"))
     assert names == sorted(path.relative_to(report / "html") for path in (report / "html").rglob("*.html"))
     for name in names:
-        assert (html / name).read_bytes() == (report / "html" / name).read_bytes(), name
+        assert (moved / "html" / name).read_bytes() == (report / "html" / name).read_bytes(), name
+
+
+def test_what_a_page_says_follows_its_records_and_today_s_words(moved: Path) -> None:
+    (path,) = moved.glob("results/*/02_bad.jsonl")
+    path.write_text(path.read_text().replace('"value": 7', '"value": 8'))
+    stage_file.reseal(path)
+    small_report.full(moved.parent.parent / "notebooks", "02_bad", "bad")
+    notebook = moved.parent.parent / "notebooks" / "02_bad.ipynb"
+    notebook.write_text(notebook.read_text().replace("More words.", "Other words."))
+    again(moved)
+    soup = page(moved, "02_bad")
+    assert soup.select_one(".banner li").text == "Look at <8>"
+    assert "Other words." in soup.text
 
 
 def test_a_page_from_an_earlier_run_says_so(moved: Path) -> None:
-    (path,) = moved.glob("results/*/executed/01_note.ipynb")
-    node = nbformat.read(path, 4)
-    node.metadata.report["run_id"] = "before"
-    nbformat.write(node, path)
+    (path,) = moved.glob("results/*/01_note.jsonl")
+    old = stage_file.read(path)
+    stage_file.write(path, replace(old.stage, run_id="before", started_at="2020-01-01T00:00:00+00:00"), old.records, {})
     again(moved)
     assert "from an earlier run" in page(moved, "index").select_one(".card").text
+
+
+def test_after_a_failure_the_earlier_records_are_shown_and_dated(moved: Path) -> None:
+    (path,) = moved.glob("results/*/01_note.jsonl")
+    failure = {"cell": 3, "line": "x", "error": "E", "started_at": "2026-11-20T10:00:00+00:00", "run_id": "later"}
+    path.with_name("01_note.failed.json").write_text(json.dumps(failure))
+    again(moved)
+    soup = page(moved, "01_note")
+    assert "failed in cell 3 (x): E; what is shown was measured earlier, 20" in soup.select_one(".banner li").text
+    assert "Some words." in soup.text
+    assert soup.select(".box .finding")
+    path.with_name("01_note.failed.json").write_text("{}")
+    with pytest.raises(ReportError, match=r"01_note\.failed\.json: does not say how"):
+        again(moved)
+
+
+def test_a_notebook_that_cannot_show_its_records_keeps_no_other_from_being_shown(moved: Path) -> None:
+    notebook = moved.parent.parent / "notebooks" / "02_bad.ipynb"
+    notebook.write_text(notebook.read_text().replace("secret_code = 1", "1 / 0"))
+    shutil.rmtree(moved / "html")
+    with pytest.raises(ReportError, match=r"02_bad: cell 10 .*ZeroDivisionError: division by zero; all other pages are in"):
+        again(moved)
+    lines = [line.text for line in page(moved, "02_bad").select(".banner li")]
+    assert lines[0].startswith("the records cannot be shown by this version: 02_bad: cell 10")
+    assert lines[1] == "Look at <7>"
+    assert "Some words." in page(moved, "01_note").text
+    assert "02_bad the records cannot be shown" in page(moved, "index").select_one(".banner").text
+
+
+def test_rules_that_fail_keep_no_page_from_being_shown(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(run: object) -> None:
+        raise KeyError("of another version")
+
+    monkeypatch.setattr("lib.pages.doubt.rules.findings", fails)
+    with pytest.raises(ReportError, match="03_doubt: KeyError: 'of another version'"):
+        again(moved)
+    assert "cannot be shown" in page(moved, "03_doubt").select_one(".banner li").text
 
 
 def test_the_run_of_another_system_is_rendered_when_asked_for(moved: Path) -> None:
     (here,) = (moved / "results").glob("*")
     other = moved / "results" / "older-system"
     shutil.copytree(here, other)
-    for path in (other / "executed").glob("*.ipynb"):
-        node = nbformat.read(path, 4)
-        node.metadata.report |= {"system_id": other.name, "started_at": "2020-01-01T00:00:00+00:00"}
-        nbformat.write(node, path)
-    profile, notebooks = config.load("quickstart"), moved.parent.parent / "notebooks"
+    for path in other.glob("*.failed.json"):
+        path.unlink()
+    for path in other.glob("*.jsonl"):
+        old = stage_file.read(path)
+        stage_file.write(path, replace(old.stage, started_at="2020-01-01T00:00:00+00:00", system_id=other.name), old.records, {})
     again(moved)
     assert "older-system" not in page(moved, "01_note").text  # the last run's, if none is named
-    render.render(profile, notebooks, "older-system")
+    again(moved, "older-system")
     assert "2020-01-01" in page(moved, "01_note").text
     for name in ("01_note", "index"):  # to measure again here would make the page of this system
         footer = page(moved, name).footer.text
         assert "make render PROFILE=quickstart SYSTEM=older-system" in footer
         assert "make report" not in footer
-    with pytest.raises(ReportError, match=f"nothing executed on 'no-system'; there are: {here.name}, older-system"):
-        render.render(profile, notebooks, "no-system")
+    with pytest.raises(ReportError, match=f"nothing recorded on 'no-system'; there are: {here.name}, older-system"):
+        again(moved, "no-system")
 
 
-def test_broken_inputs_are_named(moved: Path) -> None:
+def test_nothing_recorded_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPORT_OUTPUTS", str(tmp_path))
+    with pytest.raises(ReportError, match="nothing recorded yet; run it first: make report PROFILE=quickstart"):
+        render.render("quickstart")
+
+
+def test_broken_records_are_named(moved: Path) -> None:
     (records,) = (moved / "results").glob("*/01_note.jsonl")
-    records.write_text('{"schema": 1}\n')
-    with pytest.raises(ReportError, match=r"01_note.jsonl:1: not a record"):
-        again(moved)
-    (records.parent / "executed" / "01_note.ipynb").write_text("half")
-    with pytest.raises(ReportError, match=r"01_note.ipynb: not a notebook"):
+    records.write_text(records.read_text().replace("0.975", "0.875"))
+    with pytest.raises(ReportError, match=r"01_note\.jsonl:2: altered since it was recorded"):
         again(moved)
 
 
@@ -199,62 +283,53 @@ def test_all_pages_together_are_small(report: Path) -> None:
     assert sum(path.stat().st_size for path in (report / "html").rglob("*")) < 1_000_000
 
 
-def record(metric: str, value: float | None, runner: str = "onnxrt", **more: object) -> Record:
-    reason = Text("why", "なぜ") if value is None else None
-    return Record(metric, "1", value, **{"runner": runner, "precision": "fp32", "reason": reason, "stage": "02_export"} | more)
+def latency(candidate: Candidate, ms: float, batch_size: int = 32, **more: object) -> Record:
+    samples = [ms * scale for scale in (0.999, 1.0, 1.001, 1.0)]
+    return Record("latency", "ms", ms, candidate, batch_size, **{"scope": "end_to_end", "samples": samples} | more)  # type: ignore[arg-type]
 
 
-def test_the_headline_prefers_the_comparison_and_takes_what_there_is() -> None:
-    found = [
-        record("accuracy", 0.5),
-        record("file_size", 2e6),
-        record("accuracy", 0.25, stage="07_precision"),
-        record("throughput", 10.0, scope="end_to_end", batch_size=1),
-        record("throughput", 20.0, scope="end_to_end", batch_size=32),
-        record("throughput", 99.0, scope="gpu_compute", batch_size=32),
-        record("accuracy", 0.9, precision="int8_qdq", case={"method": "entropy", "images": 32}),
-        record("throughput", 1e9, runner="null", scope="end_to_end", batch_size=32),
-        record("latency", None, runner="tensorrt", scope="end_to_end", batch_size=32),
-        record("cosine", 1.0),
-        record("plan_size", 3e6, runner="tensorrt", stage="03_engines"),
-        record("file_size", None, runner="tensorrt", stage="07_precision"),
+def test_a_number_of_the_headline_is_the_one_that_the_run_holds(tmp_path: Path) -> None:
+    correct = {"correct": 1, "total": 4}
+    first = [
+        Record("accuracy", "share", 0.25, ONNX, stats=correct),
+        Record("accuracy", "share", 0.5, ONNX, case={"method": "entropy"}, stats={"correct": 2, "total": 4}),
+        Record("file_size", "bytes", 2e6, ONNX),
+        latency(ONNX, 10.0, 1),
+        latency(ONNX, 20.0),
+        latency(ONNX, 5.0, scope="gpu_compute"),
+        latency(Candidate("onnxrt", "fp32", Way(graph=True)), 1.0),
+        latency(Candidate("null", "fp32"), 0.1),
+        Record("file_size", "bytes", None, TENSORRT, reason=Reason("no_gpu")),
     ]
-    onnx, tensorrt = headline.rows(found, 32)
-    assert (onnx["accuracy"], onnx["size"], onnx["throughput"], onnx["load"]) == (25.0, 2.0, 20.0, None)
-    assert (onnx["accuracy_low"], tensorrt["latency"]) == (None, ("why", "なぜ"))
-    assert headline.measured(onnx, "size")
-    assert tensorrt["size"] == 3.0  # what was measured stands before the reason why something could not run
-    assert not headline.measured(onnx, "load")
-    assert not headline.measured(tensorrt, "latency")
-    assert headline.rows([], 32) == []
+    small_report.recorded(tmp_path, "06_x", first)
+    second = [Record("accuracy", "share", 0.75, ONNX, stats={"correct": 3, "total": 4})]
+    found = small_report.recorded(tmp_path, "07_y", second, started_at="2026-11-21T10:00:00+00:00", run_id="later").newest()
+    onnx, tensorrt = headline.table(found).rows
+    assert (onnx["candidate"], tensorrt["candidate"]) == (ONNX, TENSORRT)
+    assert onnx["accuracy"].value == 75
+    assert (onnx["size"], onnx["latency"], onnx["gpu"], onnx["load"]) == (2.0, 20.0, 5.0, None)
+    assert onnx["throughput"].value == pytest.approx(1600)
+    assert tensorrt["size"] == Reason("no_gpu")
+    assert headline.GPU in headline.table(found).columns
+    assert headline.table(small_report.recorded(tmp_path / "empty", "01_x", [])).rows == []
 
 
-def test_what_a_study_found_of_the_very_engine_stands_in_the_headline() -> None:
-    case = {"method": "entropy", "images": 320}
-    common = {"runner": "tensorrt", "precision": "int8", "stage": "04_int8"}
-    found = [
-        record("plan_size", 3e6, **common | {"stage": "03_engines"}, artifact_sha256="a"),
-        record("accuracy", 0.8, **common, artifact_sha256="b", case=case | {"images": 32}),
-        record("accuracy", 0.9, **common, artifact_sha256="a", case=case),
-        record("throughput", 20.0, **common, artifact_sha256="a", case=case, scope="end_to_end", batch_size=32),
-    ]
-    (row,) = headline.rows(found, 32)
-    assert (row["size"], row["accuracy"], row["throughput"]) == (3.0, 90.0, 20.0)
-    (row,) = headline.rows(found[:2], 32)
-    assert row["accuracy"] is None
+def test_the_batch_size_is_that_of_the_recorded_profile(tmp_path: Path) -> None:
+    profile = config.to_record(config.load("quickstart"))
+    profile["precision"] = {"batch_size": 8}
+    shown = headline.table(small_report.recorded(tmp_path, "06_x", [latency(ONNX, 2.0, 8), latency(ONNX, 20.0, 32)], profile=profile))
+    assert shown.rows[0]["latency"] == 2.0
+    assert "batch size 8" in shown.caption.en
 
 
-def test_a_failure_hides_a_number_only_where_07_failed() -> None:
-    timed = {"scope": "end_to_end", "batch_size": 32}
-    number = record("latency", 1.0, stage="06_batching", **timed)
-    for stage, shown in (("04_int8", 1.0), ("07_precision", Text("why", "なぜ"))):
-        lost = record("latency", None, stage=stage, stats={"failed": True}, **timed)
-        assert headline.rows([lost, number], 32)[0]["latency"] == shown
-
-
-def test_japanese_keeps_numerical_precision_and_accuracy_apart() -> None:
-    said = " ".join(text.ja for text in WORDS.values())
-    assert "精度" not in said.replace("数値精度", "")
+def test_the_best_is_marked_only_among_what_one_page_timed(tmp_path: Path) -> None:
+    fast, slow = latency(ONNX, 10.0), latency(REFERENCE, 20.0)
+    marked = headline.table(small_report.recorded(tmp_path / "a", "06_x", [fast, slow])).rows
+    assert [row.get("best", set()) for row in marked] == [set(), {"latency", "throughput"}]
+    assert all(not row.get("best") for row in headline.table(small_report.recorded(tmp_path / "a", "06_x", [fast, slow]), True).rows)
+    small_report.recorded(tmp_path / "b", "06_x", [fast])
+    apart = headline.table(small_report.recorded(tmp_path / "b", "07_y", [slow])).rows
+    assert all(not row.get("best") for row in apart)
 
 
 def test_the_projects_own_notebooks_are_found_in_order() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import ConfigError
 from lib.experiment import profile as profiles
 from lib.store.run import Run
 from lib.store.session import Session
@@ -41,9 +40,8 @@ def start(profile: str, stage: str) -> Page:
 
     Raises ConfigError, one line, for a profile that cannot be used.
     """
-    if not isinstance(profile, str):  # papermill -p makes a number of 2024
-        raise ConfigError(f"profile {profile!r}: a number or the like, not a profile's name; papermill hands it on as text with -r")
-    profile = profile or os.environ.get(PROFILE) or DEFAULT
+    if profile == "":
+        profile = os.environ.get(PROFILE) or DEFAULT
     if not os.environ.get(REPLAY):
         profiles.load(profile)
     return Page(profile, stage)

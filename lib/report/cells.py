@@ -13,7 +13,7 @@ from lib.report import notebooks
 from lib.text import LANGUAGES, Language
 
 TEMPLATES = Path(__file__).resolve().parent / "template"
-NOT_SHOWN = ("parameters", notebooks.INJECTED, notebooks.PAPERMILL_ERROR)  # tags of cells that say nothing to a reader
+NOT_SHOWN = ("parameters", notebooks.INJECTED)  # tags of cells that say nothing to a reader
 
 
 # A line of Japanese prose, not a heading, that goes on in the next line with Japanese or a word, but not with the number of a list.
@@ -26,31 +26,35 @@ WRAPPED = re.compile(
 class Parts:
     """What a page is put together from: HTML, but for `title` and the section titles.
 
-    problems: text of the bad findings; sections: (id, title) of the `##` headings, with ids that both languages share.
+    sections: (id, title) of the `##` headings, with ids that both languages share.
     """
 
     title: str = ""
     lede: str = ""
-    findings: str = ""
-    problems: list[str] = field(default_factory=list)
     sections: list[dict[str, str]] = field(default_factory=list)
     content: str = ""
 
 
 def parts(notebook: Any, language: Language) -> Parts:
-    """Take an executed notebook apart. Findings leave the place where they are computed: a page shows them first."""
+    """Take an executed notebook apart."""
     from bs4 import BeautifulSoup
 
-    fragment, _ = _exporter(language).from_notebook_node(_without_streams(notebook), resources={})
+    fragment, _ = _exporter(language).from_notebook_node(_for_readers(notebook), resources={})
     soup = BeautifulSoup(fragment, "html.parser")
     found = Parts()
     _take_title(soup, found)
-    _take_findings(soup, found)
     _number_sections(soup, found)
     for empty in [cell for cell in soup.select(".cell") if not cell.get_text(strip=True) and not cell.find(["img", "table"])]:
         empty.decompose()
     found.content = str(soup).strip()
     return found
+
+
+def opening(notebook: Any) -> Any:
+    """A notebook without what comes after its title and question."""
+    notebook = copy.deepcopy(notebook)
+    notebook.cells = notebook.cells[: len(LANGUAGES)]
+    return notebook
 
 
 @cache
@@ -73,16 +77,17 @@ def _exporter(language: Language) -> Any:
     )
 
 
-def _without_streams(notebook: Any) -> Any:
-    """A copy without progress lines, without widgets' metadata, and without line breaks inside a Japanese sentence,
-    which a browser would show as spaces."""
+def _for_readers(notebook: Any) -> Any:
+    """A copy without progress lines, without widgets' metadata, without findings, which pages show first and from the records
+    (told.py), and without line breaks inside a Japanese sentence, which a browser would show as spaces."""
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = WRAPPED.sub(r"\1", cell.source)
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.output_type != "stream"]
+        elif cell.cell_type == "code":
+            told = "findings" in cell.metadata.get("tags", [])
+            cell.outputs = [output for output in cell.outputs if output.output_type != "stream" and not told]
     return notebook
 
 
@@ -96,20 +101,6 @@ def _take_title(soup: Any, found: Parts) -> None:
     title.decompose()
     found.lede = cell.decode_contents().strip()
     cell.decompose()
-
-
-def _take_findings(soup: Any, found: Parts) -> None:
-    for box in soup.select(".tag-findings ul.findings"):
-        for bad in box.select("li.bad"):
-            label = bad.find("strong")
-            if label is not None:
-                label.decompose()
-            found.problems.append(bad.get_text().strip())
-            bad.decompose()
-        if box.find("li"):
-            found.findings += str(box)
-        output = box.find_parent(class_="output")
-        (output or box).decompose()
 
 
 def _number_sections(soup: Any, found: Parts) -> None:

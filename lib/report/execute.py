@@ -1,11 +1,14 @@
-"""Executes one notebook with papermill; what it leaves is whole or not there."""
+"""Executes notebooks in kernels with papermill: one that measures in a kernel of its own, many that replay records in one."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+import signal
 import sys
-import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,6 @@ from typing import Any
 from lib.experiment import profile as config
 from lib.progress import say
 from lib.report import notebooks
-from lib.report.notebooks import Notebook
 from lib.store import files
 
 NOISE = re.compile(
@@ -24,6 +26,10 @@ INDENT = " " * 6
 # Where these lie is this machine's business; an environment of its own may lie in the project. Python itself may lie in /usr, as much does.
 ENVIRONMENT = {sys.prefix: "<python>"} if sys.prefix != sys.base_prefix else {}
 PLACES = ENVIRONMENT | {str(config.ROOT): "<project>"}
+NAME = "python3"
+# What the next notebook of a kernel finds: nothing that the one before it defined, numbers of cells from 1 on, the same folder.
+AFRESH = "import os; os.chdir({folder!r}); get_ipython().reset(new_session=True)"
+DIED = "the kernel died; the system may have run out of memory"
 
 
 @dataclass(frozen=True)
@@ -56,89 +62,108 @@ class Lines:
         """Nothing is held back but an incomplete line."""
 
 
-def _kernel_manager(log: Path) -> type[Any]:
-    """A kernel manager whose kernels write what does not come through their notebook (C++ logs, a crash) into a file."""
-    from jupyter_client import AsyncKernelManager
+class Kernel:
+    """A kernel of this very Python, as a context manager. Use it from one thread.
 
-    class Logged(AsyncKernelManager):
-        async def start_kernel(self, **options: Any) -> Any:
-            with log.open("wb") as file:  # the kernel keeps its own handle
-                return await super().start_kernel(stdout=file, stderr=file, **options)
-
-    return Logged
-
-
-def execute(notebook: Notebook, parameters: dict[str, Any], executed: Path, work: Path, cwd: Path, note: dict[str, Any]) -> Failure | None:
-    """Execute a notebook from its first cell; its executed copy replaces `executed` in one step when it is over.
-
-    parameters: for its cell tagged `parameters`; work: folder for the copy while it runs; cwd: where its kernel runs;
-    note: kept in the copy's metadata. Returns where it failed, or None. The kernel ends with this process
-    (nbclient shuts it down; where this process is killed, the kernel's own poller of its parent ends it).
+    cwd: where its notebooks lie, for they look for lib beside themselves; work: a folder for what does not come through a
+    notebook (C++ logs, a crash) and for IPython's settings, which are those of no user; environment: variables beside this
+    process's; silent: what notebooks write to standard error is not said. The kernel ends with this process: `__exit__` shuts
+    it down, and where this process is killed, the kernel's own poller ends it.
     """
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    running, log = work / notebook.path.name, work / f"{notebook.stage}.log"
-    started = time.perf_counter()
-    failure = None
-    with files.writable(work):
-        work.mkdir(parents=True, exist_ok=True)
+    def __init__(self, cwd: Path, work: Path, name: str, environment: Mapping[str, str], silent: bool = False) -> None:
+        self.cwd, self.work, self.name, self.silent = cwd, work, name, silent
+        self.environment = os.environ | dict(environment) | {"IPYTHONDIR": str(work / "ipython")}
+        self._manager: Any = None
+        self._used = False
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._end()
+
+    def kill(self) -> None:
+        """End its process at once; from any thread. What it executes fails."""
+        manager = self._manager
+        if manager is not None and manager.provisioner is not None and manager.provisioner.pid:
+            with suppress(ProcessLookupError):
+                os.kill(manager.provisioner.pid, signal.SIGKILL)
+
+    def _end(self) -> None:
+        from jupyter_core.utils import run_sync
+
+        manager, self._manager = self._manager, None
+        if manager is not None:
+            run_sync(manager.shutdown_kernel)(now=True)
+
+    def execute(self, notebook: Any, parameters: Mapping[str, Any], stage: str) -> tuple[Any, Failure | None]:
+        """The notebook (nbformat's node, not changed) executed from its first cell, and where it failed, or None.
+
+        parameters: for its cell tagged `parameters`. The first notebook after a kernel died gets a new kernel.
+        """
+        from nbclient.exceptions import DeadKernelError
+        from papermill.engines import papermill_engines
+        from papermill.iorw import load_notebook_node
+        from papermill.parameterize import parameterize_notebook
+
+        logging.getLogger("papermill").setLevel(logging.CRITICAL)
+        # Nodes, never paths: papermill formats paths, and a folder may have braces in its name.
+        node = parameterize_notebook(load_notebook_node(notebook), dict(parameters), kernel_name=NAME, language="python")
+        with files.writable(self.work):
+            manager = self._ready()
+        settings = {"km": manager, "kernel_name": NAME, "progress_bar": False, "stderr_file": None if self.silent else Lines()}
         try:
-            papermill.execute_notebook(
-                notebook.path,
-                running,
-                parameters,
-                kernel_name="python3",
-                language="python",
-                cwd=cwd,
-                progress_bar=False,
-                stderr_file=Lines(),
-                kernel_manager_class=_kernel_manager(log),
-                shutdown_kernel="immediate",
-            )
-        except PapermillExecutionError as error:
-            failure = _failure(notebook, running, error.cell_index, f"{error.ename}: {error.evalue}")
+            return _outcome(papermill_engines.execute_notebook_with_engine(None, node, **settings), stage)
         except DeadKernelError:
-            failure = _failure(notebook, running, _at(running), "the kernel died; the system may have run out of memory")
-    note = note | {"seconds": round(time.perf_counter() - started, 1)}
-    _keep(running, executed, note | ({"failed": vars(failure)} if failure else {}))
-    return failure
+            self._end()
+            return node, _failure(node, stage, _at(node), DIED)
+
+    def _ready(self) -> Any:
+        """The manager of a kernel in which nothing is defined."""
+        from jupyter_client import AsyncKernelManager
+        from jupyter_core.utils import run_sync
+
+        if self._manager is None:
+            self.work.mkdir(parents=True, exist_ok=True)
+            self._manager = AsyncKernelManager(kernel_name=NAME)
+            options = ["--HistoryManager.enabled=False"]
+            with (self.work / f"{self.name}.log").open("wb") as log:  # the kernel keeps its own handle
+                start = run_sync(self._manager.start_kernel)
+                start(cwd=str(self.cwd), env=self.environment, extra_arguments=options, stdout=log, stderr=log)
+        elif self._used:
+            client = self._manager.blocking_client()
+            client.start_channels()
+            try:
+                client.execute_interactive(AFRESH.format(folder=str(self.cwd)), silent=True, timeout=60)
+            finally:
+                client.stop_channels()
+        self._used = True
+        return self._manager
 
 
-def _failure(notebook: Notebook, running: Path, index: int, error: str) -> Failure:
+def _outcome(node: Any, stage: str) -> tuple[Any, Failure | None]:
+    for index, cell in enumerate(node.cells):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return node, _failure(node, stage, index, f"{output.ename}: {output.evalue}")
+    return node, None
+
+
+def _failure(node: Any, stage: str, index: int, error: str) -> Failure:
     """`index` counts the cells of the parameterised notebook, which holds one more than the stored one."""
-    cells = [cell for cell in notebooks.read(running).cells if notebooks.PAPERMILL_ERROR not in cell.metadata.get("tags", [])]
-    index = min(index, len(cells) - 1)
-    injected = sum(notebooks.INJECTED in cell.metadata.get("tags", []) for cell in cells[:index])
-    return Failure(notebook.stage, index + 1 - injected, notebooks.source_line(cells[index].source), error.strip().split("\n")[0])
+    injected = sum(notebooks.INJECTED in cell.metadata.get("tags", []) for cell in node.cells[:index])
+    line = notebooks.source_line(node.cells[index].source)
+    return Failure(stage, index + 1 - injected, line, unplaced(error.strip().split("\n")[0]))
 
 
-def _at(running: Path) -> int:
-    """Index of the cell that ran when the kernel died: the first that papermill has not marked as completed."""
-    statuses = [cell.metadata.get("papermill", {}).get("status") for cell in notebooks.read(running).cells]
-    return next((index for index, status in enumerate(statuses) if status != "completed"), len(statuses) - 1)
+def _at(node: Any) -> int:
+    """Index of the cell that ran when the kernel died: the last that papermill has begun."""
+    return max((index for index, cell in enumerate(node.cells) if cell.metadata.get("papermill", {}).get("start_time")), default=0)
 
 
-def _keep(running: Path, executed: Path, note: dict[str, Any]) -> None:
-    import nbformat
-
-    node = notebooks.read(running)
-    node.metadata[notebooks.META] = note
-    for name in ("input_path", "output_path"):
-        node.metadata.get("papermill", {}).pop(name, None)
-    for output in (output for cell in node.cells for output in cell.get("outputs", [])):
-        if output.output_type == "stream":
-            output.text = _unplaced(output.text)
-        elif output.output_type == "error":
-            output.evalue, output.traceback = _unplaced(output.evalue), [_unplaced(line) for line in output.traceback]
-    files.write_text(executed, nbformat.writes(node) + "\n")
-    running.unlink()
-
-
-def _unplaced(text: str) -> str:
-    """What a cell printed, without where this machine keeps Python and the project."""
+def unplaced(text: str) -> str:
+    """A text without where this machine keeps Python and the project."""
     for place, name in PLACES.items():
         text = text.replace(place, name)
     return text

@@ -1,96 +1,89 @@
-"""The headline table of the index page: one row a runner and precision, read from the records of whatever has run."""
+"""The headline table: one row a runner and precision, each number the one that the run holds of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from lib.experiment.candidate import PRECISION, RUNNER
-from lib.experiment.precision import PRECISIONS, named
-from lib.measure import sweep
-from lib.runners import RUNNERS
-from lib.show.table import Column
+from lib import stats
+from lib.experiment.candidate import HARNESS, Candidate, ordered
+from lib.pages import common
+from lib.show.table import BEST, PRECISION, RUNNER, Column, Table, named
 from lib.store.records import Record
+from lib.store.run import Run
 from lib.text import Text
+from lib.words import COMMON, Words
 
-STAGE = "07_precision"  # measures all of it together; other stages stand in while it has not run
-HARNESS = "null"  # runs no model: what it measures is the harness, which is no candidate for production
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One column: which metric, `scale` from the record's unit to the one shown, and whether it belongs to a batch size."""
-
-    column: Column
-    metrics: tuple[str, ...]
-    scale: float
-    batched: bool = False
-
-
-FIGURES = (
-    Figure(Column("accuracy", Text("Accuracy", "正解率"), "%", 2, None, ("accuracy_low", "accuracy_high")), ("accuracy",), 100),
-    Figure(Column("size", Text("File size", "ファイルサイズ"), "MB", 2, "min"), ("file_size", "plan_size"), 1e-6),
-    Figure(Column("load", Text("Load time", "読み込み時間"), "s", 3, "min"), ("load_time",), 1),
-    Figure(Column("latency", Text("Latency, median", "レイテンシ中央値"), "ms", 2, "min"), ("latency",), 1, batched=True),
-    Figure(Column("throughput", Text("Throughput", "スループット"), "images/s", 0, "max"), ("throughput",), 1, batched=True),
-)
-COLUMNS = [RUNNER, PRECISION, *(f.column for f in FIGURES)]
+WORDS = Words(__file__)
+ACCURACY = Column("accuracy", COMMON("columns.accuracy"), "%", 2, interval=True)
+SIZE = Column("size", WORDS("columns.size"), "MB", 2)
+LOAD = Column("load", WORDS("columns.load"), "s", 3)
+LATENCY = Column("latency", COMMON("columns.latency"), "ms", 2)
+THROUGHPUT = Column("throughput", COMMON("columns.throughput"), "images/s", 0, interval=True)
+GPU = Column("gpu", COMMON("columns.gpu_compute"), "ms", 3)
+# Column -> metric, scope, and what one of its records shows.
+NUMBERS: dict[Column, tuple[str, str, Any]] = {
+    ACCURACY: ("accuracy", "", lambda record: common.percent(stats.wilson(record.stats["correct"], record.stats["total"]))),
+    SIZE: ("file_size", "", lambda record: record.value / 1e6),
+    LOAD: ("load_time", "", lambda record: record.value),
+    LATENCY: ("latency", "end_to_end", lambda record: record.value),
+    THROUGHPUT: ("latency", "end_to_end", common.rate),
+    GPU: ("latency", "gpu_compute", lambda record: record.value),
+}
 
 
-def rows(found: Iterable[Record], batch_size: int) -> list[dict[str, Any]]:
-    """Rows for lib.show.table, in the order of RUNNERS and PRECISIONS: keys of COLUMNS, `accuracy_low`, `accuracy_high`
-    (%), `colour` and `label` (Text). A cell is the number in the column's unit, the Text that says why there is none, or None.
+def table(run: Run, doubtful: bool = False) -> Table:
+    """The table of what a run has measured, empty where it measured nothing of it; latencies at the recorded profile's batch size.
 
-    Stages other than 07 count where they measured nothing but runner and precision: without a case (how it was calibrated, say), or
-    the very model that another record without a case is of.
+    doubtful: the machine was disturbed, so no best is marked. Its rows also carry `candidate`. The column of GPU time is there
+    where any was measured.
     """
-    found, table = list(found), dict[tuple[str, str], dict[str, Record]]()
-    models = {_model(record) for record in found if not record.case and record.artifact_sha256}
-    counted = [record for record in found if record.stage == STAGE or not record.case or _model(record) in models]
-    for record in sorted(counted, key=_rank):  # stable: the first one of a cell stays
-        figure = _figure(record, batch_size)
-        if figure is not None:
-            table.setdefault((record.runner, record.precision), {}).setdefault(figure.column.key, record)
-    order = [(runner, precision) for runner in RUNNERS for precision in PRECISIONS if runner != HARNESS]
-    return [_row(runner, precision, table[runner, precision]) for runner, precision in order if (runner, precision) in table]
+    rows = [_row(run, candidate) for candidate in _candidates(run)]
+    if not rows:
+        return Table([], [RUNNER, PRECISION], Text("", ""))
+    if not doubtful:
+        _mark(run, rows)
+    columns = [column for column in NUMBERS if column != GPU or any(measured(row, GPU) for row in rows)]
+    caption = WORDS("headline.caption", batch=batch_size(run))
+    return Table(rows, [RUNNER, PRECISION, *columns], WORDS("headline.doubtful", caption=caption) if doubtful else caption)
 
 
-def _rank(record: Record) -> tuple[bool, bool]:
-    """A number goes before a reason why there is none, unless 07 failed there or found the output wrong; then 07 before the others."""
-    return record.value is None and not (record.stage == STAGE and sweep.invalid(record)), record.stage != STAGE
+def batch_size(run: Run) -> int:
+    """Images a call at which runners are compared, as the run's own profile says."""
+    return run.profile.precision.batch_size
 
 
-def measured(row: dict[str, Any], key: str) -> bool:
+def number(run: Run, candidate: Candidate, column: Column) -> Record | None:
+    """The one record that a run holds of a candidate's number, None where there is none."""
+    metric, scope, _ = NUMBERS[column]
+    size = batch_size(run) if scope else None
+    return run.find(metric, candidate, scope=scope, batch_size=size, case={})
+
+
+def measured(row: dict[str, Any], column: Column) -> bool:
     """Whether a row carries a number in this column."""
-    return isinstance(row[key], (int, float))
+    return isinstance(row[column.key], (int, float, stats.Interval))
 
 
-def _model(record: Record) -> tuple[str, str, str]:
-    return record.runner, record.precision, record.artifact_sha256
+def _candidates(run: Run) -> list[Candidate]:
+    """What any number is of, called the plain way, but for the harness, which is no candidate for production."""
+    metrics = {metric for metric, _, _ in NUMBERS.values()}
+    found = [record.candidate for record in run.everywhere() if record.metric in metrics and not record.case and record.candidate]
+    return ordered(candidate for candidate in found if candidate == candidate.plain and candidate.runner != HARNESS)
 
 
-def _figure(record: Record, batch_size: int) -> Figure | None:
-    """The column that a record belongs to."""
-    for figure in FIGURES:
-        if record.metric in figure.metrics:
-            fits = record.scope == "end_to_end" and record.batch_size == batch_size if figure.batched else record.batch_size is None
-            return figure if fits or (record.stage == STAGE and not figure.batched) else None
-    return None
-
-
-def _row(runner: str, precision: str, cells: dict[str, Record]) -> dict[str, Any]:
-    row: dict[str, Any] = {"runner": RUNNERS[runner].label, "precision": PRECISIONS[precision].label}
-    row |= {"colour": PRECISIONS[precision].colour, "accuracy_low": None, "accuracy_high": None}
-    for figure in FIGURES:
-        record = cells.get(figure.column.key)
-        row[figure.column.key] = None if record is None else _value(record, figure.scale)
-    accuracy = cells.get("accuracy")
-    if accuracy is not None and "ci_low" in accuracy.stats:
-        row |= {"accuracy_low": 100 * accuracy.stats["ci_low"], "accuracy_high": 100 * accuracy.stats["ci_high"]}
-    row["label"] = named(row["runner"], precision)
+def _row(run: Run, candidate: Candidate) -> dict[str, Any]:
+    row: dict[str, Any] = {"candidate": candidate} | named(candidate)
+    for column, (_, _, shown) in NUMBERS.items():
+        record = number(run, candidate, column)
+        row[column.key] = None if record is None else record.reason or shown(record)
     return row
 
 
-def _value(record: Record, scale: float) -> float | Text | None:
-    return record.reason if record.value is None else record.value * scale
+def _mark(run: Run, rows: list[dict[str, Any]]) -> None:
+    """Mark the fastest and all that cannot be told from it, where one page has timed them all in the same rounds."""
+    found = {candidate: number(run, candidate, LATENCY) for candidate in (row["candidate"] for row in rows)}
+    timed = {candidate: record for candidate, record in found.items() if record is not None and record.value is not None}
+    if any(all(record in file.records for record in timed.values()) for file in run.files.values()):
+        best = common.best_rates(run, timed)
+        for row in rows:
+            row[BEST] = {LATENCY.key, THROUGHPUT.key} if row["candidate"] in best else set()

@@ -1,8 +1,9 @@
-"""The numbered notebooks: which there are, what each asks, and what an executed one says of its run."""
+"""The numbered notebooks: which there are and what each asks."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,6 @@ from lib.experiment import profile as config
 from lib.text import LANGUAGES, Text
 
 FOLDER = config.ROOT / "notebooks"
-EXECUTED = "executed"  # folder of executed notebooks, beside the records that they wrote
-META = "report"  # key in an executed notebook's metadata: what run it belongs to
-PAPERMILL_ERROR = "papermill-error-cell-tag"
 INJECTED = "injected-parameters"
 
 
@@ -57,9 +55,9 @@ def read(path: Path) -> Any:
         raise ReportError(f"{path}: not a notebook ({str(error).splitlines()[0]})") from None
 
 
-def meta(notebook: Any) -> dict[str, Any]:
-    """What run.py noted in an executed notebook (run.py: _note), empty where it did not."""
-    return dict(notebook.metadata.get(META, {}))
+def python_path() -> str:
+    """PYTHONPATH of kernels: the project before whatever stands there."""
+    return os.pathsep.join([str(config.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def source_line(source: str) -> str:

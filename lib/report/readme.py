@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lib.errors import ReportError
 from lib.experiment import profile as config
-from lib.measure import sweep
-from lib.pages.int8 import results as int8
+from lib.experiment.candidate import REFERENCE
 from lib.report import headline
-from lib.show.table import NOT_MEASURED, Column
-from lib.store import files, records
+from lib.show.table import BEST, Column, Table, number
+from lib.stats import Interval
+from lib.store import files
+from lib.store.run import Run
 from lib.text import Language, Text
+from lib.words import COMMON, Words
 
+WORDS = Words(__file__)
 READMES: dict[Language, str] = {"en": "README.md", "ja": "README.ja.md"}
-ENGINES = "04_int8"  # the stage whose engines are compared in the second table
-MEASURED_ON = Text(
-    "{dataset}; {cpu}, {cores} cores, {gpu}; TensorFlow {tensorflow}, ONNX Runtime {onnxruntime}, {trt}; {date}; "
-    "batch size {batch}, end to end.",
-    "{dataset}。{cpu}、{cores}コア、{gpu}。TensorFlow {tensorflow}、ONNX Runtime {onnxruntime}、{trt}。{date}測定。"
-    "バッチサイズ{batch}、エンドツーエンド。",
-)
-RUN_ON = Text(
-    "{dataset}; {gpu}, TensorRT {tensorrt}; {date}; batch size {batch}, end to end from Python. " + sweep.GPU_TIME_IS.en,
-    "{dataset}。{gpu}、TensorRT {tensorrt}。{date}測定。バッチサイズ{batch}、Pythonからのエンドツーエンド。" + sweep.GPU_TIME_IS.ja,
-)
-NO_GPU = Text("no GPU", "GPUなし")
+ENGINES = "tensorrt"  # the backend whose engines have a table of their own
+LIBRARIES = {"tensorflow": "TensorFlow", "onnxruntime": "ONNX Runtime", "onnxruntime-gpu": "ONNX Runtime", "tensorrt": "TensorRT"}
+LIBRARIES |= {"tensorrt-rtx-cu13-libs": "TensorRT for RTX"}
 
 
-def update(profile: config.Profile, results: Path, root: Path = config.ROOT) -> list[Path]:
+def update(results: Path, root: Path = config.ROOT) -> list[Path]:
     """Put what `results` (…/results/SYSTEM) measured between the markers of both READMEs below `root`; returns them.
 
-    The headline table where notebook 07 ran there, the table of engines where TensorRT's engines did. Raises ReportError
-    where a README has no markers for a table.
+    The headline table where the reference was measured there, the table of engines where TensorRT's engines were. Raises
+    ReportError where a README has no markers for a table, and for records that are not as they were written.
     """
+    run = Run.open(results).newest()
     for language, name in READMES.items():
         path = root / name
         text = path.read_text(encoding="utf-8")
-        for block, written in tables(profile, results, language).items():
+        for block, written in tables(run, language).items():
             before, after = f"<!-- {block} -->", f"<!-- /{block} -->"
             text, count = re.subn(f"({before}\n).*?({after})", lambda m: m[1] + written + m[2], text, flags=re.DOTALL)  # noqa: B023
             if not count:
@@ -60,50 +52,40 @@ def find(folder: Path, system: str) -> Path:
     return chosen[0]
 
 
-def tables(profile: config.Profile, results: Path, language: Language) -> dict[str, str]:
+def tables(run: Run, language: Language) -> dict[str, str]:
     """The tables that one system's records fill, as Markdown: marker -> table and a line on what it was measured on."""
-    measured, made = records.read(results), {}
-    if any(record.stage == headline.STAGE for record in measured):
-        rows = headline.rows(measured, profile.precision.batch_size)
-        made["headline"] = _markdown(rows, headline.COLUMNS, language) + f"\n{_measured_on(profile, results, measured, language)}\n"
-    engines = [record for record in measured if record.stage == ENGINES and record.runner == "tensorrt"]
-    if any(record.metric == "throughput" and record.value is not None for record in engines):
-        columns = [*int8.NAMES, *(c for c in (*int8.accuracy_columns(), *int8.cost_columns()) if c.digits is not None and c.key != "p")]
-        rows = int8.comparison_rows(engines, columns)
-        made["engines"] = _markdown(rows, columns, language) + f"\n{_run_on(profile, results, engines, language)}\n"
+    shown, made = headline.table(run), {}
+    engines = [row for row in shown.rows if row["candidate"].runner == ENGINES]
+    blocks = {"headline": shown.rows if any(row["candidate"] == REFERENCE for row in shown.rows) else []}
+    blocks["engines"] = engines if any(headline.measured(row, headline.LATENCY) for row in engines) else []
+    for block, rows in blocks.items():
+        if rows:
+            made[block] = _markdown(Table(rows, shown.columns, shown.caption), language) + f"\n{_measured_on(run, language)}\n"
     return made
 
 
-def _markdown(rows: Sequence[dict[str, Any]], columns: Sequence[Column], language: Language) -> str:
-    head = [f"{c.label.in_(language)}{f' ({c.unit})' if c.unit else ''}" for c in columns]
-    lines = [head, ["---:" if c.digits is not None else "---" for c in columns]]
-    lines += [[_cell(row, column, language) for column in columns] for row in rows]
+def _markdown(table: Table, language: Language) -> str:
+    head = [f"{c.label.in_(language)}{f' ({c.unit})' if c.unit else ''}" for c in table.columns]
+    lines = [head, ["---:" if c.digits is not None else "---" for c in table.columns]]
+    for row in table.rows:
+        lines.append([_cell(row.get(column.key), column, column.key in row.get(BEST, ()), language) for column in table.columns])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _cell(row: dict[str, Any], column: Column, language: Language) -> str:
-    value = row[column.key]
-    if column.digits is None:
+def _cell(value: object, column: Column, best: bool, language: Language) -> str:
+    if isinstance(value, Text):
         return value.in_(language)
-    if not headline.measured(row, column.key):
-        return NOT_MEASURED.in_(language) if isinstance(value, Text) else "–"
-    low, high = (row.get(key) for key in column.interval or ("", ""))
-    return f"{value:,.{column.digits}f}" + (f" [{low:,.{column.digits}f}, {high:,.{column.digits}f}]" if low is not None else "")
+    if value is None:
+        return "–"
+    if not isinstance(value, (int, float, Interval)):
+        return COMMON("table.not_measured").in_(language)
+    ends = f" [{number(value.low, column)}, {number(value.high, column)}]" if isinstance(value, Interval) else ""
+    return f"**{number(value, column)}**{ends}" if best else f"{number(value, column)}{ends}"
 
 
-def _measured_on(profile: config.Profile, results: Path, measured: list[records.Record], language: Language) -> str:
-    system = json.loads((results / "system.json").read_text(encoding="utf-8"))
-    last = next(record for record in measured if record.stage == headline.STAGE)
-    gpu = system["gpus"][0]["name"] if system["gpus"] else NO_GPU.in_(language)
-    libraries = {name: system["libraries"].get(name, "–") for name in ("tensorflow", "onnxruntime")}
-    rtx = system["libraries"].get("tensorrt-rtx-cu13-libs", "–")
-    libraries["trt"] = f"TensorRT {system['libraries']['tensorrt']}" if "tensorrt" in system["libraries"] else f"TensorRT for RTX {rtx}"
-    facts = {"dataset": last.dataset, "cpu": system["cpu"], "cores": system["cores"], "gpu": gpu, "date": last.started_at[:10]}
-    return MEASURED_ON.in_(language).format(batch=profile.precision.batch_size, **facts, **libraries)
-
-
-def _run_on(profile: config.Profile, results: Path, engines: list[records.Record], language: Language) -> str:
-    system = json.loads((results / "system.json").read_text(encoding="utf-8"))
-    facts = {"dataset": engines[0].dataset, "date": engines[0].started_at[:10], "batch": profile.engines.max_batch}
-    facts |= {"gpu": system["gpus"][0]["name"], "tensorrt": system["libraries"]["tensorrt"]}
-    return RUN_ON.in_(language).format(**facts)
+def _measured_on(run: Run, language: Language) -> str:
+    info, system = run.info, run.info.system
+    gpu = system["gpus"][0]["name"] if system["gpus"] else WORDS("said.no_gpu").in_(language)
+    libraries = [f"{said} {system['libraries'][name]}" for name, said in LIBRARIES.items() if name in system["libraries"]]
+    facts = {"dataset": info.dataset, "cpu": system["cpu"], "cores": system["cores"], "gpu": gpu, "date": info.started_at[:10]}
+    return WORDS("readme.measured_on", batch=headline.batch_size(run), libraries=libraries, **facts).in_(language)

@@ -1,59 +1,111 @@
-"""Renders the pages of a profile, in both languages, from its executed notebooks and records. Executes and measures nothing."""
+"""Renders the pages of a profile, in both languages, from its records: notebooks are replayed, nothing is measured."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from lib.errors import ReportError
 from lib.experiment import profile as config
-from lib.report import cells, index, notebooks, shell
-from lib.report.shell import Report, Stage
-from lib.report.words import LANGUAGE_NAMES, WORDS
+from lib.report import cells, index, notebooks, replay, shell
+from lib.report.shell import LANGUAGE_NAMES, WORDS, Report, Stage
+from lib.show import table as show
 from lib.store import files
 from lib.text import LANGUAGES, Language
 
+FINDINGS = 5  # that stand open at the top of a page; the others are folded
 
-def render(profile: config.Profile, folder: Path = notebooks.FOLDER, system: str = "") -> Path:
-    """Write outputs/PROFILE/html/{en,ja}/*.html and html/index.html, and return the latter.
 
-    system: whose run, a folder of results/; "" for the one that ran last. Raises ReportError, one line, where nothing has
-    been executed yet, records cannot be read or the pages not be written.
+@dataclass(frozen=True)
+class Outcome:
+    """Where the pages begin, how many findings of each level all of them have, and what keeps records from being shown again."""
+
+    index: Path
+    findings: Counter[str]
+    broken: list[str]
+
+    def checked(self) -> Outcome:
+        """This very outcome. Raises ReportError, one line, where records could not be shown again."""
+        if not self.broken:
+            return self
+        more = f" (and {len(self.broken) - 1} more)" if len(self.broken) > 1 else ""
+        raise ReportError(f"{self.broken[0]}{more}; all other pages are in {self.index.parent}")
+
+
+def render(profile: str, folder: Path = notebooks.FOLDER, system: str = "") -> Outcome:
+    """Write outputs/PROFILE/html/{en,ja}/*.html and html/index.html.
+
+    profile: its name; folder: of the notebooks; system: whose run, a folder of results/, "" for the one that ran last. Raises
+    ReportError, one line, where nothing has been recorded yet, records are not as they were written or pages cannot be
+    written, and, when all other pages are there, for notebooks that cannot show their records again.
+    """
+    return write(profile, folder, system, {}).checked()
+
+
+def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any]) -> Outcome:
+    """`render`, which leaves it to the caller what follows from records that cannot be shown again.
+
+    executed: notebooks that were executed just now, by stage, which need no replay.
     """
     report = shell.gather(profile, folder, system)
     html = report.folder / "html"
+    waiting = [stage.notebook for stage in report.stages if stage.run.measured and stage.notebook.stage not in executed]
+    by_stage = {stage.notebook.stage: stage for stage in report.stages}
+    for stage in report.stages:
+        if stage.there and stage.notebook not in waiting:
+            _pages(html, report, stage, executed.get(stage.notebook.stage))
+    for done in replay.replay(waiting, report.run.folder, report.folder / "work" / "replay"):
+        if done.failure:
+            by_stage[done.notebook.stage].broken = str(done.failure)
+        _pages(html, report, by_stage[done.notebook.stage], None if done.failure else done.node)
     for language in LANGUAGES:
-        for number, stage in enumerate(report.stages):
-            if stage.executed is not None:
-                files.write_text(html / language / stage.notebook.page, page(report, number, language))
         files.write_text(html / language / "index.html", index.page(report, language))
-    choices = [{"code": code, "name": LANGUAGE_NAMES[code], "title": WORDS["report"].in_(code)} for code in LANGUAGES]
-    files.write_text(html / "index.html", shell.fill("choose.html.j2", {"title": WORDS["report"].en, "choices": choices}))
-    return html / "index.html"
+    choices = [{"code": code, "name": LANGUAGE_NAMES[code], "title": WORDS("page.report").in_(code)} for code in LANGUAGES]
+    files.write_text(html / "index.html", shell.fill("choose.html.j2", {"title": WORDS("page.report").en, "choices": choices}))
+    levels = Counter(finding.level for stage in report.stages for finding in stage.findings)
+    return Outcome(html / "index.html", levels, [stage.broken for stage in report.stages if stage.broken])
 
 
-def page(report: Report, number: int, language: Language) -> str:
-    """The page of one executed notebook, HTML that asks nothing of any other file but its neighbours."""
-    stage = report.stages[number]
-    found = cells.parts(stage.executed, language)
-    problems = [{"page": "", "text": text} for text in found.problems]
-    if failed := stage.note.get("failed"):
-        problems.insert(0, {"page": "", "text": WORDS["failed"].in_(language).format(**failed)})
-    there = [other for other in report.stages if other.executed is not None]
+def _pages(html: Path, report: Report, stage: Stage, node: Any) -> None:
+    for language in LANGUAGES:
+        files.write_text(html / language / stage.notebook.page, page(report, stage, node, language))
+
+
+def page(report: Report, stage: Stage, node: Any, language: Language) -> str:
+    """The page of one notebook, HTML that asks nothing of any other file but its neighbours.
+
+    node: the notebook as it was executed on its records, None where it has none or cannot show them: its title and question stand then.
+    """
+    node = cells.opening(notebooks.read(stage.notebook.path)) if node is None else node
+    found = cells.parts(node, language)
+    there = [other for other in report.stages if other.there]
     at = there.index(stage)
+    said = [finding for finding in stage.findings if finding.level in ("good", "note")]
     values = shell.common(report, language, stage.notebook.page, found.sections) | {
         "title": found.title or stage.notebook.title.in_(language),
         "number": stage.notebook.number,
         "count": report.stages[-1].notebook.number,
-        "facts": shell.facts(report, stage.note or report.newest, language),
+        "facts": shell.facts(stage.run.info if stage.run.measured else report.newest, language),
         "lede": shell.safe(found.lede),
-        "problems": problems,
-        "findings": shell.safe(found.findings),
+        "problems": _lines([*stage.failures, *(f.text for f in stage.findings if f.level == "bad")], language),
+        "doubts": _lines([f.text for f in stage.findings if f.level == "warn"], language),
+        "findings": shell.safe(show.findings_html(said[:FINDINGS], language)) if said else "",
+        "folded": shell.safe(show.findings_html(said[FINDINGS:], language)) if said[FINDINGS:] else "",
+        "more": WORDS("said.more", count=len(said[FINDINGS:])).in_(language),
         "content": shell.safe(found.content),
-        "parameters": stage.note.get("parameters", []),
-        "previous": _turn(there[at - 1], language) if at else {"page": "index.html", "title": WORDS["overview"].in_(language)},
+        "parameters": config.as_rows(stage.run.profile) if stage.run.measured else [],
+        "previous": _turn(there[at - 1], language) if at else {"page": "index.html", "title": WORDS("page.overview").in_(language)},
         "next": _turn(there[at + 1], language) if at + 1 < len(there) else None,
         "records": _records(report, stage),
     }
     return shell.fill("page.html.j2", values)
+
+
+def _lines(texts: list[Any], language: Language) -> list[dict[str, str]]:
+    return [{"page": "", "text": text.in_(language)} for text in texts]
 
 
 def _turn(stage: Stage, language: Language) -> dict[str, str]:
@@ -62,7 +114,7 @@ def _turn(stage: Stage, language: Language) -> dict[str, str]:
 
 def _records(report: Report, stage: Stage) -> dict[str, str] | None:
     """File name and SHA-256 of the stage's records, None where it left none."""
-    path = report.folder / "results" / stage.note.get("system_id", "") / f"{stage.notebook.stage}.jsonl"
-    if not path.is_file() or not path.stat().st_size:
+    if not stage.run.measured:
         return None
+    path = stage.run.files[stage.notebook.stage].path
     return {"name": path.relative_to(report.folder).as_posix(), "sha256": files.sha256(path)}

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,31 +14,32 @@ from lib.data import dataset as datasets
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment import system
-from lib.progress import LINES, say
-from lib.report import execute, lock, notebooks, render
+from lib.pages.page import REPLAY
+from lib.progress import LINES, duration, say
+from lib.report import failed, lock, notebooks, render
+from lib.report.execute import Failure, Kernel
 from lib.report.notebooks import Notebook
-from lib.store import files, session
+from lib.report.render import Outcome
+from lib.store import files, session, stage_file
 
 
-def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: str = "") -> Path:
-    """Execute the notebooks of `folder` for a profile (name or YAML file), then render; returns html/index.html.
+def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: str = "") -> Outcome:
+    """Execute the notebooks of `folder` for a profile (name or YAML file), then render their pages.
 
     first, last: numbers of the notebooks to begin and to end with ("" for all). Raises ConfigError before anything heavy
     is imported; ReportError if the outputs cannot be written, another run holds the profile, or a notebook fails: then the
-    pages so far are rendered and the executed notebook lies in outputs/PROFILE/results/SYSTEM/executed.
+    pages so far are rendered and the notebook, as far as it came, lies in outputs/PROFILE/work/failed.
     """
     settings = config.load(profile)
     datasets.check(settings)
     outputs = session.outputs(settings.name)
     chosen = choose(notebooks.find(folder), first, last)
-    with lock.held(outputs), _ends_on_sigterm(), _environment(_variables()):
-        shutil.rmtree(outputs / "work" / "executing", ignore_errors=True)  # of a run that was killed
-        failure = _execute_all(chosen, profile, settings, outputs)
-        index = render.render(settings, folder, system.system_id())
+    with lock.held(outputs):
+        executed, failure = _execute_all(chosen, profile, settings, outputs)
+        outcome = render.write(settings.name, folder, system.system_id(), executed)
     if failure is not None:
-        executed = _executed(outputs, failure.stage)
-        raise ReportError(f"{failure}; see {shown(executed)} and the pages so far, {shown(index)}")
-    return index
+        raise ReportError(f"{failure}; see {shown(_kept(outputs, failure.stage))} and the pages so far, {shown(outcome.index)}")
+    return outcome.checked()
 
 
 def choose(found: list[Notebook], first: str, last: str = "") -> list[Notebook]:
@@ -66,93 +64,70 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def duration(seconds: float) -> str:
-    """`12 s`, `3 min 05 s` or `1 h 02 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile, outputs: Path) -> execute.Failure | None:
-    """Execute notebooks in order up to the first that fails, with a line before and after each."""
+def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile, outputs: Path) -> tuple[dict[str, Any], Failure | None]:
+    """Execute notebooks in order up to the first that fails, with a line before and after each; gives those that did not fail."""
     say(f"{settings.name}: {len(chosen)} notebooks, {chosen[0].stage} to {chosen[-1].stage}")
     parameters = {"profile": str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile}
-    started = time.perf_counter()
+    results, work, run_id = outputs / "results" / system.system_id(), outputs / "work", secrets.token_hex(4)
+    begun, executed = time.perf_counter(), dict[str, Any]()
+    shutil.rmtree(work / "failed", ignore_errors=True)
     for number, notebook in enumerate(chosen, 1):
-        at = f"[{number}/{len(chosen)}] {notebook.stage}"
-        say(f"{at}: running")
-        before = time.perf_counter()
-        executed = _executed(outputs, notebook.stage)
-        failure = execute.execute(notebook, parameters, executed, outputs / "work" / "executing", config.ROOT, _note(settings))
+        at, before, started_at = f"[{number}/{len(chosen)}] {notebook.stage}", time.perf_counter(), _now()
+        say(f"{at}: running{_known(results, notebook.stage)}")
+        with Kernel(notebook.path.parent, work / "measuring", notebook.stage, _variables(run_id)) as kernel:
+            node, failure = kernel.execute(notebooks.read(notebook.path), parameters, notebook.stage)
+        took, total = duration(time.perf_counter() - before), duration(time.perf_counter() - begun)
         left = len(chosen) - number
-        took, total = duration(time.perf_counter() - before), duration(time.perf_counter() - started)
         if failure:
+            failed.write(results, failure, started_at, run_id)
+            _keep(node, _kept(outputs, notebook.stage))
             say(f"{at}: failed after {took}; {left} not run")
-            return failure
+            return executed, failure
+        failed.forget(results, notebook.stage)
+        executed[notebook.stage] = node
         say(f"{at}: done in {took}; {f'{left} left' if left else 'none left'}, {total} so far")
-    return None
+    return executed, None
 
 
-def _executed(outputs: Path, stage: str) -> Path:
-    return outputs / "results" / system.system_id() / notebooks.EXECUTED / f"{stage}.ipynb"
+def _known(results: Path, stage: str) -> str:
+    """How long a stage took here the last time, "" where it never ran. A file that cannot be read is about to be replaced."""
+    try:
+        seconds = stage_file.read(results / f"{stage}.jsonl").stage.seconds
+    except ReportError:
+        return ""
+    return f", took about {f'{seconds / 60:.0f} min' if seconds >= 90 else f'{max(1, seconds):.0f} s'} last time"
 
 
-def _note(settings: config.Profile) -> dict[str, Any]:
-    """What an executed notebook says of its run, so that its page can be rendered anywhere."""
+def _kept(outputs: Path, stage: str) -> Path:
+    """Where a notebook that failed can be looked at, with its traceback."""
+    return outputs / "work" / "failed" / f"{stage}.ipynb"
+
+
+def _keep(node: Any, path: Path) -> None:
+    import nbformat
+
+    files.write_text(path, nbformat.writes(node) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _variables(run_id: str) -> dict[str, str]:
+    """Environment of the kernels that measure: the project on their path, progress as lines, one run id, the same outputs folder."""
     return {
-        "run_id": os.environ[session.RUN_ID],
-        "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "profile": settings.name,
-        "parameters": config.as_rows(settings),
-        "system_id": system.system_id(),
-        "system": system.describe(),
-    }
-
-
-def _variables() -> dict[str, str]:
-    """Environment of the kernels: the project on their path, progress as lines, one run id, the same outputs folder."""
-    path = [str(config.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {
-        "PYTHONPATH": os.pathsep.join(path),
+        REPLAY: "",
+        "PYTHONPATH": notebooks.python_path(),
         LINES: "lines",
-        session.RUN_ID: secrets.token_hex(4),
+        session.RUN_ID: run_id,
         session.OUTPUTS: str(session.outputs("").resolve()),
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
     }
 
 
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _ends_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does, so that the kernel is shut down and the lock's note is taken away."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def clean(profile: str) -> Path:
-    """Remove everything that runs of a profile have written, and return that folder. Raises ReportError if a run holds it."""
-    outputs = session.outputs(config.load(profile).name)
+    """Remove everything that runs of a profile (its name) have written, and return that folder. Raises ReportError if a run holds it."""
+    outputs = session.outputs(profile)
     if outputs.is_dir():
         with lock.held(outputs), files.writable(outputs):
             shutil.rmtree(outputs)

@@ -36,6 +36,10 @@ class Run:
         """The same, as the page of another stage sees it."""
         return Run(self.folder, stage, self.files)
 
+    def newest(self) -> Run:
+        """The same, as the page sees it that was measured last; no page's where nothing is recorded."""
+        return self.of(max(self.files, key=lambda stage: self.files[stage].stage.started_at, default=""))
+
     @property
     def measured(self) -> bool:
         """Whether this page's stage has recorded anything."""
