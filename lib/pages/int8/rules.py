@@ -1,0 +1,247 @@
+"""What notebook 04 says by rule: what INT8 loses, which calibration changes the fewest answers, how many images it takes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from lib import stats
+from lib.experiment.candidate import PLAIN, Candidate, ordered
+from lib.experiment.precision import PRECISIONS
+from lib.pages import common
+from lib.store.records import Reason, Record
+from lib.store.run import Run
+from lib.text import Text
+from lib.words import COMMON, Finding, Words
+
+W = Words(__file__)
+ONNX, TENSORRT = "onnxrt", "tensorrt"
+EXPORTED, CALIBRATED, EXPLICIT = Candidate(ONNX, "int8_qdq"), Candidate(TENSORRT, "int8"), Candidate(TENSORRT, "int8_qdq")
+SETTLED_PER_MILLE = 2  # of the test images: as good as the largest count is one whose changed answers are so close in number
+ALPHA = 1 - stats.CONFIDENCE
+
+
+class Model(NamedTuple):
+    """A candidate and, where it is one of this page's calibrations, the method and the number of training images."""
+
+    candidate: Candidate
+    method: str = ""
+    images: int = 0
+
+    @classmethod
+    def of(cls, record: Record) -> Model:
+        """What a record is about."""
+        assert record.candidate is not None
+        return cls(record.candidate, str(record.case.get("method", "")), int(record.case.get("images", 0)))
+
+    @property
+    def case(self) -> dict[str, Any]:
+        """Of its records."""
+        return {"method": self.method, "images": self.images} if self.method else {}
+
+    @property
+    def calibration(self) -> Text:
+        """In words; how a model without a calibration of its own got its ranges."""
+        if self.method:
+            return W("calibrations.by", method=method(self.method), images=self.images)
+        if self.candidate.way != PLAIN:
+            return W("calibrations.default_mode")
+        return W(f"calibrations.{self.candidate.precision}") if self.candidate.precision in W.groups["calibrations"] else Text("–", "–")
+
+    @property
+    def label(self) -> Text:
+        """In a sentence."""
+        candidate = self.candidate.plain
+        if self.method:
+            return W("parts.calibrated", candidate=candidate, method=method(self.method), images=self.images)
+        return candidate.label if self.candidate == candidate else W("parts.default_mode", candidate=candidate)
+
+
+def method(name: str) -> Text:
+    """A calibration method in words."""
+    return W.groups["methods"].get(name, Text(name, name))
+
+
+def findings(run: Run) -> list[Finding]:
+    """What the numbers say."""
+    rules = (_losses, _steadiest, _settling, _saturates, _against_explicit, _same_plan, _unsettled)
+    asked = [r for r in run.records() if r.metric in ("accuracy", "latency") and r.candidate]
+    told = [finding for rule in rules for finding in rule(run)]
+    return common.disturbed(run) + _failures(asked) + told + common.unmeasured(asked)
+
+
+def compared(run: Run) -> list[Model]:
+    """The models that stand beside each other: the exported ones in ONNX Runtime, and the engines that were to be timed."""
+    of = [record.candidate for record in run.everywhere("accuracy", case={}) if record.candidate]
+    exported = ordered(c for c in of if c.runner == ONNX and c.precision in ("fp32", EXPORTED.precision))
+    return [Model(candidate) for candidate in exported] + [Model.of(r) for r in run.records("latency", scope="end_to_end") if r.candidate]
+
+
+def calibrations(run: Run, runner: str) -> list[Model]:
+    """The calibrations of a backend, those without a number too: by method, then by number of images."""
+    found = {Model.of(r) for r in run.records("agreement") if r.candidate and r.candidate.runner == runner and "method" in r.case}
+    return sorted(found, key=lambda model: (model.method, model.images))
+
+
+def found(run: Run, metric: str, model: Model) -> Record | None:
+    """A model's record of a metric."""
+    return run.find(metric, model.candidate, case=model.case)
+
+
+def changed(run: Run, model: Model) -> int | None:
+    """How many test images have another class than the reference gives; None where that was not measured."""
+    one = found(run, "agreement", model)
+    return one.stats["total"] - one.stats["correct"] if one is not None and one.value is not None else None
+
+
+def counts(run: Run, model: Model) -> tuple[int, int, int] | None:
+    """Images that only the reference has right, that only the model has, and all; None where they were not recorded."""
+    one = found(run, "accuracy", model)
+    if one is None or one.value is None or "only_reference" not in one.stats:
+        return None
+    return one.stats["only_reference"], one.stats["only_candidate"], one.stats["total"]
+
+
+def latencies(run: Run, scope: str = "end_to_end") -> dict[Model, Record]:
+    """Those of this page that have a value."""
+    return {Model.of(r): r for r in run.records("latency", scope=scope) if r.candidate and r.value is not None}
+
+
+def default(run: Run) -> Model | None:
+    """TensorRT's calibration that every INT8 engine of the report has."""
+    method = PRECISIONS["int8"].calibrator
+    return next((model for model in compared(run) if (model.candidate, model.method) == (CALIBRATED, method)), None)
+
+
+def speedup(run: Run, model: Model, base: Model) -> stats.Interval | None:
+    """How many times as fast as another a model is; None for itself and where either was not timed."""
+    timed = latencies(run)
+    own, other = timed.get(model), timed.get(base)
+    if own is None or other is None or own is other or len(own.samples) != len(other.samples):
+        return None
+    return stats.speedup(own.samples, other.samples)
+
+
+def _at(run: Run, runner: str) -> int:
+    """The number of images at which methods are compared: the default one, else the largest; 0 where there is none."""
+    done = {model.images for model in calibrations(run, runner) if changed(run, model) is not None}
+    usual = default(run) if runner == TENSORRT else None
+    return usual.images if usual and usual.images in done else max(done, default=0)
+
+
+def _failures(asked: list[Record]) -> list[Finding]:
+    """Red: what should have been measured and was not, with its calibration."""
+    lost: dict[Reason, dict[Text, None]] = defaultdict(dict)
+    for record in asked:
+        if record.reason is not None and record.reason.failed:
+            lost[record.reason][Model.of(record).label] = None
+    return [COMMON.finding("bad", "failed", candidate=list(labels), why=reason.text) for reason, labels in lost.items()]
+
+
+def _losses(run: Run) -> list[Finding]:
+    """INT8 as the report uses it, by the rule of all pages; a note on other calibrations that lose more."""
+    usual = default(run)
+    quantized = [m for m in compared(run) if _quantized(m.candidate) and m.candidate.way == PLAIN]
+    used = [model for model in quantized if not model.method or model == usual or model.candidate != CALIBRATED]
+    others = [model for model in quantized if model not in used]
+    others += [model for model in calibrations(run, ONNX) if model.images == _at(run, ONNX)]
+    over = [m for m in others if (only := counts(run, m)) and stats.loss(*only, common.LOSS_MARGIN) == "over"]
+    made = common.losses([one for model in used if (one := found(run, "accuracy", model))])
+    if over:
+        what = [W("parts.points", model=m.label, points=common.percent(stats.paired(*only))) for m in over if (only := counts(run, m))]
+        made.append(W.finding("note", "loss_elsewhere", what=what, margin=100 * common.LOSS_MARGIN))
+    return made
+
+
+def _quantized(candidate: Candidate) -> bool:
+    row = PRECISIONS.get(candidate.precision)
+    return row is not None and row.weights == "int8"
+
+
+def _steadiest(run: Run) -> Iterator[Finding]:
+    """The method that changes the fewest answers, or that this cannot be told: McNemar's tests of two methods on the same images,
+    adjusted by Holm for all pairs."""
+    for candidate in (EXPORTED, CALIBRATED):
+        images = _at(run, candidate.runner)
+        own = {m.method: n for m in calibrations(run, candidate.runner) if m.images == images and (n := changed(run, m)) is not None}
+        apart = [r for r in run.records("agreement_difference", candidate=candidate) if r.case.get("images") == images]
+        if len(own) < 2 or not apart:
+            continue
+        adjusted = stats.holm([stats.mcnemar(r.stats["only_method"], r.stats["only_other"]) for r in apart])
+        p = {frozenset((r.case["method"], r.case["other"])): value for r, value in zip(apart, adjusted, strict=True)}
+        best = min(own, key=lambda name: own[name])
+        alike = [name for name in sorted(own, key=lambda name: own[name]) if name == best or p.get(frozenset((best, name)), 1) >= ALPHA]
+        shares = [W("parts.changed", method=method(name), share=own[name] / apart[0].stats["total"]) for name in alike]
+        key = "steadiest" if len(alike) == 1 else "steadiest_unknown" if len(alike) == len(own) else "steadiest_some"
+        yield W.finding("note", key, runner=candidate.runner_label, images=images, methods=shares)
+
+
+def _settling(run: Run) -> Iterator[Finding]:
+    """From how many images on each method changes as many answers as with the largest number, give or take SETTLED_PER_MILLE."""
+    for candidate in (EXPORTED, CALIBRATED):
+        curves: dict[str, dict[int, int]] = defaultdict(dict)
+        for model in calibrations(run, candidate.runner):
+            if (own := changed(run, model)) is not None:
+                curves[model.method][model.images] = own
+        total = max((r.stats.get("total", 0) for r in run.records("agreement", candidate=candidate)), default=0)
+        curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
+        if curves:
+            enough = [W("parts.enough", method=method(name), images=settles(curve, total)) for name, curve in curves.items()]
+            yield W.finding("note", "settling", runner=candidate.runner_label, methods=enough, points=SETTLED_PER_MILLE / 10)
+
+
+def settles(curve: dict[int, int], total: int) -> int:
+    """The smallest number of images from which on the changed answers ({images: count}, of `total`) stay close to the last."""
+    enough, last = max(curve.items())
+    for images in sorted(curve, reverse=True):
+        if 1000 * abs(curve[images] - last) > SETTLED_PER_MILLE * total:
+            break
+        enough = images
+    return enough
+
+
+def _saturates(run: Run) -> Iterator[Finding]:
+    """What the exported INT8 model becomes in ONNX Runtime's default mode, where that is another."""
+    for model in compared(run):
+        default_mode, precise = model.candidate, Model(EXPORTED)
+        if default_mode.runner != ONNX or default_mode.way == PLAIN:
+            continue
+        own, other = changed(run, model), changed(run, precise)
+        far, near = found(run, "max_abs", model), found(run, "max_abs", precise)
+        if own is not None and other is not None and far and near and far.value is not None and near.value is not None:
+            values = {"changed": own, "precise": other, "total": found(run, "agreement", model).stats["total"]}  # type: ignore[union-attr]
+            yield W.finding("note", "saturates", far=far.value, near=near.value, **values)
+
+
+def _against_explicit(run: Run) -> Iterator[Finding]:
+    """Implicit INT8 at the default calibration beside explicit Q/DQ: accuracy, and speed where it was measured."""
+    for record in run.records("accuracy_difference", candidate=CALIBRATED):
+        model = Model.of(record)
+        only = record.stats["only_reference"], record.stats["only_candidate"], record.stats["total"]
+        values = {"model": model.label, "points": common.percent(stats.paired(*only))}
+        ratio = speedup(run, model, Model(EXPLICIT)) if common.calm(run) else None
+        if ratio is None:
+            yield W.finding("note", "beside_explicit", **values)
+            continue
+        timed = latencies(run)
+        verdict = stats.compared(timed[model].samples, timed[Model(EXPLICIT)].samples, run.profile.measuring.least_ratio)
+        yield W.finding("note", "beside_explicit_timed", speed=W(f"speeds.{verdict}", ratio=ratio), batch=timed[model].batch_size, **values)
+
+
+def _same_plan(run: Run) -> Iterator[Finding]:
+    """Engines that are one and the same plan: how far apart one thing measured twice lies."""
+    plans: dict[str, list[Model]] = defaultdict(list)
+    for model in latencies(run):
+        size = found(run, "file_size", model)
+        if size is not None and "plan_sha256" in size.stats:
+            plans[size.stats["plan_sha256"]].append(model)
+    for first, *others in plans.values():
+        for other in others:
+            if ratio := speedup(run, first, other):
+                yield W.finding("note", "same_plan", models=[first.label, other.label], ratio=ratio)
+
+
+def _unsettled(run: Run) -> list[Finding]:
+    shaky = [model.label for model, latency in latencies(run).items() if not common.settled(run, latency)]
+    return [W.finding("note", "unsettled", models=shaky)] if shaky else []
