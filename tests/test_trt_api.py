@@ -13,10 +13,12 @@ from tensorrt_uses import problems
 
 from lib.experiment import profile as config
 from lib.trt import versions
+from lib.words import Words
 from tests.data.record_tensorrt_api import TARGET, label, surface
 
 TENSORRT = [version for version in VERSIONS if "RTX" not in version]
 FILES = sorted([*(config.ROOT / "lib" / "trt").rglob("*.py"), *(config.ROOT / "lib" / "runners").rglob("*.py")])
+WORDS = Words(config.ROOT / "lib" / "pages" / "engines" / "rules.py")
 CALLS_FOR = 'ask for it (hasattr, a feature of lib.trt.versions), or say in a docstring: needs feature "…"'
 
 
@@ -69,11 +71,12 @@ def claimed(since):
 
 
 @pytest.mark.parametrize("feature", versions.FEATURES, ids=lambda feature: feature.key)
-def test_a_feature_is_where_it_is_said_to_be(feature):
-    has = having(feature.path)
-    own = has if feature.since == versions.RTX else has & set(TENSORRT)  # the others speak of TensorRT alone
-    assert own == claimed(feature.since.en), f"{feature.path} is in {sorted(has)}"
-    assert re.findall(r"\d+(?:\.\d+)?", feature.since.en) == re.findall(r"\d+(?:\.\d+)?", feature.since.ja)
+def test_a_feature_is_where_page_03_says_it_is(feature):
+    has, since = having(feature.path), WORDS(f"since.{feature.key}")
+    own = has if "RTX" in since.en else has & set(TENSORRT)  # the others speak of TensorRT alone
+    assert own == claimed(since.en), f"{feature.path} is in {sorted(has)}"
+    assert re.findall(r"\d+(?:\.\d+)?", since.en) == re.findall(r"\d+(?:\.\d+)?", since.ja)
+    assert WORDS(f"features.{feature.key}").en
     assert {version for version in VERSIONS if feature.here(fake(version))} == has
 
 

@@ -45,8 +45,8 @@ class Calibration(NamedTuple):
     images: int
 
 
-def default(session: Session) -> Calibration:
-    """The calibration of this profile's INT8 engines: the entropy calibrator over `engines.calibration_images`.
+def default(session: Session, precision: str = "int8") -> Calibration:
+    """The calibration of this profile's engines of an implicit precision: its calibrator over `engines.calibration_images`.
 
     As many whole batches of them as there are training images for, so that its number is that of the images read.
     """
@@ -55,7 +55,7 @@ def default(session: Session) -> Calibration:
     settings = session.profile.engines
     there = len(training.split(session.profile.train, session.images)[0])
     batches = min(settings.calibration_images, there) // settings.calibration_batch
-    return Calibration(PRECISIONS["int8"].calibrator, batches * settings.calibration_batch)
+    return Calibration(PRECISIONS[precision].calibrator, batches * settings.calibration_batch)
 
 
 def cache(session: Session, onnx: Path, calibration: Calibration) -> Artifact:

@@ -65,13 +65,13 @@ def source(session: Session, precision: str, calibration: Calibration | None = N
     onnx = _onnx(session, precision)
     if not PRECISIONS[precision].calibrator:
         return onnx, None
-    return onnx, calibrate.cache(session, onnx, calibration or calibrate.default(session))
+    return onnx, calibrate.cache(session, onnx, calibration or calibrate.default(session, precision))
 
 
 def _onnx(session: Session, precision: str) -> Path:
     from lib import export
 
-    return export.onnx(session, versions.onnx_variant(precision)).file("model.onnx")
+    return export.onnx(session, versions.onnx_variant(precision)).file(export.ONNX_FILE)
 
 
 def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | None = None) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
 from lib.store.records import Reason
-from lib.text import Text
 
 MODULES = {  # the wheel of bindings alone is imported under a name of its own
     "tensorrt": ("tensorrt",),
@@ -28,12 +27,10 @@ class EngineError(ReportError):
 
 @dataclass(frozen=True)
 class Feature:
-    """One thing that some versions of TensorRT can do. path: where the API has it; since: which versions of TensorRT do."""
+    """One thing that some versions of TensorRT can do. path: where the API has it. Page 03 says what it is and which versions do."""
 
     key: str
-    label: Text
     path: str
-    since: Text
 
     def here(self, trt: ModuleType) -> bool:
         """Whether this TensorRT has it."""
@@ -47,25 +44,21 @@ class Feature:
 
 CARRIED = ("FP16", "BF16", "INT8", "FP8", "INT4", "FP4")  # flags that ask for a type
 
-ALL, LEGACY = Text("8.5 to 11", "8.5〜11"), Text("8.x only", "8.xのみ")
-WEAK, TYPED = Text("8.5 to 10.16", "8.5〜10.16"), Text("10 and later", "10以降")
-RTX = Text("TensorRT for RTX", "TensorRT for RTX")
-
 FEATURES: tuple[Feature, ...] = (
-    Feature("named_tensors", Text("named tensors", "名前付きテンソル"), "ICudaEngine.num_io_tensors", ALL),
-    Feature("execute_v3", Text("execution by tensor name", "テンソル名による実行"), "IExecutionContext.execute_async_v3", ALL),
-    Feature("bindings", Text("binding calls", "バインディング呼び出し"), "ICudaEngine.num_bindings", LEGACY),
-    Feature("execute_v2", Text("execution by bindings", "バインディングによる非同期実行"), "IExecutionContext.execute_async_v2", LEGACY),
-    Feature("serialized", Text("building straight to a plan", "プランの直接構築"), "Builder.build_serialized_network", ALL),
-    Feature("pools", Text("memory pool limits", "メモリプールの上限"), "IBuilderConfig.set_memory_pool_limit", ALL),
-    Feature("tf32_flag", Text("TF32 flag", "TF32フラグ"), "BuilderFlag.TF32", ALL),
-    Feature("fp16_flag", Text("FP16 flag (weak typing)", "FP16フラグ（弱い型付け）"), "BuilderFlag.FP16", WEAK),
-    Feature("int8_flag", Text("INT8 flag (weak typing)", "INT8フラグ（弱い型付け）"), "BuilderFlag.INT8", WEAK),
-    Feature("calibrator", Text("INT8 calibrators", "INT8キャリブレーター"), "IInt8EntropyCalibrator2", WEAK),
-    Feature("strongly_typed", Text("strongly typed networks", "強い型付け"), "NetworkDefinitionCreationFlag.STRONGLY_TYPED", TYPED),
-    Feature("timing_cache", Text("timing cache", "タイミングキャッシュ"), "ITimingCache", ALL),
-    Feature("inspector", Text("engine inspector", "エンジンインスペクター"), "EngineInspector", ALL),
-    Feature("cpu_build", Text("building with no GPU", "GPUなしでの構築"), "IBuilderConfig.set_compute_capability", RTX),
+    Feature("named_tensors", "ICudaEngine.num_io_tensors"),
+    Feature("execute_v3", "IExecutionContext.execute_async_v3"),
+    Feature("bindings", "ICudaEngine.num_bindings"),
+    Feature("execute_v2", "IExecutionContext.execute_async_v2"),
+    Feature("serialized", "Builder.build_serialized_network"),
+    Feature("pools", "IBuilderConfig.set_memory_pool_limit"),
+    Feature("tf32_flag", "BuilderFlag.TF32"),
+    Feature("fp16_flag", "BuilderFlag.FP16"),
+    Feature("int8_flag", "BuilderFlag.INT8"),
+    Feature("calibrator", "IInt8EntropyCalibrator2"),
+    Feature("strongly_typed", "NetworkDefinitionCreationFlag.STRONGLY_TYPED"),
+    Feature("timing_cache", "ITimingCache"),
+    Feature("inspector", "EngineInspector"),
+    Feature("cpu_build", "IBuilderConfig.set_compute_capability"),
 )
 
 
