@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def accuracies(session: Session, candidates: Iterable[Candidate]) -> None:
     """Record the accuracy of each candidate that no earlier page of this run has recorded; its reason where it has no answers."""
-    known = {record.candidate for record in session.earlier("accuracy") if not record.case}
+    known = {record.candidate for record in session.earlier("accuracy")}
     for candidate in candidates:
         if candidate not in known:
             session.record(_accuracy(session, candidate))

@@ -97,7 +97,7 @@ def history(artifact: Artifact) -> list[dict[str, float]]:
 
 def split(settings: config.Train, images: datasets.Images) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(x_train, y_train, x_val, y_val): the last `validation_images` training images are held out for the curves."""
-    held = min(settings.validation_images, len(images.x_train) // 5)
+    held = settings.validation_images
     return images.x_train[:-held], images.y_train[:-held], images.x_train[-held:], images.y_train[-held:]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.data import dataset
 from lib.experiment import profile as profiles
 from lib.store.run import Run
 from lib.store.session import Session
@@ -43,5 +44,5 @@ def start(profile: str, stage: str) -> Page:
     if profile == "":
         profile = os.environ.get(PROFILE) or DEFAULT
     if not os.environ.get(REPLAY):
-        profiles.load(profile)
+        dataset.check(profiles.load(profile))
     return Page(profile, stage)

@@ -68,8 +68,11 @@ class Run:
         return [record for file in order for record in _chosen(file.records, metric, where)]
 
     def find(self, metric: str, candidate: Candidate | None = None, **where: Any) -> Record | None:
-        """The record of a number, this page's own or else the page's that measured it: a run holds each number once."""
-        return next(iter(self.everywhere(metric, candidate=candidate, **where)), None)
+        """The record of a number, this page's own or else the page's that measured it: a run holds each number once.
+
+        One of no case unless `where` names one: an engine that was calibrated in some other way is not the candidate.
+        """
+        return next(iter(self.everywhere(metric, **{"case": {}, "candidate": candidate} | where)), None)
 
     def candidates(self, metric: str | None = None, **where: Any) -> list[Candidate]:
         """The candidates of this page's records (`records`), each once, in the order of the report."""

@@ -69,7 +69,9 @@ class Session:
         self.exhibits[name] = exhibit
 
     def earlier(self, metric: str, **where: object) -> list[Record]:
-        """What earlier pages of this very run have recorded of a metric: no number is measured twice in a run."""
+        """What earlier pages of this very run have recorded of a metric (of no case, unless `where` names one): no number is measured
+        twice in a run."""
+        where = {"case": {}} | where
         files = Run.open(self.results).files.values()
         own = [file for file in files if file.stage.run_id == self.run_id and file.stage.stage != self.stage]
         return [r for file in own for r in file.records if r.metric == metric and all(getattr(r, k) == v for k, v in where.items())]
