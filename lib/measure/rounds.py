@@ -19,6 +19,7 @@ import numpy as np
 
 from lib import progress
 from lib.errors import ReportError
+from lib.runners.base import Slice, Timer
 
 if TYPE_CHECKING:
     from lib.experiment.profile import Measuring
@@ -29,17 +30,6 @@ Clock = Callable[[], int]  # nanoseconds, never going back
 CALLS = 4000  # a slice ends after so many calls too: what takes microseconds needs no more, and all are kept
 PERCENTILES = (50, 90, 95, 99)
 BEYOND = 10  # samples that must lie beyond a percentile above the median
-
-
-class Slice(NamedTuple):
-    """Calls of one candidate one right after the other: how long each took, ms; gpu_ms: the same on the GPU, of calls of their
-    own, None where that is not told."""
-
-    latencies_ms: np.ndarray
-    gpu_ms: np.ndarray | None = None
-
-
-Timer = Callable[[float], Slice]  # makes calls for about so many seconds, at least one, and tells how long each took
 
 
 class Series(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 SUM_TOLERANCE = 0.05  # probabilities add up to 1 within this: INT8 rounds each of ten by up to 1/512
 PLACES: dict[str, float] = {}  # of every backend that was ever defined, for the order of LABELS
+
+
+class Slice(NamedTuple):
+    """Calls of one candidate one right after the other: how long each took, ms, float64 (n,); gpu_ms: the same on the GPU, of calls
+    of their own, None where that is not told."""
+
+    latencies_ms: np.ndarray
+    gpu_ms: np.ndarray | None = None
+
+
+Timer = Callable[[float], Slice]  # makes calls for about so many seconds, at least one, and tells how long each took
 
 
 class _Precisions:
@@ -139,8 +150,8 @@ class Runner(ABC):
         """Milliseconds that the GPU computes the batch of the last `infer`, without copies. See `tells_gpu_time`."""
         raise NotImplementedError
 
-    def timer(self, batch: np.ndarray) -> Callable[[float], Any] | None:
-        """For a backend that times itself: a lib.measure.rounds.Timer of calls with this batch. None where `infer` is to be timed."""
+    def timer(self, batch: np.ndarray) -> Timer | None:
+        """For a backend that times itself: a Timer of calls with this batch. None where `infer` is to be timed."""
         return None
 
 

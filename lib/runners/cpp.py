@@ -11,19 +11,18 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from lib.errors import ReportError, WrongOutput
 from lib.experiment import profile as config
 from lib.experiment.candidate import PLAIN, Candidate, Way
-from lib.runners.base import check_batch
+from lib.runners.base import Slice, Timer, check_batch
 from lib.runners.tensorrt import EngineRunner, TensorRT
 from lib.store import files
 from lib.store.records import Reason
@@ -36,13 +35,6 @@ START_S, LONGEST_S = 60, 900  # to start or end; for one pass over the images or
 WRONG_OUTPUT = 3  # exit code: the engine ran, and its answers cannot be probabilities
 OWN = re.compile("^runner: (the output is wrong: )?")
 AGAIN = "build it again with `make cpp`"
-
-
-class Slice(NamedTuple):
-    """What a timer tells, as lib.measure.rounds.Slice: ms of each call, float64 (n,); on the GPU None where that is not told."""
-
-    latencies_ms: np.ndarray
-    gpu_ms: np.ndarray | None
 
 
 def program() -> Path:
@@ -154,7 +146,7 @@ class Cpp(EngineRunner):
             raise ReportError(f"the C++ runner: predictions are {values.dtype} {values.shape}, of {len(batch)} images; {AGAIN}")
         return values
 
-    def timer(self, batch: np.ndarray) -> Callable[[float], Slice]:
+    def timer(self, batch: np.ndarray) -> Timer:
         """A lib.measure.rounds.Timer of calls with this batch, timed by the program itself, without Python between them.
 
         All timers share one process while each batch begins the largest one. They raise WrongOutput and ReportError as `infer` does.
