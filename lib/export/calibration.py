@@ -56,9 +56,7 @@ class Histograms:
             found = dict(zip(self.tensors, outputs, strict=True))
             for name, values in found.items():
                 if not np.isfinite(values).all():
-                    raise ReportError(
-                        f"calibration: tensor '{name}' holds NaN or infinity; train again without an overflow"
-                    )
+                    raise ReportError(f"calibration: tensor '{name}' holds NaN or infinity; train again without an overflow")
                 self._make_room(name, np.abs(values).max())
             with _quiet():
                 self._collector.collect(found)
