@@ -1,39 +1,106 @@
-"""Notebook 03: plan sizes."""
+"""Plots of notebook 03: the sizes of the plans; the time of every layer, one panel an engine, coloured by the type it runs in."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lib.experiment.precision import PRECISIONS
+from lib.experiment import precision as precisions
+from lib.experiment.candidate import Candidate
+from lib.pages.engines import layers, rules
+from lib.pages.engines.exhibits import Layer
+from lib.pages.engines.rules import W
 from lib.show import figure as base
-from lib.text import Language, Text
+from lib.show.table import Figure
+from lib.store.run import Run
+from lib.text import Language
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import matplotlib.figure
+    from matplotlib.axes import Axes
 
-    from lib.pages.engines.tables import Engine
+WIDTH_IN, NAMES_IN, LABEL_IN = 9.2, 1.9, 0.45  # of the page; of the layers' names; of a number and a type beside a bar
+ROW_IN, HEAD_IN = 0.175, 1.1  # of one layer; of titles and axis
+GREY = "#999999"
+US = 1e3  # a ms
 
-SIZE = Text("Plan size (MB)", "プランのサイズ（MB）")
 
-
-def sizes(engines: list[Engine], language: Language) -> Figure:
+def sizes(run: Run) -> Figure:
     """Horizontal bars, one an engine, in the colour of its precision: plan size in MB (10^6 bytes)."""
-    built = [e for e in engines if e.size_bytes]
+    values = {c: size.value / 1e6 for c in rules.built(run) if (size := run.find("file_size", c, case={})) and size.value}
+
+    def draw(language: Language) -> matplotlib.figure.Figure:
+        with base.style(language):
+            figure, axes = base.subplots(height_in=0.7 + 0.45 * max(len(values), 1))
+            names = [candidate.precision_label.in_(language) for candidate in values]
+            bars = axes.barh(names, list(values.values()), color=[candidate.colour for candidate in values])
+            axes.bar_label(bars, [f"{value:.2f}" for value in values.values()], padding=4)
+            axes.invert_yaxis()
+            axes.grid(False, axis="y")
+            axes.margins(x=0.12)
+            axes.set_xlabel(W("axes.size").in_(language))
+        return figure
+
+    shown = [W("parts.size", engine=candidate.precision_label, size=value) for candidate, value in values.items()]
+    return Figure(draw, W("alts.sizes", engines=shown) if shown else W("alts.no_sizes"), W("captions.sizes"))
+
+
+def times(run: Run) -> Figure:
+    """Horizontal bars of the median time (µs), one row a layer, one panel an engine; layers of one operation share a row."""
+    timed = rules.profiles(run)
+    shown = []
+    for candidate, own in timed.items():
+        top, values = layers.longest(own), {"engine": candidate.precision_label, "count": len(own), "sum": US * layers.total_ms(own)}
+        shown.append(W("parts.engine", **values, layer=layers.short(top.name), share=layers.share(top, own)))
+    alt = W("alts.times", engines=shown) if shown else W("alts.no_times")
+    return Figure(lambda language: _panels(timed, language), alt, W("captions.times"))
+
+
+def _panels(timed: dict[Candidate, list[Layer]], language: Language) -> matplotlib.figure.Figure:
+    engines = {candidate: layers.by_operation(own) for candidate, own in timed.items()}
+    order = base.merged(engines.values())
+    names = {row: layers.short(by[row].name) for by in reversed(engines.values()) for row in by}
     with base.style(language):
-        figure, axes = base.subplots(height_in=0.7 + 0.45 * max(len(built), 1))
-        values = [(e.size_bytes or 0) / 1e6 for e in built]
-        bars = axes.barh([e.label.in_(language) for e in built], values, color=[PRECISIONS[e.precision].colour for e in built])
-        axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=4)
-        axes.invert_yaxis()
-        axes.grid(False, axis="y")
-        axes.margins(x=0.12)
-        axes.set_xlabel(SIZE.in_(language))
+        figure, drawn = base.subplots(1, max(len(engines), 1), WIDTH_IN, HEAD_IN + ROW_IN * max(len(order), 1))
+        panels = list(drawn.flat) if len(engines) > 1 else [drawn]
+        for panel, (candidate, by) in zip(panels, engines.items(), strict=False):
+            _bars(panel, [by.get(row) for row in order], language)
+            # In a narrow panel what stands in brackets takes a line of its own.
+            title = candidate.precision_label.in_(language).replace(" (", "\n(").replace("\uff08", "\n\uff08")
+            panel.set_title(f"{title}\n{W('axes.sum', sum=US * layers.total_ms(timed[candidate])).in_(language)}", fontsize=8)
+        _axes(panels, max((layer.ms for own in timed.values() for layer in own), default=0.0), [names[row] for row in order])
+        figure.supxlabel(W("axes.time").in_(language), fontsize=8)
     return figure
 
 
-def sizes_alt(engines: list[Engine]) -> Text:
-    """The same in words."""
-    built = [(e.label, (e.size_bytes or 0) / 1e6) for e in engines if e.size_bytes]
-    en = ", ".join(f"{label.en} {size:.2f} MB" for label, size in built)
-    ja = "、".join(f"{label.ja} {size:.2f} MB" for label, size in built)
-    return Text(f"Bars of plan sizes: {en or 'no engine was built'}", f"プランのサイズの棒グラフ：{ja or 'エンジンは構築されていない'}")
+def _bars(panel: Axes, shown: Sequence[Layer | None], language: Language) -> None:
+    """Bars from the top; each with its number, and with its type where that is another than above."""
+    above = None
+    for y, layer in enumerate(shown):
+        if y % 2:
+            panel.axhspan(y - 0.5, y + 0.5, color=GREY, alpha=0.1, linewidth=0)
+        if layer is None:
+            continue
+        time, row, copies = US * layer.ms, precisions.of_type(layer.type), layers.reformats(layer)
+        panel.barh(y, time, height=0.72, color=GREY if copies or row is None else row.colour)
+        word = "" if copies or layer.type == above else rules.type_label(layer.type).in_(language)
+        above = above if copies else layer.type
+        number = f"{time:.1f}" if time < 9.95 else f"{time:,.0f}"
+        panel.annotate(f"{number} {word}", (time, y), (2, 0), textcoords="offset points", va="center", fontsize=6.5)
+
+
+def _axes(panels: list[Axes], longest_ms: float, names: list[str]) -> None:
+    """One scale for all panels, with room for the labels; names of the layers on the left."""
+    from matplotlib.ticker import MaxNLocator
+
+    width_in = (WIDTH_IN - NAMES_IN) / len(panels)
+    for panel in panels:
+        panel.set_xlim(0, (US * longest_ms or 1.0) / (1 - LABEL_IN / width_in))
+        panel.set_ylim(max(len(names), 1) - 0.5, -0.5)
+        panel.set_yticks(range(len(names)), names if panel is panels[0] else [""] * len(names), fontsize=7)
+        panel.tick_params(axis="y", length=0)
+        panel.tick_params(axis="x", labelsize=7)
+        panel.xaxis.set_major_locator(MaxNLocator(max(2, int(1.5 * width_in))))
+        panel.xaxis.set_major_formatter("{x:,g}")
+        panel.grid(False, axis="y")
+        panel.set_axisbelow(True)

@@ -1,0 +1,215 @@
+"""What notebook 03 says by rule: engines that are not what their name says, what lower precisions save, where the time goes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from lib.experiment.candidate import Candidate, listed, ordered
+from lib.experiment.precision import PRECISIONS
+from lib.measure.state import disturbances
+from lib.pages import common
+from lib.pages.engines import layers
+from lib.pages.engines.exhibits import Features, Layer, Network, Networks, Profiles
+from lib.store.records import Reason, Record
+from lib.store.run import Run
+from lib.text import Text
+from lib.words import COMMON, Finding, Words
+
+W = Words(__file__)
+BASE = Candidate("tensorrt", "fp32")
+NAMED = 3  # layers that one finding names
+
+
+def findings(run: Run) -> list[Finding]:
+    """What the numbers say."""
+    sizes, times = run.records("file_size"), _times(run)
+    rules = (_other_type, _weights, _same_plan, _number, _sizes, _untold, _in_type, _longest, _sums)
+    told = [finding for rule in rules for finding in rule(run)]
+    return _disturbed(run) + common.failures([*sizes, *times]) + told + common.unmeasured(sizes) + _not_run(times)
+
+
+def tensorrt(run: Run) -> str:
+    """Name and version of the TensorRT that builds the engines, "" for none."""
+    found = run.exhibit("features", Features)
+    return found.tensorrt if found else "TensorRT"
+
+
+def built(run: Run) -> list[Candidate]:
+    """The engines that there are."""
+    return [candidate for candidate in run.candidates("file_size") if _bytes(run, "file_size", candidate)]
+
+
+def networks(run: Run) -> dict[Candidate, Network]:
+    """What engines were built from and came to."""
+    found = run.exhibit("networks", Networks)
+    return {Candidate.parse(network.candidate): network for network in (found.engines if found else [])}
+
+
+def profiles(run: Run) -> dict[Candidate, list[Layer]]:
+    """The layers of the engines that were timed, in the order of the report; an engine without any is left out."""
+    found = run.exhibit("layers", Profiles)
+    by = {Candidate.parse(profile.candidate): profile.layers for profile in (found.engines if found else []) if profile.layers}
+    return {candidate: by[candidate] for candidate in ordered(by)}
+
+
+def size_ratio(run: Run, candidate: Candidate) -> float | None:
+    """Size of a plan over that of the FP32 plan; None where either is missing."""
+    own, base = (_bytes(run, "file_size", one) for one in (candidate, BASE))
+    return own / base if own and base else None
+
+
+def time_ratio(run: Run, candidate: Candidate) -> float | None:
+    """Sum of the layers of an engine over that of the FP32 engine; None where either was not timed."""
+    timed = profiles(run)
+    base = layers.total_ms(timed.get(BASE, []))
+    return layers.total_ms(timed[candidate]) / base if base and candidate in timed else None
+
+
+def type_label(name: str) -> Text:
+    """A layer's type as reports show it."""
+    return Text(name.upper(), name.upper()) if name else W("labels.untold")
+
+
+def types(counts: dict[str, int]) -> str:
+    """Numbers of layers by type in one line."""
+    return ", ".join(f"{number} × {name.upper() or '?'}" for name, number in sorted(counts.items()))
+
+
+def _bytes(run: Run, metric: str, candidate: Candidate) -> float | None:
+    record = run.find(metric, candidate, case={})
+    return record.value if record else None
+
+
+def _times(run: Run) -> list[Record]:
+    """Times of the layers of engines that exist; why others do not is said where they are built."""
+    there = built(run)
+    return [record for record in run.records("layers_time") if record.candidate in there]
+
+
+def _disturbed(run: Run) -> list[Finding]:
+    """What made the times of the layers doubtful, in amber."""
+    seen = [(record.value, record.stats.get("gpu") or {}) for record in run.records("other_cpu")]
+    return [COMMON.finding("warn", key, **values) for one in seen for key, values in disturbances(*one)]
+
+
+def _other_type(run: Run) -> Iterator[Finding]:
+    """Red: engines that do not compute in the type that was asked, by their layers or by what the engine inspector told."""
+    timed, inside = profiles(run), networks(run)
+    for candidate in ordered({*timed, *inside}):
+        found = _contradiction(candidate, timed.get(candidate, []))
+        told = (inside[candidate].found or {}) if candidate in inside else {}
+        if found is None and (layers.not_allowed(candidate.precision, told) or layers.lacks_its_type(candidate.precision, told)):
+            found = W.finding("bad", "other_type", engine=candidate.precision_label, types=types(told))
+        if found is not None:
+            yield found
+
+
+def _contradiction(candidate: Candidate, own: list[Layer]) -> Finding | None:
+    """What of the layers contradicts the precision; copies between types compute nothing."""
+    computing = [layer for layer in own if not layers.reformats(layer) and layer.type]
+    told = {layer.type for layer in computing}
+    if wrong := layers.not_allowed(candidate.precision, told):
+        alien = [layer for layer in computing if layer.type in wrong]
+        return W.finding("bad", "alien_layers", engine=candidate.precision_label, layers=_names(alien))
+    untold = {layer.type for layer in layers.heavy(own) if not layer.type}
+    if layers.lacks_its_type(candidate.precision, told | untold):
+        asked = type_label(PRECISIONS[candidate.precision].layer_types[0])
+        return W.finding("bad", "no_layer", engine=candidate.precision_label, type=asked)
+    return None
+
+
+def _weights(run: Run) -> Iterator[Finding]:
+    """Red: weights that do not shrink mean that the precision did not take."""
+    full = _bytes(run, "weights_size", BASE)
+    for candidate in _lower(run):
+        own = _bytes(run, "weights_size", candidate)
+        if own and full and own >= full:
+            yield W.finding("bad", "weights", engine=candidate.precision_label)
+
+
+def _same_plan(run: Run) -> Iterator[Finding]:
+    """Precisions with one and the same plan: one of them carries a wrong name, unless one only allows more than the other."""
+    plans: dict[str, list[Candidate]] = defaultdict(list)
+    for record in run.records("file_size", case={}):
+        if record.candidate and "plan_sha256" in record.stats:
+            plans[record.stats["plan_sha256"]].append(record.candidate)
+    for twins in plans.values():
+        if len(twins) > 1:
+            asked = {PRECISIONS[twin.precision].layer_types[:1] if twin.precision in PRECISIONS else twin.precision for twin in twins}
+            level, key = ("note", "same_plan") if len(asked) == 1 else ("bad", "same_plan_wrong")
+            yield W.finding(level, key, engines=[twin.precision_label for twin in ordered(twins)])  # type: ignore[arg-type]
+
+
+def _number(run: Run) -> list[Finding]:
+    asked, there = run.candidates("file_size"), built(run)
+    return [W.finding("good", "built", tensorrt=tensorrt(run), count=len(there), total=len(asked))] if there else []
+
+
+def _sizes(run: Run) -> list[Finding]:
+    """How large the plans of lower precisions are against FP32."""
+    ratios = {candidate: ratio for candidate in _lower(run) if (ratio := size_ratio(run, candidate))}
+    shown = [W("parts.ratio", engine=candidate.precision_label, ratio=ratio) for candidate, ratio in ratios.items()]
+    return [W.finding("good" if max(ratios.values()) < 1 else "note", "sizes", engines=shown)] if ratios else []
+
+
+def _lower(run: Run) -> list[Candidate]:
+    """Engines whose weights have a smaller type than FP32."""
+    return [c for c in built(run) if (row := PRECISIONS.get(c.precision)) and row.weights != PRECISIONS[BASE.precision].weights]
+
+
+def _untold(run: Run) -> list[Finding]:
+    """Engines that were opened and whose types the inspector did not tell."""
+    silent = [c.precision_label for c, network in networks(run).items() if network.found is not None and not any(network.found)]
+    return [W.finding("note", "untold", engines=silent)] if silent else []
+
+
+def _in_type(run: Run) -> Iterator[Finding]:
+    """Of the heavy layers, how many run in the type that was asked: engines where all do, and those where the builder chose others."""
+    whole, parts = list[Text](), list[Text]()
+    for candidate, own in profiles(run).items():
+        if _contradiction(candidate, own) is not None or candidate.precision not in PRECISIONS:
+            continue
+        heavy, label = layers.heavy(own), candidate.precision_label
+        others = layers.not_as_asked(candidate.precision, heavy)
+        if others:
+            counts = {"right": len(heavy) - len(others), "count": len(heavy)}
+            parts.append(W("parts.in_type", engine=label, layers=_names(others), **counts))
+        else:
+            whole.append(label)
+    if whole:
+        yield W.finding("good", "in_type", engines=whole)
+    if parts:
+        yield W.finding("note", "partly_in_type", engines=parts)
+
+
+def _longest(run: Run) -> list[Finding]:
+    """The layer with the largest share of the time, by layer: it is mostly the same one in several engines."""
+    groups: dict[str, list[Text]] = defaultdict(list)
+    for candidate, own in profiles(run).items():
+        top = layers.longest(own)
+        part = W("parts.share", engine=candidate.precision_label, share=layers.share(top, own))
+        groups[layers.short(top.name)].append(part)
+    shown = [W("parts.longest", layer=name, engines=engines) for name, engines in groups.items()]
+    return [W.finding("note", "longest", layers=shown)] if shown else []
+
+
+def _sums(run: Run) -> list[Finding]:
+    ratios = {candidate: ratio for candidate in profiles(run) if candidate != BASE and (ratio := time_ratio(run, candidate)) is not None}
+    shown = [W("parts.ratio", engine=candidate.precision_label, ratio=ratio) for candidate, ratio in ratios.items()]
+    return [W.finding("note", "sums", engines=shown)] if shown else []
+
+
+def _not_run(times: list[Record]) -> list[Finding]:
+    """Why engines that exist were not run here."""
+    lost: dict[Reason, list[Candidate]] = defaultdict(list)
+    for record in times:
+        if record.reason is not None and not record.reason.failed and record.candidate:
+            lost[record.reason].append(record.candidate)
+    return [W.finding("note", "not_run", engines=listed(candidates), why=reason.text) for reason, candidates in lost.items()]
+
+
+def _names(some: list[Layer]) -> list[Text]:
+    """Some layers with their types, and how many more there are."""
+    named = [W("parts.layer", layer=layers.short(layer.name), type=type_label(layer.type)) for layer in some[:NAMED]]
+    return [*named, W("parts.more", count=len(some) - NAMED)] if len(some) > NAMED else named
