@@ -332,6 +332,13 @@ def test_the_best_is_marked_only_among_what_one_page_timed(tmp_path: Path) -> No
     assert all(not row.get("best") for row in apart)
 
 
+def test_what_was_timed_in_one_block_has_no_interval_and_no_best(tmp_path: Path) -> None:
+    records = [latency(ONNX, 10.0, stats={"rounds": "windows"}), latency(REFERENCE, 20.0, stats={"rounds": "windows"})]
+    rows = headline.table(small_report.recorded(tmp_path, "06_x", records)).rows
+    assert [row["throughput"] for row in rows] == pytest.approx([1600, 3200])
+    assert all(not row.get("best") for row in rows)
+
+
 def test_the_projects_own_notebooks_are_found_in_order() -> None:
     stages = [notebook.stage for notebook in find()]
     assert stages == sorted(stages)

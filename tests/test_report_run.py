@@ -19,25 +19,28 @@ import small_report
 from lib.errors import ConfigError, ReportError
 from lib.experiment import profile as config
 from lib.experiment import system
-from lib.report import lock, run
-from lib.report.execute import PLACES, Lines
+from lib.report import failed, lock, run
+from lib.report.execute import Kernel, Lines
 from lib.report.notebooks import find
+from lib.store import stage_file
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Folders of a report of its own: `notebooks`, `outputs` (of all profiles), `profile` (outputs/quickstart) and `executed`."""
-    outputs = tmp_path / "outputs"
+    """Folders of a report of its own: `notebooks`, `outputs` (of all profiles), `profile` (outputs/quickstart) and `results`."""
+    outputs = tmp_path / "{run} outputs"  # braces: papermill would format them
     monkeypatch.setenv("REPORT_OUTPUTS", str(outputs))
     profile = outputs / "quickstart"
-    executed = profile / "results" / system.system_id() / "executed"
-    return SimpleNamespace(notebooks=tmp_path / "notebooks", outputs=outputs, profile=profile, executed=executed)
+    return SimpleNamespace(
+        notebooks=tmp_path / "note{books}", outputs=outputs, profile=profile, results=profile / "results" / system.system_id()
+    )
 
 
 def start(place: SimpleNamespace, *more: str) -> subprocess.Popen[str]:
-    """The run as a person starts it, in a process of its own."""
+    """The run as a person starts it, in a process of its own; it hears Ctrl-C even where these tests were started without."""
     command = [sys.executable, "-m", "lib", "run", "--outputs", str(place.outputs), "--notebooks", str(place.notebooks), *more]
-    return subprocess.Popen(command, cwd=config.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(command, cwd=config.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heard)
 
 
 def wait_for(there: Callable[[], bool], seconds: float = 120) -> None:
@@ -56,67 +59,113 @@ def alive(pid: int) -> bool:
 
 def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleNamespace, capfd: pytest.CaptureFixture[str]) -> None:
     say = "from lib import progress\nprogress.say('half way')\nimport os; os.write(2, b'I0000 00:00 chatter\\n')"
+    told = "import os\nstats = {'cwd': os.getcwd(), 'profile': profile, 'settings': os.environ['IPYTHONDIR']}\n"
+    told += "records = [Record('said', 'count', 1, stats=stats)]"
     small_report.write(place.notebooks, "01_one", small_report.code(say))
-    small_report.write(place.notebooks, "02_two", small_report.code("import os, sys; print(os.getcwd(), profile, s.run_id, sys.prefix)"))
-    index = run.run("quickstart", place.notebooks)
+    small_report.write(place.notebooks, "02_two", records=told)
+    outcome = run.run("quickstart", place.notebooks)
     said = capfd.readouterr().err
-    assert index == place.profile / "html" / "index.html"
-    assert index.is_file()
+    assert outcome.index == place.profile / "html" / "index.html"
+    assert outcome.index.is_file()
+    assert outcome.findings == {}
     assert "[1/2] 01_one: running\n" in said
-    assert "\n      half way\n" in said
+    assert said.count("\n      half way\n") == 1  # what is replayed is silent
     assert "chatter" not in said
     assert "[1/2] 01_one: done in " in said
     assert "; 1 left, " in said
     assert "; none left, " in said
-    one, two = (nbformat.read(place.executed / f"{name}.ipynb", 4) for name in ("01_one", "02_two"))
-    assert one.metadata.report["run_id"] == two.metadata.report["run_id"]
-    assert str(place.outputs) not in (place.executed / "01_one.ipynb").read_text()  # it is shared, the machine's paths are not
-    assert two.cells[-1].outputs[0].text.split() == [
-        "<project>",
-        "quickstart",
-        two.metadata.report["run_id"],
-        PLACES.get(sys.prefix, sys.prefix),
-    ]
-    assert ["dataset.name", "digits"] in one.metadata.report["parameters"]
+    one, two = (stage_file.read(place.results / f"{name}.jsonl") for name in ("01_one", "02_two"))
+    assert one.stage.run_id == two.stage.run_id
+    assert one.stage.profile == config.to_record(config.load("quickstart"))
+    (record,) = two.records
+    assert record.stats["profile"] == "quickstart"
+    assert Path(record.stats["cwd"]) == place.notebooks  # where any other front end runs it too
+    assert Path(record.stats["settings"]).is_relative_to(place.profile)  # no user's own
+    assert sorted(path.name for path in place.results.iterdir()) == ["01_one.jsonl", "02_two.jsonl"]
+    run.run("quickstart", place.notebooks, "1", "1")
+    assert "[1/1] 01_one: running, took about 1 s last time\n" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("seconds", "says"), [(0.2, "1 s"), (42.4, "42 s"), (89, "89 s"), (90, "2 min"), (3100, "52 min")])
+def test_what_a_stage_took_the_last_time_is_said_roundly(tmp_path: Path, seconds: float, says: str) -> None:
+    small_report.recorded(tmp_path, "01_one", [], seconds=seconds)
+    assert run._known(tmp_path, "01_one") == f", took about {says} last time"
+    assert run._known(tmp_path, "02_two") == ""
 
 
 def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: SimpleNamespace) -> None:
-    small_report.full(place.notebooks, "01_fine")
-    fails = small_report.code("# explain\nvalue = int(__import__('os').getcwd())  # here\n")
-    small_report.write(place.notebooks, "02_fails", fails, small_report.code("raise SystemExit('never reached')"))
+    small_report.full(place.notebooks, "01_fine", "bad")
+    fails = f"# explain\nvalue = int({str(config.ROOT)!r})  # here\n"
+    small_report.write(place.notebooks, "02_fails", small_report.code("raise SystemExit('never reached')"), records=fails)
     small_report.write(place.notebooks, "03_later")
+    before = small_report.recorded(place.results, "02_fails", []).files["02_fails"].path.read_bytes()
     process = start(place)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     last = err.splitlines()[-1]
+    kept = place.profile / "work" / "failed" / "02_fails.ipynb"
     assert process.returncode == 1
     assert out == ""
-    assert last.startswith("error: 02_fails: cell 6 `value = int(__import__('os').getcwd()) # here`: ValueError: invalid literal")
-    assert str(place.executed / "02_fails.ipynb") in last
+    assert last.startswith("error: 02_fails: cell 6 `value = int('")
+    assert "ValueError: invalid literal for int() with base 10: '<project>'; see " in last
+    assert str(kept) in last
     assert "Traceback" not in err
     assert "[2/3] 02_fails: failed after" in err
-    executed = nbformat.read(place.executed / "02_fails.ipynb", 4)
+    executed = nbformat.read(kept, 4)
     errors = [output for cell in executed.cells for output in cell.get("outputs", []) if output.output_type == "error"]
-    assert errors[0].evalue.endswith("'<project>'")
-    assert not any(str(config.ROOT) in line for line in errors[0].traceback)
+    assert errors[0].ename == "ValueError"
+    assert (place.results / "02_fails.jsonl").read_bytes() == before  # what was measured earlier stays
+    said = failed.read(place.results, "02_fails")
+    assert said is not None
+    assert (said.cell, said.error) == (6, "ValueError: invalid literal for int() with base 10: '<project>'")
+    assert said.run_id == stage_file.read(place.results / "01_fine.jsonl").stage.run_id
     pages = place.profile / "html" / "en"
     assert (pages / "01_fine.html").is_file()
     assert not (pages / "03_later.html").exists()
     assert "failed in cell 6" in (pages / "02_fails.html").read_text()
     assert "ValueError" in (pages / "index.html").read_text()
+    small_report.write(place.notebooks, "02_fails")
+    outcome = run.run("quickstart", place.notebooks, "2", "2")
+    assert outcome.findings == {"good": 1, "bad": 1}
+    assert failed.read(place.results, "02_fails") is None
+    assert not kept.exists()
+    assert "failed in cell" not in (pages / "02_fails.html").read_text()
 
 
-def test_a_dead_kernel_is_a_failure_that_names_its_cell(place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    small_report.write(place.notebooks, "01_dies", small_report.code("import os; os._exit(1)"))
-    with pytest.raises(ReportError, match=r"01_dies: cell 6 `import os; os._exit\(1\)`: the kernel died"):
+def test_a_dead_kernel_is_a_failure_that_names_its_cell(place: SimpleNamespace) -> None:
+    small_report.write(place.notebooks, "01_dies", small_report.code("import os; os._exit(1)"), small_report.code("2"))
+    with pytest.raises(ReportError, match=r"01_dies: cell 8 `import os; os._exit\(1\)`: the kernel died"):
         run.run("quickstart", place.notebooks)
+
+
+def test_a_kernel_serves_several_notebooks_each_as_if_it_were_the_first(tmp_path: Path) -> None:
+    def notebook(*sources: str) -> nbformat.NotebookNode:
+        return nbformat.v4.new_notebook(cells=[small_report.code('profile = ""', "parameters"), *map(small_report.code, sources)])
+
+    sources = [
+        "import os; before = sorted(name for name in globals() if not name.startswith('_')); before",
+        "os.chdir('/'); secret = 1; profile",
+    ]
+    (tmp_path / "{x}").mkdir()
+    with Kernel(tmp_path / "{x}", tmp_path / "work", "k", {}) as kernel:
+        runs = [kernel.execute(notebook(*sources), {"profile": "p"}, "01_a") for _ in range(2)]
+        _, lost = kernel.execute(notebook("import os; os._exit(1)"), {}, "02_b")
+        _, none = kernel.execute(notebook(f"import os; assert os.path.samefile('.', {str(tmp_path / '{x}')!r})"), {}, "03_c")
+    with Kernel(tmp_path / "{x}", tmp_path / "work", "k", {}) as kernel:
+        runs.append(kernel.execute(notebook(*sources), {"profile": "p"}, "01_a"))
+    shown = [[(cell.execution_count, cell.outputs) for cell in node.cells] for node, _ in runs]
+    assert shown[0] == shown[1] == shown[2]
+    assert "secret" not in str(shown[1])
+    assert lost is not None
+    assert lost.cell == 2
+    assert none is None
 
 
 def test_a_killed_run_leaves_nothing_half_done_no_kernel_and_goes_on(place: SimpleNamespace) -> None:
     flag = place.outputs.parent / "kernel.pid"
     small_report.write(place.notebooks, "01_first")
     slow = f"import os, pathlib, time\nflag = pathlib.Path({str(flag)!r})\nflag.write_text(str(os.getpid()))\n"
-    slow += "time.sleep(0 if flag.with_suffix('.go').exists() else 300)"
-    small_report.write(place.notebooks, "02_slow", small_report.code(slow))
+    slow += "time.sleep(0 if flag.with_suffix('.go').exists() else 300)\nrecords = []"
+    small_report.write(place.notebooks, "02_slow", records=slow)
     process = start(place)
     wait_for(lambda: flag.exists() and bool(flag.read_text()))
     second = start(place)
@@ -127,22 +176,20 @@ def test_a_killed_run_leaves_nothing_half_done_no_kernel_and_goes_on(place: Simp
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=120)
     wait_for(lambda: not alive(int(flag.read_text())), 20)
-    assert [path.name for path in (place.executed).iterdir()] == ["01_first.ipynb"]
-    nbformat.read(place.executed / "01_first.ipynb", 4)
+    assert [path.name for path in place.results.iterdir()] == ["01_first.jsonl"]
     flag.with_suffix(".go").touch()
     again = start(place)
-    out, err = again.communicate(timeout=300)
+    out, err = again.communicate(timeout=600)
     assert again.returncode == 0, err
-    assert out.strip() == str(place.profile / "html" / "index.html")
-    assert sorted(path.name for path in (place.executed).iterdir()) == ["01_first.ipynb", "02_slow.ipynb"]
-    assert not list((place.profile / "work" / "executing").glob("*.ipynb"))
+    assert str(place.profile / "html" / "index.html") in out
+    assert sorted(path.name for path in place.results.iterdir()) == ["01_first.jsonl", "02_slow.jsonl"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_run_takes_its_kernel_along(place: SimpleNamespace, number: signal.Signals) -> None:
     flag = place.outputs.parent / "kernel.pid"
     sleep = f"import os, pathlib, time\npathlib.Path({str(flag)!r}).write_text(str(os.getpid()))\ntime.sleep(300)"
-    small_report.write(place.notebooks, "01_slow", small_report.code(sleep))
+    small_report.write(place.notebooks, "01_slow", records=sleep)
     process = start(place)
     wait_for(lambda: flag.exists() and bool(flag.read_text()))
     process.send_signal(number)
@@ -207,11 +254,6 @@ def test_title_and_question_come_from_the_first_pair(tmp_path: Path) -> None:
     (found,) = find(tmp_path)
     assert found.title == ("Title of 01_one", "01_one の題")
     assert found.question == ("Is it good?", "よいか。")
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (185, "3 min 05 s"), (3720, "1 h 02 min")])
-def test_durations_are_said_in_words(seconds: float, said: str) -> None:
-    assert run.duration(seconds) == said
 
 
 def test_progress_lines_wait_until_they_are_complete(capsys: pytest.CaptureFixture[str]) -> None:

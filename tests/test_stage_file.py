@@ -135,7 +135,8 @@ def test_nesting_without_end_is_one_line(path: Path) -> None:
 
 def test_the_first_version_s_files_say_how_to_bring_them_here(path: Path) -> None:
     path.write_text('{"metric": "accuracy", "unit": "1", "value": 0.5, "schema": 1}\n')
-    refused(path, f"schema 1, of an earlier version .*: python -m lib.store.migrate {path.parent}")
+    profile = path.parents[2].name
+    refused(path, f"schema 1, of an earlier version .*: python -m lib migrate --profile {profile} --system {path.parent.name}")
 
 
 def test_a_seal_is_renewed_only_for_what_can_be_read(path: Path) -> None:

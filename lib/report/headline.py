@@ -22,11 +22,11 @@ THROUGHPUT = Column("throughput", COMMON("columns.throughput"), "images/s", 0, i
 GPU = Column("gpu", COMMON("columns.gpu_compute"), "ms", 3)
 # Column -> metric, scope, and what one of its records shows.
 NUMBERS: dict[Column, tuple[str, str, Any]] = {
-    ACCURACY: ("accuracy", "", lambda record: common.percent(stats.wilson(record.stats["correct"], record.stats["total"]))),
+    ACCURACY: ("accuracy", "", lambda record: _share(record)),
     SIZE: ("file_size", "", lambda record: record.value / 1e6),
     LOAD: ("load_time", "", lambda record: record.value),
     LATENCY: ("latency", "end_to_end", lambda record: record.value),
-    THROUGHPUT: ("latency", "end_to_end", common.rate),
+    THROUGHPUT: ("latency", "end_to_end", lambda record: _rate(record)),
     GPU: ("latency", "gpu_compute", lambda record: record.value),
 }
 
@@ -79,11 +79,32 @@ def _row(run: Run, candidate: Candidate) -> dict[str, Any]:
     return row
 
 
+def _share(record: Record) -> stats.Interval | float:
+    """An accuracy in percent, with its interval where it is a count of images."""
+    if "correct" not in record.stats:
+        return 100 * (record.value or 0)
+    return common.percent(stats.wilson(record.stats["correct"], record.stats["total"]))
+
+
+def _rate(record: Record) -> stats.Interval | float:
+    """Images per second, with the interval over rounds; without one where an earlier version timed each in one block, which has none."""
+    rate = common.rate(record)
+    return rate.value if _in_one_block(record) else rate
+
+
+def _in_one_block(record: Record) -> bool:
+    return record.stats.get("rounds") == "windows"  # lib/store/migrate.py
+
+
 def _mark(run: Run, rows: list[dict[str, Any]]) -> None:
     """Mark the fastest and all that cannot be told from it, where one page has timed them all in the same rounds."""
     found = {candidate: number(run, candidate, LATENCY) for candidate in (row["candidate"] for row in rows)}
     timed = {candidate: record for candidate, record in found.items() if record is not None and record.value is not None}
-    if any(all(record in file.records for record in timed.values()) for file in run.files.values()):
-        best = common.best_rates(run, timed)
-        for row in rows:
-            row[BEST] = {LATENCY.key, THROUGHPUT.key} if row["candidate"] in best else set()
+    if any(map(_in_one_block, timed.values())):
+        return
+    together = any(all(record in file.records for record in timed.values()) for file in run.files.values())
+    if len(timed) < 2 or not together or len({len(record.samples) for record in timed.values()}) > 1:
+        return
+    best = stats.best({candidate: record.samples for candidate, record in timed.items()}, run.profile.measuring.least_ratio)
+    for row in rows:
+        row[BEST] = {LATENCY.key, THROUGHPUT.key} if row["candidate"] in best and len(best) < len(timed) else set()

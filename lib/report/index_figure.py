@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lib.report import headline
 from lib.show.figure import style, subplots
 from lib.show.table import Column, Figure
+from lib.stats import Interval
 from lib.text import Language
 from lib.words import Words
 
@@ -34,7 +35,7 @@ def accuracy(rows: Rows, language: Language) -> mpl.Figure:
     with style(language):
         figure, axes = _rows(rows, language)
         for at, row in enumerate(rows):
-            value, low, high = row[headline.ACCURACY.key]
+            value, low, high = _ends(row, headline.ACCURACY)
             axes.plot([low, high], [at, at], color=row["candidate"].colour, linewidth=2, alpha=0.5)
             axes.plot(value, at, "o", color=row["candidate"].colour, markersize=7)
             axes.annotate(f"{value:.2f}", (value, at), (0, 5), textcoords="offset points", ha="center", fontsize=8.5)
@@ -46,13 +47,19 @@ def throughput(rows: Rows, language: Language) -> mpl.Figure:
     """Throughput (images/s, end to end), a bar a row."""
     with style(language):
         figure, axes = _rows(rows, language)
-        rates = [row[headline.THROUGHPUT.key].value for row in rows]
+        rates = [_ends(row, headline.THROUGHPUT)[0] for row in rows]
         for at, (row, rate) in enumerate(zip(rows, rates, strict=True)):
             axes.barh(at, rate, color=row["candidate"].colour, height=0.62)
             axes.annotate(f"{rate:,.0f}", (rate, at), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
         axes.set_xlim(0, 1.16 * max(rates))
         axes.set_xlabel(WORDS("figures.throughput_axis").in_(language))
     return figure
+
+
+def _ends(row: dict[str, Any], column: Column) -> tuple[float, float, float]:
+    """A row's number and the ends of its interval, which are the number itself where it has none."""
+    found = row[column.key]
+    return found if isinstance(found, Interval) else (found, found, found)
 
 
 def _rows(rows: Rows, language: Language) -> tuple[mpl.Figure, Axes]:
@@ -67,5 +74,5 @@ def _rows(rows: Rows, language: Language) -> tuple[mpl.Figure, Axes]:
 
 
 def _alt(rows: Rows, column: Column) -> Any:
-    values = [WORDS(f"figures.{column.key}_value", label=row["candidate"], value=row[column.key].value) for row in rows]
+    values = [WORDS(f"figures.{column.key}_value", label=row["candidate"], value=_ends(row, column)[0]) for row in rows]
     return WORDS("figures.alt", title=WORDS(f"figures.{column.key}"), values=values)

@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.candidate import REFERENCE
-from lib.report import headline
+from lib.report import headline, told
 from lib.show.table import BEST, Column, Table, number
 from lib.stats import Interval
 from lib.store import files
@@ -54,7 +54,7 @@ def find(folder: Path, system: str) -> Path:
 
 def tables(run: Run, language: Language) -> dict[str, str]:
     """The tables that one system's records fill, as Markdown: marker -> table and a line on what it was measured on."""
-    shown, made = headline.table(run), {}
+    shown, made = headline.table(run, told.doubtful(run)), {}
     engines = [row for row in shown.rows if row["candidate"].runner == ENGINES]
     blocks = {"headline": shown.rows if any(row["candidate"] == REFERENCE for row in shown.rows) else []}
     blocks["engines"] = engines if any(headline.measured(row, headline.LATENCY) for row in engines) else []

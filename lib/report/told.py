@@ -18,3 +18,8 @@ def findings(run: Run) -> list[Finding]:
             raise
         return []
     return sorted(module.findings(run), key=lambda finding: LEVELS.index(finding.level))
+
+
+def doubtful(run: Run) -> bool:
+    """Whether any page of a run has a finding that makes its numbers doubtful, so that nothing may be called the best."""
+    return any(finding.level == "warn" for stage in run.files for finding in findings(run.of(stage)))

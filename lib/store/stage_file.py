@@ -93,8 +93,8 @@ def parse(text: str, path: Path) -> StageFile:
     """The content of a stage's file whose text is given; `path` is for messages."""
     *lines, rest = text.split("\n")
     if lines and lines[0].startswith('{"metric": '):
-        old = f"python -m lib.store.migrate {path.parent}"
-        raise ReportError(f"{path}:1: schema 1, of an earlier version of this program; bring it to schema {SCHEMA}: {old}")
+        bring = f"python -m lib migrate --profile {path.absolute().parents[2].name} --system {path.parent.name}"
+        raise ReportError(f"{path}:1: schema 1, of an earlier version of this program; bring it to schema {SCHEMA}: {bring}")
     if rest or not lines or not lines[-1].startswith('{"seal": ['):
         raise ReportError(f"{path}:{len(lines) + bool(rest)}: cut: it does not end with its seal; {_remedy(path)}")
     seal = _values(lines[-1], path, len(lines))
