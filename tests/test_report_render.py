@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -16,7 +15,8 @@ from lib import stats
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.candidate import REFERENCE, Candidate, Way
-from lib.report import cells, headline, render, run
+from lib.report import cells, failed, headline, render, run
+from lib.report.execute import Failure
 from lib.report.notebooks import find
 from lib.store import files, stage_file
 from lib.store.records import Reason, Record
@@ -210,8 +210,7 @@ def test_a_page_from_an_earlier_run_says_so(moved: Path) -> None:
 
 def test_after_a_failure_the_earlier_records_are_shown_and_dated(moved: Path) -> None:
     (path,) = moved.glob("results/*/01_note.jsonl")
-    failure = {"cell": 3, "line": "x", "error": "E", "started_at": "2026-11-20T10:00:00+00:00", "run_id": "later"}
-    path.with_name("01_note.failed.json").write_text(json.dumps(failure))
+    failed.write(path.parent, Failure("01_note", 3, "x", "E"), "2026-11-20T10:00:00+00:00", "later")
     again(moved)
     soup = page(moved, "01_note")
     assert "failed in cell 3 (x): E; what is shown was measured earlier, 20" in soup.select_one(".banner li").text

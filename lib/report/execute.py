@@ -91,7 +91,7 @@ class Kernel:
                 os.kill(manager.provisioner.pid, signal.SIGKILL)
 
     def _end(self) -> None:
-        from jupyter_core.utils import run_sync
+        from nbclient.util import run_sync
 
         manager, self._manager = self._manager, None
         if manager is not None:
@@ -122,7 +122,7 @@ class Kernel:
     def _ready(self) -> Any:
         """The manager of a kernel in which nothing is defined."""
         from jupyter_client import AsyncKernelManager
-        from jupyter_core.utils import run_sync
+        from nbclient.util import run_sync
 
         if self._manager is None:
             self.work.mkdir(parents=True, exist_ok=True)

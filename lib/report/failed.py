@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -30,24 +31,28 @@ def path(results: Path, stage: str) -> Path:
 
 def write(results: Path, failure: Failure, started_at: str, run_id: str) -> None:
     """Keep how a stage failed. Raises ReportError where that cannot be written."""
-    said = Failed(failure.cell, failure.line, failure.error, started_at, run_id)
-    files.write_text(path(results, failure.stage), json.dumps(asdict(said), indent=1, ensure_ascii=False) + "\n")
+    files.write_text(path(results, failure.stage), _text(Failed(failure.cell, failure.line, failure.error, started_at, run_id)))
 
 
 def read(results: Path, stage: str) -> Failed | None:
-    """How a stage failed last, None where it did not. Raises ReportError, one line, for a file that says nothing of the kind."""
+    """How a stage failed last, None where it did not. Raises ReportError, one line, for a file that is not as it was written."""
     file = path(results, stage)
     try:
-        found = Failed(**json.loads(file.read_text(encoding="utf-8")))
-        texts = (found.line, found.error, found.started_at, found.run_id)
-        dated = all(isinstance(text, str) for text in texts) and datetime.fromisoformat(found.started_at).tzinfo
-        if type(found.cell) is not int or not dated:
-            raise ValueError("a field has another type")
+        text = file.read_text(encoding="utf-8")
+        found = Failed(**{key: value for key, value in json.loads(text).items() if key != "seal"})
+        if text != _text(found) or datetime.fromisoformat(found.started_at).tzinfo is None:
+            raise ValueError("altered since it was written")
         return found
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ReportError(f"{file}: does not say how a notebook failed ({error}); remove it, or run notebook {stage} again") from None
+
+
+def _text(said: Failed) -> str:
+    values = asdict(said)
+    seal = hashlib.sha256(json.dumps(values).encode()).hexdigest()
+    return json.dumps(values | {"seal": seal}, indent=1, ensure_ascii=False) + "\n"
 
 
 def forget(results: Path, stage: str) -> None:
