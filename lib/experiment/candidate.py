@@ -13,7 +13,6 @@ from lib.words import COMMON, LIST_MARK
 # Backend -> what it is called, in the order of the report; each class of lib/runners enters itself when it is defined.
 LABELS: dict[str, Text] = {}
 HARNESS = "null"  # the backend that runs no model: what it measures is the harness
-BLACK = "#000000"
 WAY = re.compile(r"(?P<api>\w*)(?P<graph>\+graph)?(\+lanes(?P<lanes>[1-9]\d*))?(?P<byte>\+uint8)?")
 
 
@@ -33,9 +32,8 @@ class Way:
     @property
     def key(self) -> str:
         """As records name it: "" for the plain way, e.g. `enqueueV3+graph`."""
-        parts = ["+graph"] if self.graph else []
-        parts += [f"+lanes{self.lanes}"] if self.lanes > 1 else []
-        return self.api + "".join(parts + (["+uint8"] if self.byte_input else []))
+        lanes = f"+lanes{self.lanes}" if self.lanes > 1 else ""
+        return self.api + "+graph" * self.graph + lanes + "+uint8" * self.byte_input
 
     @property
     def label(self) -> Text:
@@ -92,8 +90,7 @@ class Candidate:
     @property
     def precision_label(self) -> Text:
         """What the precision is called."""
-        row = PRECISIONS.get(self.precision)
-        return row.label if row else Text(self.precision, self.precision)
+        return PRECISIONS[self.precision].label if self.precision in PRECISIONS else Text(self.precision, self.precision)
 
     @property
     def label(self) -> Text:
@@ -105,17 +102,13 @@ class Candidate:
     @property
     def colour(self) -> str:
         """Of its precision, in every figure."""
-        row = PRECISIONS.get(self.precision)
-        return row.colour if row else BLACK
+        return PRECISIONS[self.precision].colour if self.precision in PRECISIONS else "#000000"
 
     @property
     def place(self) -> tuple[int, int, Way]:
         """Sorts candidates in the order of the report."""
-        return _place(LABELS, self.runner), _place(PRECISIONS, self.precision), self.way
-
-
-def _place(table: dict, key: str) -> int:
-    return list(table).index(key) if key in table else len(table)
+        runner, precision = ([*table, key].index(key) for table, key in ((LABELS, self.runner), (PRECISIONS, self.precision)))
+        return runner, precision, self.way
 
 
 def ordered(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lib.text import Text
 
@@ -25,8 +25,8 @@ class Precision:
     trt_flags: builder flags that ask for it on weakly typed networks (8.x to 10.x); "!X" clears flag X.
     calibrator: of implicit INT8 ("" for none).
     layer_types: what engine inspectors may call the type of a convolution or matrix product: the one asked for first, at least one
-    layer has it; then those that the builder may choose where they are faster.
-    also_asked: which of those were asked for as well. product_type: of the products in a typed network.
+    layer has it; then those that the builder may choose where they are faster. also_asked: which of those were asked for as well.
+    product_type: of the products in a typed network.
     """
 
     key: str
@@ -114,35 +114,24 @@ INT8 = Precision(
     layer_types=("int8", "fp32"),
     product_type="int8",
 )
-INT8_FP16 = Precision(
+INT8_FP16 = replace(
+    INT8,
     key="int8_fp16",
     label=Text("INT8 + FP16", "INT8+FP16"),
     colour="#CC79A7",
-    max_abs_difference=0.5,
-    min_agreement=0.97,
-    unit_roundoff=1 / 254,
-    weights="int8",
-    trt_onnx="fp32",
     trt_flags=("!TF32", "INT8", "FP16"),
-    calibrator="entropy",
     layer_types=("int8", "fp16", "fp32"),
     also_asked=("fp16",),
-    product_type="int8",
 )
-INT8_QDQ = Precision(
+INT8_QDQ = replace(
+    INT8,
     key="int8_qdq",
     label=Text("INT8 (explicit)", "INT8（明示的）"),
     colour="#D55E00",
-    max_abs_difference=0.5,
-    min_agreement=0.97,
-    unit_roundoff=1 / 254,
-    weights="int8",
     onnxrt="int8_qdq",  # not onnxrt_cuda: it has no quantized convolutions and would compute Q/DQ models in FP32
     tflite="int8",
     trt_onnx="int8_qdq",
-    trt_flags=("!TF32", "INT8"),
-    layer_types=("int8", "fp32"),
-    product_type="int8",
+    calibrator="",
 )
 
 PRECISIONS: dict[str, Precision] = {row.key: row for row in (FP32, TF32, FP16, INT8, INT8_FP16, INT8_QDQ)}

@@ -58,25 +58,13 @@ def gpus() -> list[dict[str, str]]:
 
     nvidia-smi's name, compute_cap, driver_version, memory.total (MiB); empty where there is none.
     """
-    return [{field: gpu[field] for field in GPU_FIELDS} for gpu in _seen()]
-
-
-def gpu_uuid() -> str | None:
-    """The UUID of the GPU that everything runs on, as nvidia-smi takes it (-i), None where there is none."""
-    return _seen()[0]["uuid"] if _seen() else None
-
-
-@cache
-def _seen() -> list[dict[str, str]]:
-    """What nvidia-smi says of each GPU that CUDA programs see, in CUDA's order."""
-    fields = ("pci.bus_id", "uuid", *GPU_FIELDS)
-    query = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    query = ["nvidia-smi", f"--query-gpu={','.join(('pci.bus_id', *GPU_FIELDS))}", "--format=csv,noheader,nounits"]
     try:
         lines = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
         return []
-    listed = [dict(zip(fields, map(str.strip, line.split(",")), strict=True)) for line in lines if line.count(",") == len(fields) - 1]
-    known = {cuda.bus_id(gpu["pci.bus_id"]): gpu for gpu in listed}
+    listed = [[value.strip() for value in line.split(",")] for line in lines if line.count(",") == len(GPU_FIELDS)]
+    known = {cuda.bus_id(bus): dict(zip(GPU_FIELDS, values, strict=True)) for bus, *values in listed}
     return [known[bus] for bus in cuda.devices() if bus in known] if known else []
 
 
