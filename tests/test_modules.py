@@ -49,20 +49,45 @@ def test_importing_every_module_loads_nothing_heavy():
     assert done.stdout == "all light\n", done.stderr
 
 
-def imported_at_load(tree):
-    """Imports that run when the module is loaded: outside functions and outside `if TYPE_CHECKING:`."""
-    todo = list(tree.body)
+# The tower: what stands above may import what stands below, never the other way round.
+TOWER = (
+    "__main__",
+    "report",
+    "pages",
+    "measure",
+    "runners",
+    "trt",
+    "export",
+    "onnx_session",
+    "models",
+    "store",
+    "data",
+    "experiment",
+    "cuda",
+    "show",
+    "stats",
+    "errors",
+    "progress",
+    "stop",
+    "words",
+    "text",
+)
+
+
+def imported(tree):
+    """Imports that run sooner or later, inside functions too, but not those for type checkers alone."""
+    todo = [tree]
     while todo:
         node = todo.pop()
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield node
-        elif isinstance(node, (ast.If, ast.Try, ast.With)) and not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            todo += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            todo += ast.iter_child_nodes(node)
 
 
 def depends_on(name):
     found = set()
-    for node in imported_at_load(ast.parse(PATHS[name].read_text(encoding="utf-8"))):
+    for node in imported(ast.parse(PATHS[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         else:
@@ -71,10 +96,35 @@ def depends_on(name):
     return found & set(PATHS)
 
 
-def test_no_module_imports_itself_by_way_of_others():
-    graph = {name: depends_on(name) for name in PATHS}
-    assert graph["lib.store.session"] >= {"lib.experiment.profile", "lib.store.records"}  # the graph is not empty
-    list(TopologicalSorter(graph).static_order())
+GRAPH = {name: depends_on(name) for name in PATHS}
+
+
+def test_no_module_imports_itself_by_way_of_others_not_even_inside_a_function():
+    assert GRAPH["lib.store.session"] >= {"lib.experiment.profile", "lib.store.records"}  # the graph is not empty
+    assert "lib.report.run" in GRAPH["lib.__main__"]  # inside a function
+    list(TopologicalSorter(GRAPH).static_order())
+
+
+def room(name):
+    return name.split(".")[1] if "." in name else ""
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if name != "lib"])
+def test_imports_go_downwards(name):
+    assert room(name) in TOWER
+    for other in GRAPH[name] - {"lib"}:
+        assert TOWER.index(room(other)) >= TOWER.index(room(name)), f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if name.startswith("lib.pages.") and not name.endswith(".measure")])
+def test_pages_touch_the_world_where_they_measure_alone(name):
+    assert not {other for other in GRAPH[name] if room(other) in ("trt", "runners", "cuda", "export", "models")}
+
+
+@pytest.mark.parametrize("stage", sorted(path.stem for path in (config.ROOT / "notebooks").glob("*.ipynb")))
+def test_a_page_is_a_folder_of_the_notebook_s_name(stage):
+    assert {f"lib.pages.{stage[3:]}.{part}" for part in ("measure", "rules", "tables", "figures")} <= set(PATHS)
+    assert (config.ROOT / "lib" / "pages" / stage[3:] / "words.yaml").is_file()
 
 
 def public(tree):
