@@ -145,7 +145,7 @@ def test_what_is_missing_is_named_in_the_order_in_which_it_is_needed(monkeypatch
     assert Cpp.unavailable("fp16") == Reason("cpp_not_built")  # nobody may execute it
     (tmp_path / "runner").chmod(0o755)
     assert Cpp.unavailable("fp16") == Reason("cpp_does_not_start", {"message": "the C++ runner: libnvinfer.so.8 is missing"})
-    assert cpp.apis() == ()
+    assert Cpp.ways("fp16") == [PLAIN]
     Program(tmp_path)
     assert Cpp.unavailable("fp16") is None
     monkeypatch.setenv(cpp.PROGRAM, str(tmp_path / "elsewhere"))
@@ -243,7 +243,7 @@ def test_a_program_for_another_machine_does_not_start(program):
     program.path.write_bytes(b"\x7fELF no program")
     with pytest.raises(ReportError, match="does not start"):
         cpp.call("--apis")
-    assert cpp.not_built().key == "cpp_does_not_start"
+    assert cpp.apis().key == "cpp_does_not_start"
     with pytest.raises(ReportError, match="does not start"):
         cpp.Server(said=program.folder / "said")
 
@@ -273,8 +273,7 @@ def test_the_build_says_which_calls_it_has(program, quick, monkeypatch):
     for said in ("nothing", "3", ""):
         program.path.write_text(f"#!/bin/sh\necho '{said}'\n")
         os.utime(program.path, ns=(0, len(said)))
-        assert cpp.not_built().key == "cpp_does_not_start"
-        assert cpp.apis() == ()
+        assert cpp.apis().key == "cpp_does_not_start"
 
 
 @pytest.mark.parametrize(

@@ -408,7 +408,7 @@ def test_layers_are_timed_where_there_is_a_gpu(session, engines, monkeypatch):
         assert images.shape == (session.profile.engines.opt_batch, 32, 32, 3)
         if precision == "fp16":
             raise ReportError("no memory left")
-        return [trt.LayerTime(0, CONV, "CaskConvolution", "fp32", "tactic", [0.9, 1.0, 1.1])]
+        return [trt.LayerTime(CONV, "CaskConvolution", "fp32", "tactic", 0, [0.9, 1.0, 1.1])]
 
     monkeypatch.setattr(trt, "unavailable", lambda: None)
     monkeypatch.setattr(trt, "layer_times", layer_times)

@@ -11,6 +11,7 @@ import numpy as np
 from lib.errors import NotMeasured, ReportError
 from lib.experiment.candidate import LABELS, PLAIN, Candidate, Way
 from lib.experiment.precision import PRECISIONS, Precision
+from lib.runners import host
 
 if TYPE_CHECKING:
     from lib.store.artifacts import Artifact
@@ -45,15 +46,17 @@ class Runner(ABC):
 
     A class in a file of this folder is a backend of the report; nothing else names it. It says
     name: key in RUNNERS; label: as shown in reports; place: sorts the backends of the report;
+    column: field of Precision that names its exported model; needs: module and name of the package it cannot do without;
     libraries: packages whose version changes its answers, None for all that `lib.experiment.system` knows;
     file: what of `artifact` runs; batches_itself: whether `infer` takes any number of images and splits them itself;
-    tells_gpu_time: whether it has `gpu_ms`.
-    min_batch, max_batch: images a call, no upper limit where None.
+    tells_gpu_time: whether it has `gpu_ms`; min_batch, max_batch: images a call, no upper limit where None.
     """
 
     name: ClassVar[str]
     label: ClassVar[Text]
     place: ClassVar[float]
+    column: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, str] | None] = None
     libraries: ClassVar[tuple[str, ...] | None] = None
     file: ClassVar[str] = ""
     batches_itself: ClassVar[bool] = False
@@ -68,9 +71,8 @@ class Runner(ABC):
         if "name" in vars(cls):
             PLACES[cls.name] = cls.place
             LABELS[cls.name] = cls.label
-            ordered = sorted(LABELS.items(), key=lambda entry: PLACES.get(entry[0], 0))
-            LABELS.clear()
-            LABELS.update(ordered)
+            for name in sorted(LABELS, key=lambda name: PLACES.get(name, 0)):
+                LABELS[name] = LABELS.pop(name)  # to the end
 
     def __init__(self, session: Session, candidate: Candidate) -> None:
         if candidate.precision not in self.precisions:
@@ -82,12 +84,12 @@ class Runner(ABC):
     @classmethod
     def model(cls, row: Precision) -> str:
         """Which exported model carries a precision, "" where this backend does not run it."""
-        return ""
+        return getattr(row, cls.column) if cls.column else ""
 
     @classmethod
     def unavailable(cls, precision: str) -> Reason | None:
         """Why this system cannot run it at this precision, or None if it can."""
-        return None
+        return host.not_installed(*cls.needs) if cls.needs else None
 
     @classmethod
     def ways(cls, precision: str) -> list[Way]:

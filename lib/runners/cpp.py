@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from lib import trt
 from lib.errors import ReportError, WrongOutput
 from lib.experiment import profile as config
 from lib.experiment.candidate import PLAIN, Candidate, Way
@@ -42,18 +43,15 @@ def program() -> Path:
     return Path(os.environ.get(PROGRAM) or BUILT)
 
 
-def not_built() -> Reason | None:
-    """Why the program cannot be started, or None. It is tried, because libraries that it needs may be missing."""
+def apis() -> tuple[str, ...] | Reason:
+    """The calls that this build of the program has, "enqueueV3" and, against 8.x, "executeV2"; or why it cannot be started.
+
+    It is tried, because libraries that it needs may be missing.
+    """
     path = program()
     if path.is_file() and os.access(path, os.X_OK):
-        _, problem = _apis(path, path.stat().st_mtime_ns)
-        return Reason("cpp_does_not_start", {"message": problem}) if problem else None
+        return _apis(path, path.stat().st_mtime_ns)
     return Reason("cpp_no_program", {"variable": PROGRAM}) if os.environ.get(PROGRAM) else Reason("cpp_not_built")
-
-
-def apis() -> tuple[str, ...]:
-    """The calls that this build of the program has: "enqueueV3" and, against 8.x, "executeV2"; empty where it does not start."""
-    return () if not_built() else _apis(program(), program().stat().st_mtime_ns)[0]
 
 
 def call(*words: object, limit_s: float = LONGEST_S) -> str:
@@ -95,14 +93,14 @@ class Cpp(EngineRunner):
 
     @classmethod
     def unavailable(cls, precision: str) -> Reason | None:
-        """Why engines cannot be run on this system, or that the program is not built."""
-        return TensorRT.unavailable(precision) or not_built()
+        """Why engines cannot be run on this system, or why the program cannot."""
+        return TensorRT.unavailable(precision) or (found if isinstance(found := apis(), Reason) else None)
 
     @classmethod
     def ways(cls, precision: str) -> list[Way]:
         """The calls that the program has, beside the plain one."""
         found = apis()
-        return [PLAIN, *(Way(api=api) for api in found if api != API), *([Way(graph=True)] if found else [])]
+        return [PLAIN] if isinstance(found, Reason) else [PLAIN, *(Way(api=api) for api in found if api != API), Way(graph=True)]
 
     @classmethod
     def takes(cls, candidate: Candidate) -> bool:
@@ -112,13 +110,10 @@ class Cpp(EngineRunner):
 
     @classmethod
     def versions(cls) -> dict[str, str]:
-        """The hash of the program."""
         return {"program": files.sha256(program())}
 
     def prepare(self) -> None:
         """Build the engine unless it is stored, and check its plan as the Python runner does. The program refuses any other plan."""
-        from lib import trt
-
         super().prepare()
         plan = trt.trusted(self.session, self.precision, self.artifact)
         self._plan, self._sha256 = self.artifact.file(self.file), hashlib.sha256(plan).hexdigest()
@@ -128,7 +123,6 @@ class Cpp(EngineRunner):
         self._folder = tempfile.TemporaryDirectory()
 
     def close(self) -> None:
-        """End the program and remove its files."""
         self._stop()
         self._folder.cleanup()
 
@@ -147,10 +141,7 @@ class Cpp(EngineRunner):
         return values
 
     def timer(self, batch: np.ndarray) -> Timer:
-        """A lib.measure.rounds.Timer of calls with this batch, timed by the program itself, without Python between them.
-
-        All timers share one process while each batch begins the largest one. They raise WrongOutput and ReportError as `infer` does.
-        """
+        """Of calls that the program times itself. All timers share one process while each batch begins the largest one."""
         check_batch(batch, self.max_batch)
         self._serve(batch)
 
@@ -187,7 +178,7 @@ class Server:
 
     def __init__(self, *words: object, said: Path) -> None:
         """Start it. said: file that takes its messages. Raises ReportError where it does not start."""
-        self.alive, self._said, self._read = True, said, b""
+        self.alive, self._said = True, said
         with open(said, "wb") as messages:
             try:
                 self._process = subprocess.Popen(
@@ -228,8 +219,8 @@ class Server:
 
     def _line(self, limit_s: float) -> bytes:
         """What it says next, up to the end of the line."""
-        until = time.monotonic() + limit_s
-        while b"\n" not in self._read:
+        until, line = time.monotonic() + limit_s, b""
+        while not line.endswith(b"\n"):
             ready, _, _ = select.select([self._process.stdout], [], [], max(0, until - time.monotonic()))
             if not ready:
                 self.stop(grace_s=0)
@@ -238,21 +229,19 @@ class Server:
             if not more:
                 self.stop()
                 raise _failed(self._process.returncode, self._said.read_bytes())
-            self._read += more
-        line, _, self._read = self._read.partition(b"\n")
-        return line
+            line += more
+        return line.rstrip()
 
 
 @cache
-def _apis(path: Path, changed_ns: int) -> tuple[tuple[str, ...], str]:
-    """The calls that the program names, and why it names none; asked once for each build of it."""
+def _apis(path: Path, changed_ns: int) -> tuple[str, ...] | Reason:
+    """`apis` of one build of the program, which is asked once."""
     try:
-        said = call("--apis", limit_s=START_S)
-        return tuple(str(api) for api in json.loads(said)), ""
+        return tuple(map(str, json.loads(call("--apis", limit_s=START_S))))
     except ReportError as error:
-        return (), str(error)
+        return Reason("cpp_does_not_start", {"message": str(error)})
     except (ValueError, TypeError):
-        return (), f"the C++ runner: --apis names none; {AGAIN}"
+        return Reason("cpp_does_not_start", {"message": f"the C++ runner: --apis names none; {AGAIN}"})
 
 
 def _command(*words: object) -> list[str]:

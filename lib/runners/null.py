@@ -19,7 +19,6 @@ class Null(Runner):
     precisions = ("fp32",)
 
     def open(self) -> None:
-        """There is nothing to load."""
         self._classes = len(self.session.images.class_names)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:

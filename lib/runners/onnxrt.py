@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lib import onnx_session
+from lib import export, onnx_session
 from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Way
-from lib.experiment.precision import PRECISIONS, Precision
+from lib.experiment.precision import PRECISIONS
 from lib.models import vgg
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
@@ -39,19 +39,9 @@ class OnnxRuntime(Runner):
     name = "onnxrt"
     label = Text("ONNX Runtime (CPU)", "ONNX Runtime（CPU）")
     place = 20
-    libraries = ("onnxruntime",)
-    file = "model.onnx"
+    column, file = "onnxrt", export.ONNX_FILE
+    needs, libraries = ("onnxruntime", "ONNX Runtime"), ("onnxruntime",)
     provider: ClassVar[str] = onnx_session.CPU
-
-    @classmethod
-    def model(cls, row: Precision) -> str:
-        """The exported ONNX of a precision."""
-        return row.onnxrt
-
-    @classmethod
-    def unavailable(cls, precision: str) -> Reason | None:
-        """onnxruntime is not installed, or None."""
-        return host.not_installed("onnxruntime", "ONNX Runtime")
 
     @classmethod
     def ways(cls, precision: str) -> list[Way]:
@@ -66,8 +56,6 @@ class OnnxRuntime(Runner):
     @cached_property
     def artifact(self) -> Artifact:
         """The exported ONNX that carries this precision, exported now unless it is stored."""
-        from lib import export
-
         return export.onnx(self.session, self.model(PRECISIONS[self.precision]))
 
     def provider_options(self) -> Mapping[str, str]:
@@ -90,11 +78,9 @@ class OnnxRuntime(Runner):
         self._run: Any = onnx_session.start(path, self.provider, self.provider_options(), precise)
 
     def close(self) -> None:
-        """Let go of the session."""
         self._run = None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (n, 32, 32, 3) from 0 to 1 -> probabilities, float32 (n, classes)."""
         check_batch(batch)
         return self._run.run([vgg.OUTPUT], {vgg.INPUT: batch})[0]
 
@@ -108,13 +94,8 @@ class OnnxRuntimeCuda(OnnxRuntime):
     name = "onnxrt_cuda"
     label = Text("ONNX Runtime (CUDA)", "ONNX Runtime（CUDA）")
     place = 30
-    libraries = ("onnxruntime-gpu",)
+    column, libraries = "onnxrt_cuda", ("onnxruntime-gpu",)
     provider = "CUDAExecutionProvider"
-
-    @classmethod
-    def model(cls, row: Precision) -> str:
-        """The exported ONNX of a precision."""
-        return row.onnxrt_cuda
 
     @classmethod
     def unavailable(cls, precision: str) -> Reason | None:

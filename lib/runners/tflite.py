@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lib import models
-from lib.experiment.precision import PRECISIONS, Precision
+from lib import export, models
+from lib.experiment.precision import PRECISIONS
 from lib.runners import host
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
-from lib.store.records import Reason
 from lib.text import Text
 
 
@@ -26,24 +25,12 @@ class TFLite(Runner):
     name = "tflite"
     label = Text("TensorFlow Lite (CPU)", "TensorFlow Lite（CPU）")
     place = 40
-    libraries = ("tensorflow",)
-    file = "model.tflite"
-
-    @classmethod
-    def model(cls, row: Precision) -> str:
-        """The exported TFLite model of a precision."""
-        return row.tflite
-
-    @classmethod
-    def unavailable(cls, precision: str) -> Reason | None:
-        """TensorFlow is not installed, or None."""
-        return host.not_installed("tensorflow", "TensorFlow")
+    column, file = "tflite", export.TFLITE_FILE
+    needs, libraries = ("tensorflow", "TensorFlow"), ("tensorflow",)
 
     @cached_property
     def artifact(self) -> Artifact:
         """The exported TFLite model of this precision, exported now unless it is stored."""
-        from lib import export
-
         return export.tflite(self.session, self.model(PRECISIONS[self.precision]))
 
     def open(self) -> None:
@@ -59,11 +46,9 @@ class TFLite(Runner):
         self._batch_size = 0
 
     def close(self) -> None:
-        """Let go of the interpreter."""
         self._interpreter = None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (n, 32, 32, 3) from 0 to 1 -> probabilities, float32 (n, classes)."""
         check_batch(batch)
         if len(batch) != self._batch_size:
             self._interpreter.resize_tensor_input(self._input, batch.shape)

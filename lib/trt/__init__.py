@@ -3,6 +3,7 @@ them (inspect, probe), trust (bound, plans), running (execution).
 
 Importing this package imports no TensorRT; the functions below do when they are called.
 """
+# ruff: noqa: F401  what this package offers
 
 from lib.trt.calibrate import Calibration
 from lib.trt.calibrate import default as default_calibration
@@ -12,7 +13,6 @@ from lib.trt.versions import (
     FEATURES,
     NOT_INSTALLED,
     EngineError,
-    Feature,
     flavour,
     module,
     name,
@@ -22,29 +22,3 @@ from lib.trt.versions import (
     unavailable,
     version,
 )
-
-__all__ = [
-    "FEATURES",
-    "NOT_INSTALLED",
-    "PLAN",
-    "Calibration",
-    "EngineError",
-    "Feature",
-    "LayerTime",
-    "default_calibration",
-    "engine",
-    "flavour",
-    "identity",
-    "intermediate",
-    "layer_times",
-    "load_plan",
-    "module",
-    "name",
-    "not_buildable",
-    "onnx_variant",
-    "plan_sha256",
-    "trusted",
-    "typed",
-    "unavailable",
-    "version",
-]

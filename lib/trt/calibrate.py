@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lib import cuda
+from lib.data import dataset as datasets
 from lib.errors import ArtifactError
 from lib.experiment.precision import PRECISIONS
+from lib.models import train as training
 from lib.store import files
-from lib.trt import bound, versions
+from lib.trt import bound, build, timing_cache, versions
 from lib.trt.versions import EngineError
 
 if TYPE_CHECKING:
@@ -46,12 +49,8 @@ class Calibration(NamedTuple):
 
 
 def default(session: Session, precision: str = "int8") -> Calibration:
-    """The calibration of this profile's engines of an implicit precision: its calibrator over `engines.calibration_images`.
-
-    As many whole batches of them as there are training images for, so that its number is that of the images read.
-    """
-    from lib.models import train as training
-
+    """The calibration of this profile's engines of an implicit precision: whole batches of `engines.calibration_images`, as far as there
+    are training images."""
     settings = session.profile.engines
     there = len(training.split(session.profile.train, session.images)[0])
     batches = min(settings.calibration_images, there) // settings.calibration_batch
@@ -61,9 +60,8 @@ def default(session: Session, precision: str = "int8") -> Calibration:
 def cache(session: Session, onnx: Path, calibration: Calibration) -> Artifact:
     """The calibration cache of an ONNX, calibrated now unless it is stored.
 
-    Payload: `calibration.cache`, as TensorRT writes it. info: tensors (names that have a scale), batches, seconds.
-    Calibrating builds an INT8 engine, which is thrown away: TensorRT has no call that only calibrates. Raises EngineError
-    where it fails.
+    Payload: `calibration.cache`, as TensorRT writes it. info: tensors (names that have a scale), batches, seconds. Calibrating builds an
+    INT8 engine, which is thrown away: TensorRT has no call that only calibrates. Raises EngineError where it fails.
     """
     inputs = identity(session, onnx, calibration)
     return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, onnx, calibration, folder))
@@ -101,8 +99,7 @@ def load_cache(folder: Path, expected: dict[str, Any], tensors: set[str]) -> byt
 def scales(data: bytes) -> dict[str, float]:
     """Tensor -> scale (activation of one INT8 step) of a calibration cache.
 
-    Its lines are "name: hex of a big-endian float32", after one that names TensorRT and the calibrator. Raises
-    EngineError for anything else.
+    Its lines are "name: hex of a big-endian float32", after one that names TensorRT and the calibrator. EngineError for anything else.
     """
     lines = data.decode("utf-8", errors="replace").splitlines()
     found = {}
@@ -139,10 +136,6 @@ def collector(trt: ModuleType, method: str, images: np.ndarray, batch: int) -> A
 
 
 def _write(session: Session, onnx: Path, calibration: Calibration, folder: Path) -> dict[str, Any]:
-    from lib.data import dataset as datasets
-    from lib.models import train as training
-    from lib.trt import build, timing_cache
-
     trt, settings = versions.module(), session.profile.engines
     x_train, *_ = training.split(session.profile.train, session.images)  # not the validation images
     images = datasets.calibration_subset(x_train, calibration.images, session.profile.train.seed)
@@ -161,10 +154,7 @@ def _write(session: Session, onnx: Path, calibration: Calibration, folder: Path)
 
 
 def _calibrator(trt: ModuleType, method: str, batch: int, batches: list[np.ndarray], data: bytes | None) -> Any:
-    """An instance of TensorRT's calibrator. Needs feature "calibrator".
-
-    What its methods raise would only be printed by TensorRT, so it is kept and raised by `finish`.
-    """
+    """Needs feature "calibrator". What its methods raise would only be printed by TensorRT, so it is kept and raised by `finish`."""
     base = getattr(trt, CALIBRATORS[method])
 
     class Calibrator(base):  # type: ignore[misc, valid-type]
@@ -187,8 +177,6 @@ def _calibrator(trt: ModuleType, method: str, batch: int, batches: list[np.ndarr
                 return None
 
         def _upload(self, images: np.ndarray) -> int:
-            from lib import cuda
-
             if self._device is None:
                 self._device, self._stream = cuda.DeviceMemory(images.nbytes), cuda.Stream()
                 self._host = cuda.pinned(images.shape)

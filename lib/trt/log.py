@@ -26,9 +26,6 @@ def logger(trt: ModuleType) -> Any:
 
 
 def errors(log: Any, since: int = 0) -> str:
-    """The errors that TensorRT logged from line `since` on, each once, on one line, or "it gives no reason".
-
-    All of them: the first is mostly the cause, the last mostly says no more than that something failed.
-    """
+    """The errors that TensorRT logged from line `since` on, each once, on one line; the first is mostly the cause."""
     said = [" ".join(text.split()) for severity, text in log.lines[since:] if severity in ERRORS]
     return "; ".join(dict.fromkeys(said)) or "it gives no reason"

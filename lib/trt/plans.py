@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib import export
 from lib.errors import NotMeasured
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Engines
 from lib.store import artifacts, files
 from lib.store.artifacts import Artifact
-from lib.trt import bound, calibrate, timing_cache, versions
+from lib.trt import bound, calibrate, inspect, timing_cache, versions
+from lib.trt.build import build
 from lib.trt.calibrate import Calibration
+from lib.trt.execution import Execution
 from lib.trt.versions import EngineError
 
 if TYPE_CHECKING:
     from lib.store.session import Session
-    from lib.trt.inspect import EngineLayer
 
 KIND, VERSION = "engine", 3  # of this builder; a change makes stored engines stale
 PLAN, LOG, ENGINE_LAYERS = "model.plan", "build.log", "engine_layers.json"
@@ -43,12 +45,11 @@ def engine(session: Session, precision: str, calibration: Calibration | None = N
     """The engine of one precision of this session's model, built now unless it is stored.
 
     calibration: of an implicitly quantized precision, the profile's own where none is given; others ignore it.
-    Payload: `model.plan`, `build.log`, `layers.json` (name, kind, type, shape of every layer of the parsed network) and,
-    where there is a GPU, `engine_layers.json` (name, kind, type, tactic of every layer of the finished engine).
-    info: build_s (seconds of each build), calibration_s (or None), timing_cache (whether one was there), product_types,
-    engine_types (None without a GPU), weights_bytes (or None), onnx (variant), system_id.
-    Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what TensorRT refuses and for
-    an engine that does not run in the precision that was asked for.
+    Payload: `model.plan`, `build.log`, `layers.json` (inspect.NetworkLayer of the parsed network) and, where there is a GPU,
+    `engine_layers.json` (inspect.EngineLayer of the finished engine). info: build_s (seconds of each build), calibration_s (or None),
+    timing_cache (whether one was there), product_types, engine_types (None without a GPU), weights_bytes (or None), onnx (variant),
+    system_id. Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what TensorRT refuses and for an
+    engine that does not run in the precision that was asked for.
     """
     if reason := versions.not_buildable(precision):
         raise NotMeasured(reason, f"tensorrt {precision}")
@@ -58,10 +59,7 @@ def engine(session: Session, precision: str, calibration: Calibration | None = N
 
 
 def source(session: Session, precision: str, calibration: Calibration | None = None) -> tuple[Path, Artifact | None]:
-    """What an engine of this precision is built from: the exported ONNX and, where TensorRT calibrates, its calibration cache.
-
-    calibration: the profile's own where none is given. Both are made now unless they are stored.
-    """
+    """What an engine is built from, made now unless stored: the exported ONNX and, where TensorRT calibrates, its calibration cache."""
     onnx = _onnx(session, precision)
     if not PRECISIONS[precision].calibrator:
         return onnx, None
@@ -69,16 +67,13 @@ def source(session: Session, precision: str, calibration: Calibration | None = N
 
 
 def _onnx(session: Session, precision: str) -> Path:
-    from lib import export
-
     return export.onnx(session, versions.onnx_variant(precision)).file(export.ONNX_FILE)
 
 
 def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | None = None) -> dict[str, Any]:
     """Everything a plan depends on: the ONNX's hash, precision, calibration cache, profile shapes, workspace, TensorRT and GPU.
 
-    `profile`: [min, opt, max] of the input's batch. `gpu` is "" and `compute_capability` the targets for TensorRT for
-    RTX, whose plans are made for many GPUs and finished on the one that loads them.
+    TensorRT for RTX, whose plans are made for many GPUs and finished on the one that loads them, has no `gpu` and names its targets.
     """
     rtx = versions.flavour() == "tensorrt_rtx"
     gpu = {} if rtx or not system.gpus() else system.gpus()[0]
@@ -100,19 +95,16 @@ def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | No
 def load_plan(folder: Path, expected: dict[str, Any]) -> bytes:
     """The bytes of a stored plan, after its hash and every field of its manifest were checked against `expected`.
 
-    `folder` is the artifact's (manifest.json and payload/), `expected` comes from `identity`. Deserializing runs code
-    out of the file. The hash shows that it is unaltered since its manifest was written, not who wrote both: load plans
-    from folders that you trust only. Raises ArtifactError, one line that names the field and the way to rebuild.
+    `folder` is the artifact's (manifest.json and payload/), `expected` comes from `identity`. Deserializing runs code out of the file, and
+    the hash does not show who wrote it: load plans from folders that you trust only. Raises ArtifactError, one line that names the field
+    and the way to rebuild.
     """
     again = f"remove {folder} and run notebook 03_engines to build it again"
     return bound.read(folder, KIND, PLAN, FIELDS, expected, again)
 
 
 def trusted(session: Session, precision: str, artifact: Artifact) -> bytes:
-    """The plan of an engine, if it is one of this session's model at `precision`, for here. With which calibration is its own.
-
-    Raises ArtifactError as `load_plan` does.
-    """
+    """The plan of an engine, if it is one of this session's model at `precision`, for here, with any calibration. Raises as `load_plan`."""
     expected = identity(_onnx(session, precision), precision, session.profile.engines) | {"calibration": artifact.inputs.get("calibration")}
     return load_plan(artifact.path.parent, expected)
 
@@ -133,9 +125,6 @@ def reader(session: Session, onnx: Path, cache: Artifact | None) -> Callable[[se
 
 
 def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Artifact | None) -> dict[str, Any]:
-    from lib.trt import inspect
-    from lib.trt.build import build
-
     built = build(onnx, precision, session.profile.engines, calibrator=reader(session, onnx, cache), timings=timing_cache.path(session))
     finished = _finished(built.plan)
     if finished is not None and (wrong := inspect.other_than_asked(precision, inspect.engine_types(finished))):
@@ -157,12 +146,10 @@ def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Ar
     }
 
 
-def _finished(plan: bytes) -> list[EngineLayer] | None:
+def _finished(plan: bytes) -> list[inspect.EngineLayer] | None:
     """The layers of the finished engine, None where no engine can be opened here."""
     if versions.unavailable():
         return None
-    from lib.trt.execution import Execution
-
     with Execution(plan) as opened:
         return opened.layers()
 

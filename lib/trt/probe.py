@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,17 +22,10 @@ WARMUP_S = 0.5  # of running before layers are timed: an idle GPU has lowered it
 
 
 @dataclass(frozen=True)
-class LayerTime:
-    """One layer of a finished engine and its time in each run.
-
-    index: its place in the engine's order; kind, type ("" unknown) and tactic as lib.trt.inspect.EngineLayer has them.
-    """
+class LayerTime(inspect.EngineLayer):
+    """One layer of a finished engine, its place in the engine's order and its time in each run; kind, type and tactic "" if unknown."""
 
     index: int
-    name: str
-    kind: str
-    type: str
-    tactic: str
     times_ms: list[float]
 
 
@@ -51,10 +44,9 @@ def layer_times(session: Session, precision: str, artifact: Artifact, images: np
     names = [name for name, _ in runs[0]]
     if any([name for name, _ in one] != names for one in runs):
         raise EngineError("TensorRT's profiler reported other layers from one run to the next")
-    unknown = inspect.EngineLayer("", "", "", "")
-    layers = [known.get(name, unknown) for name in names]
+    layers = [known.get(name, inspect.EngineLayer(name, "", "", "")) for name in names]
     times = zip(*([ms for _, ms in one] for one in runs), strict=True)
-    return [LayerTime(i, names[i], layers[i].kind, layers[i].type, layers[i].tactic, list(ms)) for i, ms in enumerate(times)]
+    return [LayerTime(*astuple(layer), i, list(ms)) for i, (layer, ms) in enumerate(zip(layers, times, strict=True))]
 
 
 def intermediate(session: Session, precision: str, tensors: Sequence[str], images: np.ndarray) -> dict[str, np.ndarray]:
