@@ -101,7 +101,7 @@ def changed(path: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
         (lambda lines: lines[1]["record"].update(value=2), ":2: not a record .*not a number from 0 to 1"),
         (lambda lines: lines[1]["record"].update(value=float("nan")), ":2: not JSON .NaN is no number"),
         (lambda lines: lines[1]["record"].update(value="0.75"), ":2: not a record"),
-        (lambda lines: lines[1]["record"].update(colour="red"), ":2: not a record .unknown field 'colour'"),
+        (lambda lines: lines[1]["record"].update(colour="red"), ":2: not a record .colour: Unexpected keyword"),
         (lambda lines: lines[1].update(more=1), ":2: not a record .neither a record nor a new exhibit: record, more"),
         (lambda lines: lines.insert(1, lines[1]), ":3: not a record .stands twice: accuracy savedmodel/fp32"),
         (lambda lines: lines.append(lines[3]), ":5: not a record .neither a record nor a new exhibit"),

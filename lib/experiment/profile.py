@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from lib.errors import ConfigError, ReportError
 from lib.experiment import complaint, strict_yaml
 from lib.experiment.complaint import Misfit
+from lib.experiment.strict import Strict
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "params"
@@ -35,10 +36,8 @@ Channels = Annotated[int, Field(ge=1, le=4096)]
 Distinct = AfterValidator(_distinct)  # rows of tables are named after these values
 
 
-class Section(BaseModel):
-    """A part of a profile. Unknown keys and values of another type are refused, nothing is coerced."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+class Section(Strict):
+    """A part of a profile."""
 
 
 class Dataset(Section):

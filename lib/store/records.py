@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, model_validator
+from pydantic.dataclasses import dataclass
 
 from lib.experiment.candidate import Candidate
+from lib.experiment.strict import STRICT, Strict
 from lib.text import Text
 from lib.words import COMMON
 
@@ -34,14 +35,20 @@ WHOLE = ("count", "bytes")
 PERCENTILES = ("p50", "p90", "p95", "p99")
 FAILED = ("failed", "wrong_output", "diverged")  # reasons of what was tried and went wrong
 Scope = Literal["", "end_to_end", "gpu_compute"]
+Number = float | Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Scalar = str | bool | int | float
 
 
-@dataclass(frozen=True)
+def _candidate(given: Any) -> Candidate:
+    return given if isinstance(given, Candidate) else Candidate.parse(given)
+
+
+@dataclass(config=STRICT)
 class Reason:
     """Why there is no number. key: of `reasons` in lib/words.yaml; values: what fills it (JSON)."""
 
     key: str
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: dict[str, JsonValue] = field(default_factory=dict)
 
     @property
     def text(self) -> Text:
@@ -65,7 +72,7 @@ class Reason:
         return hash((self.key, json.dumps(self.values, sort_keys=True)))
 
 
-@dataclass(frozen=True)
+@dataclass(config=STRICT)
 class Record:
     """One measured number, or the reason why it was not measured.
 
@@ -77,21 +84,23 @@ class Record:
     samples: of a latency, the mean of each round (ms), in the order of the rounds.
     """
 
-    metric: str
+    metric: Annotated[str, Field(min_length=1)]
     unit: str
-    value: float | None
-    candidate: Candidate | None = None
-    batch_size: int | None = None
+    value: Number | None
+    candidate: Annotated[Candidate, BeforeValidator(_candidate)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
     scope: Scope = ""
-    case: dict[str, str | int | float | bool] = field(default_factory=dict)
-    stats: dict[str, Any] = field(default_factory=dict)
-    samples: list[float] = field(default_factory=list)
+    case: dict[str, Scalar] = field(default_factory=dict)
+    stats: dict[str, JsonValue] = field(default_factory=dict)
+    samples: list[Annotated[float, Field(gt=0)]] = field(default_factory=list)
     reason: Reason | None = None
     artifact_sha256: str = ""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def fits(self) -> Record:
         if problem := _problem(self):
             raise ValueError(f"{self.metric}: {problem}")
+        return self
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -99,13 +108,11 @@ class Record:
         return self.metric, self.candidate, self.batch_size, self.scope, tuple(sorted(self.case.items()))
 
 
-class Exhibit(BaseModel):
+class Exhibit(Strict):
     """Something small that a page shows beside numbers: a learning curve, a confusion matrix, a thumbnail.
 
     A page declares its own as subclasses: typed fields, no NaN or infinity, nothing unknown.
     """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def to_json(record: Record) -> dict[str, Any]:
@@ -116,22 +123,9 @@ def to_json(record: Record) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key in ("metric", "unit", "value") or value not in (None, "", [], {})}
 
 
-def from_json(values: dict[str, Any]) -> Record:
+def from_json(values: Any) -> Record:
     """The record of JSON values. Raises ValueError that says what is wrong with them."""
-    known = {f.name for f in fields(Record)}
-    if unknown := values.keys() - known:
-        raise ValueError(f"unknown field '{sorted(unknown)[0]}'")
-    if missing := {"metric", "unit", "value"} - values.keys():
-        raise ValueError(f"field '{sorted(missing)[0]}' is missing")
-    made = dict(values)
-    if "candidate" in made:
-        made["candidate"] = Candidate.parse(made["candidate"])
-    if "reason" in made:
-        reason = made["reason"]
-        if not isinstance(reason, dict) or reason.keys() != {"key", "values"}:
-            raise ValueError("'reason' must have a key and values")
-        made["reason"] = Reason(**reason)
-    return Record(**made)
+    return _RECORD.validate_json(json.dumps(values))  # strict Python has no mapping where a reason belongs, strict JSON has
 
 
 def frame(records: Iterable[Record]) -> pandas.DataFrame:
@@ -141,66 +135,37 @@ def frame(records: Iterable[Record]) -> pandas.DataFrame:
     return pandas.json_normalize([to_json(record) for record in records])
 
 
+def chosen(records: Iterable[Record], metric: str | None, where: Mapping[str, Any]) -> list[Record]:
+    """Those of a metric (None: of any) whose fields are as given."""
+    return [r for r in records if metric in (None, r.metric) and all(getattr(r, name) == value for name, value in where.items())]
+
+
 def _problem(record: Record) -> str | None:
-    """What is wrong with a record, or None."""
-    low_high = UNITS.get(record.unit)
-    if not isinstance(record.metric, str) or not record.metric or low_high is None:
+    """What of a record does not go together, or None."""
+    value, stats = record.value, record.stats
+    if record.unit not in UNITS:
         return f"unknown unit '{record.unit}'"
-    if (record.value is None) != (record.reason is not None):
+    if (value is None) != (record.reason is not None):
         return "a record has either a value or the reason why there is none"
-    if record.value is not None:
-        if not is_number(record.value) or not low_high[0] <= record.value <= low_high[1]:
-            return f"value {record.value!r} is not a number from {low_high[0]} to {low_high[1]}"
-        if record.unit in WHOLE and record.value != int(record.value):
-            return f"value {record.value!r} is not whole"
-    if record.batch_size is not None and (type(record.batch_size) is not int or record.batch_size < 1):
-        return f"batch size {record.batch_size!r}"
-    if record.scope not in ("", "end_to_end", "gpu_compute"):
-        return f"unknown scope '{record.scope}'"
-    return _problem_beside(record)
-
-
-def _problem_beside(record: Record) -> str | None:
-    """What does not fit the value: a statistic, the samples."""
-    reason = record.reason or Reason("")
-    if not isinstance(reason.key, str) or not isinstance(record.artifact_sha256, str):
-        return "a field that is no text"
-    for where, values in (("case", record.case), ("stats", record.stats), ("reason", reason.values)):
-        if not isinstance(values, dict):
-            return f"{where} must be a mapping"
-        if broken := _unfit(values):
-            return f"{where}: {broken}"
-    if any(isinstance(value, (list, dict)) for value in record.case.values()):
-        return "case: a value that is a list or a mapping"
-    if not isinstance(record.samples, list) or not all(is_number(sample) and sample > 0 for sample in record.samples):
-        return "samples must be numbers above 0"
-    correct, total = record.stats.get("correct"), record.stats.get("total")
-    if record.value is not None and correct is not None:
+    carried = [stats[p] for p in PERCENTILES if stats.get(p) is not None]
+    if not all(type(each) in (int, float) for each in carried) or carried != sorted(carried):
+        return "percentiles do not ascend"
+    if value is None:
+        return None
+    low, high = UNITS[record.unit]
+    if not low <= value <= high:
+        return f"value {value!r} is not a number from {low} to {high}"
+    if record.unit in WHOLE and value != int(value):
+        return f"value {value!r} is not whole"
+    if (correct := stats.get("correct")) is not None:
+        total = stats.get("total")
         if type(correct) is not int or type(total) is not int or not 0 <= correct <= total or total < 1:
             return f"{correct!r} of {total!r}"
-        if not math.isclose(record.value, correct / total, rel_tol=1e-9, abs_tol=1e-12):
-            return f"value {record.value!r} is not {correct} of {total}"
-    carried = [record.stats[p] for p in PERCENTILES if record.stats.get(p) is not None]
-    if not all(map(is_number, carried)) or carried != sorted(carried):
-        return "percentiles do not ascend"
-    if record.metric == "latency" and record.value is not None and record.stats.get("p50", record.value) != record.value:
-        return f"value {record.value!r} is not the median {record.stats['p50']!r}"
+        if not math.isclose(value, correct / total, rel_tol=1e-9, abs_tol=1e-12):
+            return f"value {value!r} is not {correct} of {total}"
+    if record.metric == "latency" and stats.get("p50", value) != value:
+        return f"value {value!r} is not the median {stats['p50']!r}"
     return None
 
 
-def is_number(value: Any) -> bool:
-    """Whether it is an int or a float that is neither NaN nor infinite, nor an int larger than any float."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _unfit(value: Any) -> str | None:
-    """What of a value is not JSON, or NaN or infinite."""
-    if value is None or isinstance(value, (str, bool, int)):
-        return None
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f"{value} is not finite"
-    if isinstance(value, list):
-        return next(filter(None, map(_unfit, value)), None)
-    if isinstance(value, dict):
-        return next(filter(None, map(_unfit, value.values())), None) if all(isinstance(key, str) for key in value) else "a key is no text"
-    return f"{type(value).__name__} is no JSON"
+_RECORD = TypeAdapter(Record)

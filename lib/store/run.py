@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,9 @@ from pydantic import ValidationError
 from lib.errors import ReportError
 from lib.experiment import profile
 from lib.experiment.candidate import Candidate, ordered
+from lib.experiment.strict import said
 from lib.store import stage_file
-from lib.store.records import Exhibit, Record
+from lib.store.records import Exhibit, Record, chosen
 from lib.store.stage_file import Stage, StageFile
 
 E = TypeVar("E", bound=Exhibit)
@@ -59,13 +61,13 @@ class Run:
 
     def records(self, metric: str | None = None, **where: Any) -> list[Record]:
         """This page's records of a metric (None: all), whose fields are as given: `run.records("latency", batch_size=32)`."""
-        return _chosen(self.files[self.stage].records, metric, where) if self.measured else []
+        return chosen(self.files[self.stage].records, metric, where) if self.measured else []
 
     def everywhere(self, metric: str | None = None, **where: Any) -> list[Record]:
         """Those of every page: this page's first, then those of its run, then of earlier runs, each in the order of the pages."""
         own = self.files[self.stage].stage.run_id if self.measured else ""
         order = sorted(self.files.values(), key=lambda f: (f.stage.stage != self.stage, f.stage.run_id != own, f.stage.stage))
-        return [record for file in order for record in _chosen(file.records, metric, where)]
+        return [record for file in order for record in chosen(file.records, metric, where)]
 
     def find(self, metric: str, candidate: Candidate | None = None, **where: Any) -> Record | None:
         """The record of a number, this page's own or else the page's that measured it: a run holds each number once.
@@ -85,18 +87,6 @@ class Run:
         if file is None or name not in file.exhibits:
             return None
         try:
-            return model.model_validate_json(_json(file.exhibits[name]))
+            return model.model_validate_json(json.dumps(file.exhibits[name]))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, (name, *first["loc"])))
-            raise ReportError(f"{file.path}: exhibit {where}: {first['msg']}; run notebook {file.stage.stage} again") from None
-
-
-def _json(values: Any) -> str:
-    import json
-
-    return json.dumps(values)
-
-
-def _chosen(records: list[Record], metric: str | None, where: dict[str, Any]) -> list[Record]:
-    return [r for r in records if metric in (None, r.metric) and all(getattr(r, name) == value for name, value in where.items())]
+            raise ReportError(f"{file.path}: exhibit {name}.{said(error)}; run notebook {file.stage.stage} again") from None

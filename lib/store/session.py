@@ -15,7 +15,7 @@ from lib.experiment import profile as profiles
 from lib.experiment import system
 from lib.store import stage_file
 from lib.store.artifacts import Store
-from lib.store.records import Exhibit, Record
+from lib.store.records import Exhibit, Record, chosen
 from lib.store.run import Run
 from lib.store.stage_file import Stage
 
@@ -71,17 +71,15 @@ class Session:
     def earlier(self, metric: str, **where: object) -> list[Record]:
         """What earlier pages of this very run have recorded of a metric (of no case, unless `where` names one): no number is measured
         twice in a run."""
-        where = {"case": {}} | where
         files = Run.open(self.results).files.values()
         own = [file for file in files if file.stage.run_id == self.run_id and file.stage.stage != self.stage]
-        return [r for file in own for r in file.records if r.metric == metric and all(getattr(r, k) == v for k, v in where.items())]
+        return [record for file in own for record in chosen(file.records, metric, {"case": {}} | where)]
 
     def save(self) -> Run:
         """Replace what this page recorded on this system, sealed, and open it."""
         seconds = round(time.perf_counter() - self._started, 1)
-        here, names = system.describe(), list(self.images.class_names)
-        profile = profiles.to_record(self.profile)
-        label = self.images.label
-        stage = Stage(self.stage, self.run_id, system.system_id(), here, profile, label, names, self.started_at, seconds)
+        here, profile = (system.system_id(), system.describe()), profiles.to_record(self.profile)
+        dataset = self.images.label, list(self.images.class_names)
+        stage = Stage(self.stage, self.run_id, *here, profile, *dataset, self.started_at, seconds)
         stage_file.write(self.results / f"{self.stage}.jsonl", stage, self.records, self.exhibits)
         return Run.open(self.results, self.stage)

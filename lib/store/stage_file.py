@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
 
 from lib.errors import ReportError
+from lib.experiment.strict import STRICT, said
 from lib.store import files, records
 from lib.store.records import Exhibit, Record
 
@@ -22,7 +26,13 @@ SCHEMA = 2
 HASH = 16  # hex digits a line
 
 
-@dataclass(frozen=True)
+def _utc(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{text} names no time zone")
+    return text
+
+
+@dataclass(config=STRICT)
 class Stage:
     """The first line: what all numbers of a file have in common.
 
@@ -37,12 +47,11 @@ class Stage:
     profile: dict[str, Any]
     dataset: str
     class_names: list[str]
-    started_at: str
-    seconds: float
+    started_at: Annotated[str, AfterValidator(_utc)]
+    seconds: Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True)
-class StageFile:
+class StageFile(NamedTuple):
     """Everything of one file. exhibits: as JSON values by name; `Run.exhibit` checks them against their type."""
 
     stage: Stage
@@ -119,8 +128,8 @@ def _content(values: list[dict[str, Any]], path: Path) -> StageFile:
                 exhibits[value["exhibit"]] = value["data"]
             else:
                 raise ValueError(f"neither a record nor a new exhibit: {', '.join(value)}")
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ReportError(f"{path}:{number}: not a record ({error}); {_remedy(path)}") from None
+        except (ValueError, RecursionError) as error:
+            raise ReportError(f"{path}:{number}: not a record ({said(error)}); {_remedy(path)}") from None
     return StageFile(stage, list(found.values()), exhibits, path)
 
 
@@ -130,19 +139,11 @@ def _stage(value: dict[str, Any], path: Path) -> Stage:
         raise ReportError(f"{path}:1: schema {schema!r}, this version reads {SCHEMA}; take the version that wrote it, or {_remedy(path)}")
     try:
         stage = Stage(**value["stage"])
-        if not _typed(stage) or datetime.fromisoformat(stage.started_at).tzinfo is None:
-            raise ValueError("a field has another type")
     except (KeyError, TypeError, ValueError) as error:
-        raise ReportError(f"{path}:1: not a stage ({error}); {_remedy(path)}") from None
+        raise ReportError(f"{path}:1: not a stage ({said(error)}); {_remedy(path)}") from None
     if stage.stage != path.stem:
         raise ReportError(f"{path}:1: describes '{stage.stage}'; {_remedy(path)}")
     return stage
-
-
-def _typed(stage: Stage) -> bool:
-    texts = [stage.stage, stage.run_id, stage.system_id, stage.dataset, stage.started_at, *stage.class_names]
-    mappings = isinstance(stage.system, dict) and isinstance(stage.profile, dict) and isinstance(stage.class_names, list)
-    return mappings and all(isinstance(text, str) for text in texts) and records.is_number(stage.seconds) and stage.seconds >= 0
 
 
 def _named(record: Record) -> str:
