@@ -61,7 +61,7 @@ def test_it_is_readable_lines(path: Path) -> None:
 
 def test_two_records_of_one_key_are_not_written(path: Path) -> None:
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="05_x: two records of accuracy savedmodel/fp32"):
+    with pytest.raises(ReportError, match=r"05_x\.jsonl:3: not a record .stands twice: accuracy savedmodel/fp32"):
         stage_file.write(path, STAGE, [ONE, ONE], {})
     assert path.read_bytes() == before
 

@@ -61,16 +61,23 @@ class StageFile(NamedTuple):
 
 
 def write(path: Path, stage: Stage, found: Iterable[Record], exhibits: Mapping[str, Exhibit]) -> None:
-    """Replace a stage's file in one step. Raises ValueError for two records of one key and what is no JSON."""
-    found, seen = list(found), set[Any]()
-    for record in found:
-        if record.key in seen:
-            raise ValueError(f"{stage.stage}: two records of {_named(record)}")
-        seen.add(record.key)
+    """Replace a stage's file in one step. Raises ReportError, and keeps it, for what could not be read again: two records of one key."""
     values = [{"stage": asdict(stage), "schema": SCHEMA}]
     values += [{"record": records.to_json(record)} for record in found]
     values += [{"exhibit": name, "data": exhibit.model_dump(mode="json")} for name, exhibit in exhibits.items()]
-    files.write_text(path, sealed([_line(value) for value in values]))
+    _replace(path, [_line(value) for value in values])
+
+
+def reseal(path: Path) -> None:
+    """Seal a file again that was altered on purpose; what it says is checked as always. Raises ReportError, the file is kept then."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    _replace(path, [line for line in lines[:-1] if not line.startswith('{"seal"')])
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    text = sealed(lines)
+    parse(text, path)
+    files.write_text(path, text)
 
 
 def sealed(lines: list[str]) -> str:
@@ -78,24 +85,14 @@ def sealed(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in [*lines, _line({"seal": [_hash(line) for line in lines]})])
 
 
-def reseal(path: Path) -> None:
-    """Seal a file again that was altered on purpose; what it says is checked as always. Raises ReportError, the file is kept then."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    text = sealed([line for line in lines[:-1] if not line.startswith('{"seal"')])
-    parse(text, path)
-    files.write_text(path, text)
-
-
 def read(path: Path) -> StageFile:
     """A stage's file, checked. Raises ReportError, one line that names file and line, for whatever is not as it was written."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        return parse(path.read_bytes().decode("utf-8"), path)
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ReportError(f"{path}:{line}: altered since it was recorded (not UTF-8); {_remedy(path)}") from None
+        raise _wrong(path, error.object[: error.start].count(b"\n") + 1, "altered since it was recorded (not UTF-8)") from None
     except OSError as error:
         raise ReportError(f"{path}: cannot be read ({error.strerror}); {_remedy(path)}") from None
-    return parse(text, path)
 
 
 def parse(text: str, path: Path) -> StageFile:
@@ -105,14 +102,15 @@ def parse(text: str, path: Path) -> StageFile:
         bring = f"python -m lib migrate --profile {path.absolute().parents[2].name} --system {path.parent.name}"
         raise ReportError(f"{path}:1: schema 1, of an earlier version of this program; bring it to schema {SCHEMA}: {bring}")
     if rest or not lines or not lines[-1].startswith('{"seal": ['):
-        raise ReportError(f"{path}:{len(lines) + bool(rest)}: cut: it does not end with its seal; {_remedy(path)}")
-    seal = _values(lines[-1], path, len(lines))
-    if _line(seal) != lines[-1] or seal.keys() != {"seal"} or len(seal["seal"]) != len(lines) - 1:
-        raise ReportError(f"{path}:{len(lines)}: altered since it was recorded (lines or seal); {_remedy(path)}")
-    for number, (line, expected) in enumerate(zip(lines, seal["seal"], strict=False), 1):
+        raise _wrong(path, len(lines) + bool(rest), "cut: it does not end with its seal")
+    *lines, last = lines
+    seal = _values(last, path, len(lines) + 1)
+    if _line(seal) != last or seal.keys() != {"seal"} or len(seal["seal"]) != len(lines):
+        raise _wrong(path, len(lines) + 1, "altered since it was recorded (lines or seal)")
+    for number, (line, expected) in enumerate(zip(lines, seal["seal"], strict=True), 1):
         if _hash(line) != expected:
-            raise ReportError(f"{path}:{number}: altered since it was recorded; {_remedy(path)}")
-    return _content([_values(line, path, number) for number, line in enumerate(lines[:-1], 1)], path)
+            raise _wrong(path, number, "altered since it was recorded")
+    return _content([_values(line, path, number) for number, line in enumerate(lines, 1)], path)
 
 
 def _content(values: list[dict[str, Any]], path: Path) -> StageFile:
@@ -122,14 +120,14 @@ def _content(values: list[dict[str, Any]], path: Path) -> StageFile:
             if value.keys() == {"record"}:
                 record = records.from_json(value["record"])
                 if record.key in found:
-                    raise ValueError(f"stands twice: {_named(record)}")
+                    raise ValueError(f"stands twice: {record.metric} {record.candidate.key if record.candidate else ''}".strip())
                 found[record.key] = record
             elif value.keys() == {"exhibit", "data"} and isinstance(value["exhibit"], str) and value["exhibit"] not in exhibits:
                 exhibits[value["exhibit"]] = value["data"]
             else:
                 raise ValueError(f"neither a record nor a new exhibit: {', '.join(value)}")
         except (ValueError, RecursionError) as error:
-            raise ReportError(f"{path}:{number}: not a record ({said(error)}); {_remedy(path)}") from None
+            raise _wrong(path, number, f"not a record ({said(error)})") from None
     return StageFile(stage, list(found.values()), exhibits, path)
 
 
@@ -140,23 +138,19 @@ def _stage(value: dict[str, Any], path: Path) -> Stage:
     try:
         stage = Stage(**value["stage"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ReportError(f"{path}:1: not a stage ({said(error)}); {_remedy(path)}") from None
+        raise _wrong(path, 1, f"not a stage ({said(error)})") from None
     if stage.stage != path.stem:
-        raise ReportError(f"{path}:1: describes '{stage.stage}'; {_remedy(path)}")
+        raise _wrong(path, 1, f"describes '{stage.stage}'")
     return stage
-
-
-def _named(record: Record) -> str:
-    return " ".join(str(part) for part in (record.metric, record.candidate and record.candidate.key, record.batch_size) if part)
 
 
 def _values(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
         value = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ReportError(f"{path}:{number}: not JSON ({error}); {_remedy(path)}") from None
+        raise _wrong(path, number, f"not JSON ({error})") from None
     if not isinstance(value, dict):
-        raise ReportError(f"{path}:{number}: not a record; {_remedy(path)}")
+        raise _wrong(path, number, "not a record")
     return value
 
 
@@ -170,6 +164,10 @@ def _line(value: Any) -> str:
 
 def _hash(line: str) -> str:
     return hashlib.sha256(line.encode()).hexdigest()[:HASH]
+
+
+def _wrong(path: Path, line: int, what: str) -> ReportError:
+    return ReportError(f"{path}:{line}: {what}; {_remedy(path)}")
 
 
 def _remedy(path: Path) -> str:
