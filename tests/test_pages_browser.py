@@ -29,9 +29,10 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("browser")
     small_report.full(place / "notebooks", "01_note")
     small_report.full(place / "notebooks", "02_bad", "bad")
+    small_report.full(place / "notebooks", "03_doubt", "warn")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(session.OUTPUTS, str(place / "outputs"))
-        return run.run("quickstart", place / "notebooks").parent
+        return run.run("quickstart", place / "notebooks").index.parent
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_the_first_page_offers_both_languages_without_script(visit: Any) -> None
     page = visit("index.html", script=False)
     page.click("a[hreflang=ja]")
     page.wait_for_url("**/ja/index.html")
-    assert page.locator("h1").inner_text() == "TensorRT 本番導入レポート"
+    assert page.locator("h1").inner_text() == "TensorRT本番導入レポート"
 
 
 def test_code_is_hidden_until_it_is_asked_for_even_without_script(visit: Any, paths: list[str]) -> None:
@@ -145,6 +146,12 @@ def test_words_can_be_told_from_the_paper_in_light_and_in_dark(visit: Any, dark:
         if page.locator(selector).count():
             light, deep = sorted((paper, luminance(page, selector, "color")), reverse=True)
             assert (light + 0.05) / (deep + 0.05) >= 4.5, selector
+    for banner in (".banner:not(.doubt)", ".banner.doubt"):  # red and amber, each on its own wash
+        if page.locator(banner).count():
+            wash = luminance(page, banner, "backgroundColor")
+            for selector in ("h2", "li"):
+                light, deep = sorted((wash, luminance(page, f"{banner} {selector}", "color")), reverse=True)
+                assert (light + 0.05) / (deep + 0.05) >= 4.5, (banner, selector)
     if page.locator(".charts img").count():
         assert luminance(page, ".charts img", "backgroundColor") == pytest.approx(1)
 
