@@ -62,20 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lib", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in COMMANDS.items():
-        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
-        command.add_argument(
-            "--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)"
-        )
-        command.add_argument("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
+        option = commands.add_parser(name, help=function.__doc__, description=function.__doc__).add_argument
+        option("--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)")
+        option("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
         if name in ("run", "render", "lab"):
-            command.add_argument("--notebooks", default="", metavar="DIR", help="folder of the notebooks (default: notebooks)")
-        if name in ("readme", "seal", "migrate"):
-            command.add_argument("--system", default="", metavar="ID", help="whose results, a folder of results/ (default: the only one)")
+            option("--notebooks", default="", metavar="DIR", help="folder of the notebooks (default: notebooks)")
+        if name in ("render", "readme", "seal", "migrate"):
+            default = "the last one's" if name == "render" else "the only one"
+            option("--system", default="", metavar="ID", help=f"whose results, a folder of results/ (default: {default})")
         if name == "run":
-            command.add_argument("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
-            command.add_argument("--to", dest="last", default="", metavar="NN", help="end with notebook NN")
-        if name == "render":
-            command.add_argument("--system", default="", metavar="ID", help="whose run, a folder of results/ (default: the last one's)")
+            option("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
+            option("--to", dest="last", default="", metavar="NN", help="end with notebook NN")
     return parser
 
 
@@ -193,16 +190,7 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-COMMANDS = {
-    "run": _run,
-    "render": _render,
-    "check": _check,
-    "lab": _lab,
-    "readme": _readme,
-    "seal": _seal,
-    "migrate": _migrate,
-    "clean": _clean,
-}
+COMMANDS = {one.__name__[1:]: one for one in (_run, _render, _check, _lab, _readme, _seal, _migrate, _clean)}
 
 
 if __name__ == "__main__":

@@ -37,10 +37,9 @@ class Interval(NamedTuple):
 
 
 def wilson(correct: int, total: int) -> Interval:
-    """The share correct / total, from 0 to 1. Raises ValueError unless 0 <= correct <= total and total >= 1.
+    """The share correct / total, from 0 to 1, without continuity correction. Raises ValueError unless 0 <= correct <= total, total >= 1.
 
-    Source: Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference; computed by
-    scipy.stats.binomtest(…).proportion_ci(method="wilson"), which has no continuity correction.
+    Source: Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference.
     """
     from scipy.stats import binomtest
 
@@ -60,10 +59,7 @@ def chance_level(class_counts: Sequence[int]) -> float:
 
 
 def at_chance(correct: int, total: int, chance: float) -> bool:
-    """Whether an accuracy cannot be told from guessing (`chance_level`), or is worse: its Wilson interval reaches down to it.
-
-    Such a classifier makes every comparison of precisions empty: it has nothing that could be lost.
-    """
+    """Whether an accuracy cannot be told from guessing (`chance_level`), or is worse: it then has nothing that could be lost."""
     return wilson(correct, total).low <= chance
 
 
@@ -71,8 +67,8 @@ def paired(only_a: int, only_b: int, total: int) -> Interval:
     """Accuracy of b minus accuracy of a on the same images, from -1 to 1.
 
     only_a, only_b: images that only a or only b has right. Raises ValueError for counts that do not fit into `total`.
-    value is the plain difference; the interval is the adjusted Wald interval of Bonett & Price (2012), Adjusted Wald Confidence
-    Interval for a Difference of Binomial Proportions Based on Paired Data, which holds its level with few such images too.
+    The interval holds its level with few such images too. Source: Bonett & Price (2012), Adjusted Wald Confidence Interval for a
+    Difference of Binomial Proportions Based on Paired Data.
     """
     from scipy.stats import norm
 
@@ -122,12 +118,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Source: Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure.
     """
-    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, k in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[k]))
-        adjusted[k] = largest
-    return adjusted
+    order = np.argsort(p_values, kind="stable")
+    times = np.arange(len(order), 0, -1) * np.asarray(p_values, np.float64)[order]
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.maximum.accumulate(np.minimum(1, times))
+    return adjusted.tolist()
 
 
 def time(rounds_ms: Sequence[float]) -> Interval:
@@ -165,8 +160,10 @@ def ratio(a_ms: Sequence[float], b_ms: Sequence[float]) -> Interval:
 
     a, b = _logs(a_ms), _logs(b_ms)
     value = math.exp(float(b.mean() - a.mean()))
-    if min(len(a), len(b)) < 2 or not (a.std() or b.std()):
-        return Interval(value, *((0.0, math.inf) if min(len(a), len(b)) < 2 else (value, value)))
+    if min(len(a), len(b)) < 2:
+        return Interval(value, 0.0, math.inf)
+    if not (a.std() or b.std()):
+        return Interval(value, value, value)
     low, high = ttest_ind(b, a, equal_var=False).confidence_interval(CONFIDENCE)
     return Interval(value, _exp(float(low)), _exp(float(high)))
 

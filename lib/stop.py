@@ -32,7 +32,7 @@ def listen() -> None:
 
     for number in SIGNALS:
         signal.signal(number, stop)
-    if (make := os.getppid()) and _catches(make) and _is_make(make):
+    if _catches(make := os.getppid()) and _told(make, "Name") in ("make", "gmake"):
         threading.Thread(target=_end_with, args=(make,), daemon=True).start()
 
 
@@ -51,17 +51,15 @@ def _end_with(make: int) -> None:
             return
 
 
-def _is_make(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/comm").read_text().strip() in ("make", "gmake")
-    except OSError:  # no Linux
-        return False
-
-
 def _catches(process: int) -> bool:
     """Whether a process has a handler of its own for SIGINT (proc(5): SigCgt, a hexadecimal mask)."""
+    return bool(int(_told(process, "SigCgt") or "0", 16) >> (signal.SIGINT - 1) & 1)
+
+
+def _told(process: int, field: str) -> str:
+    """A field of /proc/PID/status, "" where there is none: no Linux, no such process."""
     try:
-        found = re.search(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+        found = re.search(rf"^{field}:\s*(\S+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
     except OSError:
-        return False
-    return bool(found and int(found[1], 16) >> (signal.SIGINT - 1) & 1)
+        return ""
+    return found[1] if found else ""

@@ -19,10 +19,8 @@ LEVELS: tuple[Level, ...] = ("bad", "warn", "good", "note")  # the worst first; 
 
 
 class Finding(NamedTuple):
-    """One thing the numbers say. key: of its sentence in `findings` of the page's words; values: what fills it.
-
-    level: "bad" makes a red banner, "warn" an amber one (the numbers deserve doubt). Rules make it with `Words.finding`.
-    """
+    """One thing the numbers say (`Words.finding`). level: "bad" makes a red banner, "warn" an amber one (the numbers deserve doubt);
+    key: of its sentence in `findings` of the page's words; values: what fills it."""
 
     level: Level
     key: str
@@ -31,10 +29,7 @@ class Finding(NamedTuple):
 
 
 class Words:
-    """The sentences of one `words.yaml`. `Words(__file__)` takes the file beside a module.
-
-    The file is a mapping of groups: `findings`, `captions`, `columns`, …; each maps a key to `en:` above `ja:`.
-    """
+    """The sentences of the `words.yaml` beside a module, `Words(__file__)`: groups (`findings`, `captions`, …) of keys, each `en`, `ja`."""
 
     def __init__(self, beside: str | Path) -> None:
         self.path = Path(beside).with_name(FILE)
