@@ -17,7 +17,7 @@ from lib.report.notebooks import Notebook
 from lib.store import session, stage_file
 from lib.store.run import Run
 from lib.text import Language, Text
-from lib.words import Finding, Words
+from lib.words import LIST_MARK, Finding, Words
 
 WORDS = Words(__file__)
 LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "ja": "日本語"}
@@ -144,7 +144,7 @@ def facts(info: stage_file.Stage | None, language: Language) -> list[tuple[str, 
     return [
         (WORDS("said.profile").in_(language), str(info.profile.get("name", "")), ""),
         (WORDS("said.dataset").in_(language), info.dataset, ""),
-        (WORDS("said.system").in_(language), f"{system['cpu']}, {cores}, {device}", info.system_id),
+        (WORDS("said.system").in_(language), LIST_MARK[language].join([system["cpu"], cores, device]), info.system_id),
         (WORDS("said.date").in_(language), when(info.started_at), info.run_id),
     ]
 
