@@ -30,10 +30,9 @@ def installed() -> bool:
 
 @cache
 def devices() -> list[str]:
-    """PCI bus ids, as `bus_id` spells them, of the GPUs that CUDA lets this process use, in its order.
+    """PCI bus ids, as `bus_id` spells them, of the GPUs that CUDA lets this process use; the first is the one that everything runs on.
 
-    The first is the one that everything runs on. Asked of the driver itself, because nvidia-smi lists all GPUs in another
-    order and knows no CUDA_VISIBLE_DEVICES. Empty where there is no driver or GPU. Source: CUDA Driver API, cuDeviceGetPCIBusId.
+    Asked of the driver: nvidia-smi orders otherwise and knows no CUDA_VISIBLE_DEVICES. Source: CUDA Driver API, cuDeviceGetPCIBusId.
     """
     try:
         driver = ctypes.CDLL("libcuda.so.1")

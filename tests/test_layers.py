@@ -85,9 +85,10 @@ def test_overflow_has_no_number(quick, images, broken):
 
 
 def test_a_network_of_another_shape_is_no_comparison(quick, images, monkeypatch):
-    monkeypatch.setattr(layers, "_values", lambda *args: {name: np.zeros((16, 3), np.float32) for name in args[3]})
+    monkeypatch.setattr(trt, "intermediate", lambda _, precision, tensors, x: dict.fromkeys(tensors, np.zeros((16, 3), np.float32)))
+    monkeypatch.setattr(trt, "onnx_variant", lambda precision: "fp32")
     with pytest.raises(ReportError, match=r"has shape \(16, 3\), .* not the same network"):
-        layers.compare(quick, FP16, images)
+        layers.compare(quick, Candidate("tensorrt", "int8"), images)
 
 
 def test_tensorrt_is_asked_for_the_tensors_of_its_network(quick, images, monkeypatch):

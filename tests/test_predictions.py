@@ -56,7 +56,7 @@ class Fake(Runner):
 @pytest.fixture
 def fake(monkeypatch):
     made = type("Made", (Fake,), {"calls": [], "sha": secrets.token_hex(8)})
-    made.name = "fake"  # not in the class body: it would enter LABELS
+    made.name = "fake"
     monkeypatch.setitem(runners.RUNNERS, "fake", made)
     return made
 

@@ -19,12 +19,11 @@ from lib.experiment import profile as config
 from lib.experiment import system
 from lib.experiment.candidate import HARNESS, LABELS, REFERENCE, Candidate, Way
 from lib.experiment.precision import PRECISIONS, of_type
-from lib.runners import RUNNERS, base, host, onnxrt
+from lib.runners import RUNNERS, host, onnxrt
 from lib.runners import candidates as every
 from lib.runners.base import Runner, wrong_output
 from lib.store.records import Reason
 from lib.store.session import Session
-from lib.text import Text
 
 EVERY = [*every(), Candidate(HARNESS, "fp32")]
 HERE = [one for one in EVERY if RUNNERS[one.runner].unavailable(one.precision) is None]
@@ -80,16 +79,6 @@ def test_rows_name_exports_that_there_are_and_types_that_fit() -> None:
     assert of_type("int8") is PRECISIONS["int8"]
     assert of_type("fp8") is None
     assert len({row.colour for row in PRECISIONS.values()}) == len(PRECISIONS)
-
-
-def test_a_backend_defined_late_is_sorted_in_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = list(LABELS)
-    monkeypatch.setattr(base, "PLACES", dict(base.PLACES))
-    try:
-        type("Late", (Runner,), {"name": "late", "label": Text("late", "遅"), "place": 15})
-        assert list(LABELS) == [*before[:1], "late", *before[1:]]
-    finally:
-        LABELS.pop("late", None)
 
 
 def test_registry_imports_no_heavy_library() -> None:

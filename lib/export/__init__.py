@@ -5,22 +5,25 @@ Each is an artifact: built once from the trained model, checked, then reused. Wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lib.data import dataset as datasets
 from lib.errors import ReportError
+from lib.experiment import system
+from lib.export import half, lite, quantize, sample_files, saved, tf_onnx
 from lib.models import train as training
 from lib.models import vgg as model
+from lib.store.artifacts import Artifact
+from lib.store.session import Session
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lib.store.artifacts import Artifact
-    from lib.store.session import Session
-
 VERSION = 3  # of the exporters; a change makes old artifacts stale
 SAVED_MODEL, ONNX_FILE, TFLITE_FILE = "saved_model", "model.onnx", "model.tflite"
-TFLITE_VARIANTS = ("fp32", "fp16", "int8")
+ONNX_VARIANTS, TFLITE_VARIANTS = ("fp32", "fp16", "int8_qdq"), ("fp32", "fp16", "int8")
 # Method of the exported INT8 model. Of the three it keeps the probabilities closest to FP32's on CIFAR-10's validation
 # images, which neither trained nor calibrated it; notebook 04 compares them on the test images.
 CALIBRATION = "percentile"
@@ -28,11 +31,9 @@ CALIBRATION = "percentile"
 
 def saved_model(session: Session) -> Artifact:
     """The model as TensorFlow's SavedModel; payload `saved_model/`, each variable once. See lib.export.saved.build."""
-    from lib.export import saved
-
     source = training.trained(session)
-    inputs = {"version": VERSION, "model": source.sha256}
-    return session.store.get_or_build("saved_model", inputs, lambda folder: saved.build(model.load_keras(source), folder / SAVED_MODEL))
+    inputs = {"model": source.sha256}
+    return _stored(session, "saved_model", inputs, lambda folder: saved.build(model.load_keras(source), folder / SAVED_MODEL))
 
 
 def onnx(session: Session, variant: str) -> Artifact:
@@ -43,7 +44,22 @@ def onnx(session: Session, variant: str) -> Artifact:
     Raises ReportError if the conversion or a structural check fails.
     """
     _known(variant, ONNX_VARIANTS)
-    return _ONNX[variant](session)
+    inputs: dict[str, Any] = {"variant": variant}
+    if variant == "fp32":
+        opset = session.profile.export.opset
+        inputs |= {"opset": opset, "model": training.trained(session).sha256}
+        return _stored(
+            session, "onnx", inputs, lambda folder: tf_onnx.build(saved_model(session).file(SAVED_MODEL), opset, folder / ONNX_FILE)
+        )
+    full = onnx(session, "fp32")
+    inputs["onnx"] = full.sha256
+    if variant == "fp16":
+        return _stored(session, "onnx", inputs, lambda folder: half.build(full.file(ONNX_FILE), folder / ONNX_FILE))
+    percentile = session.profile.int8.percentile
+    inputs |= {"method": CALIBRATION, "percentile": percentile, "rules": quantize.VERSION, **_calibration_inputs(session)}
+    return _stored(
+        session, "onnx", inputs, lambda at: quantize.build(full.file(ONNX_FILE), calibration_images(session), CALIBRATION, percentile, at)
+    )
 
 
 def tflite(session: Session, variant: str) -> Artifact:
@@ -52,79 +68,43 @@ def tflite(session: Session, variant: str) -> Artifact:
     variant: "fp32", "fp16" (weights in FP16) or "int8" (integer arithmetic, calibrated on training images).
     Raises ReportError if the conversion or a structural check fails.
     """
-    from lib.export import lite
-
     _known(variant, TFLITE_VARIANTS)
-    source, inputs, images = training.trained(session), {"version": VERSION, "variant": variant}, None
-    inputs["model"] = source.sha256
+    inputs, images = {"variant": variant, "model": training.trained(session).sha256}, None
     if variant == "int8":
         inputs |= _calibration_inputs(session)
         images = calibration_images(session)
-    return session.store.get_or_build(
-        "tflite", inputs, lambda folder: lite.build(saved_model(session).file(SAVED_MODEL), variant, images, folder / TFLITE_FILE)
+    return _stored(
+        session, "tflite", inputs, lambda folder: lite.build(saved_model(session).file(SAVED_MODEL), variant, images, folder / TFLITE_FILE)
     )
 
 
 def samples(session: Session) -> Artifact:
     """The first `export.samples` test images for runners outside Python: test_samples.npy/.csv, test_labels.npy/.csv."""
-    from lib.export import sample_files
-
     count = min(session.profile.export.samples, len(session.images.x_test))
-    inputs = {"version": VERSION, "samples": count, "dataset": session.images.sha256}
     x, y = datasets.to_input(session.images.x_test[:count]), session.images.y_test[:count]
-    return session.store.get_or_build("samples", inputs, lambda folder: sample_files.write(x, y, folder))
+    inputs = {"samples": count, "dataset": session.images.sha256}
+    return _stored(session, "samples", inputs, lambda folder: sample_files.write(x, y, folder))
 
 
-def calibration_images(session: Session) -> np.ndarray:
-    """The training images that the exported INT8 models are calibrated on, float32 (n, 32, 32, 3) from 0 to 1."""
+def calibration_images(session: Session, count: int | None = None) -> np.ndarray:
+    """Training images to calibrate on, float32 (n, 32, 32, 3) from 0 to 1. count: as many as the exported INT8 models take where None."""
     x_train, *_ = training.split(session.profile.train, session.images)  # not the validation images
-    return datasets.calibration_subset(x_train, session.profile.export.calibration_images, session.profile.train.seed)
+    return datasets.calibration_subset(x_train, count or session.profile.export.calibration_images, session.profile.train.seed)
 
 
-def _onnx_fp32(session: Session) -> Artifact:
-    from lib.export import tf_onnx
-
-    source, opset = training.trained(session), session.profile.export.opset
-    inputs = {"version": VERSION, "variant": "fp32", "opset": opset, "model": source.sha256}
-    return session.store.get_or_build(
-        "onnx", inputs, lambda folder: tf_onnx.build(saved_model(session).file(SAVED_MODEL), opset, folder / ONNX_FILE)
-    )
+def _stored(session: Session, kind: str, inputs: dict[str, Any], build: Callable[[Path], dict[str, Any]]) -> Artifact:
+    """The artifact of these inputs, built now unless it is stored; its manifest says with which libraries."""
+    libraries = {"libraries": system.describe()["libraries"]}
+    return session.store.get_or_build(kind, inputs | {"version": VERSION}, lambda folder: build(folder) | libraries)
 
 
-def _onnx_fp16(session: Session) -> Artifact:
-    from lib.export import half
-
-    source = onnx(session, "fp32")
-    inputs = {"version": VERSION, "variant": "fp16", "onnx": source.sha256}
-    return session.store.get_or_build("onnx", inputs, lambda folder: half.build(source.file(ONNX_FILE), folder / ONNX_FILE))
-
-
-def _onnx_int8(session: Session) -> Artifact:
-    from lib.export import quantize
-
-    source, percentile = onnx(session, "fp32"), session.profile.int8.percentile
-    inputs = {"version": VERSION, "variant": "int8_qdq", "onnx": source.sha256, **_calibration_inputs(session)}
-    inputs |= {"method": CALIBRATION, "percentile": percentile, "rules": quantize.VERSION}
-    return session.store.get_or_build(
-        "onnx", inputs, lambda folder: quantize.build(source.file(ONNX_FILE), calibration_images(session), CALIBRATION, percentile, folder)
-    )
-
-
-def _calibration_inputs(session: Session) -> dict[str, object]:
+def _calibration_inputs(session: Session) -> dict[str, Any]:
     """What decides which images calibrate."""
-    settings = session.profile
-    return {
-        "images": settings.export.calibration_images,
-        "held_out": settings.train.validation_images,
-        "seed": settings.train.seed,
-        "dataset": session.images.sha256,
-    }
+    export, train = session.profile.export, session.profile.train
+    chosen = {"images": export.calibration_images, "held_out": train.validation_images, "seed": train.seed}
+    return chosen | {"dataset": session.images.sha256}
 
 
 def _known(variant: str, variants: tuple[str, ...]) -> None:
     if variant not in variants:
         raise ReportError(f"no export variant '{variant}'; there are {', '.join(variants)}")
-
-
-_ONNX = {"fp32": _onnx_fp32, "fp16": _onnx_fp16, "int8_qdq": _onnx_int8}
-ONNX_VARIANTS = tuple(_ONNX)

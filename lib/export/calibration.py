@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lib import onnx_session
 from lib.errors import ReportError
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ class Histograms:
 
     def __init__(self, network: Path) -> None:
         import onnx
-        import onnxruntime
         from onnxruntime.quantization.calibrate import HistogramCollector
 
         augmented = onnx.shape_inference.infer_shapes(onnx.load(network))
@@ -46,7 +46,7 @@ class Histograms:
         self.tensors = activations(augmented)
         known = {value.name: value for value in augmented.graph.value_info}
         augmented.graph.output.extend(known[name] for name in self.tensors)
-        self._session = onnxruntime.InferenceSession(augmented.SerializeToString(), providers=["CPUExecutionProvider"])
+        self._session = onnx_session.start(augmented.SerializeToString())
         self._collector = HistogramCollector("entropy", False, BINS, LEVELS, None, "same")
 
     def add(self, images: np.ndarray) -> None:

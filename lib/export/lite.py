@@ -12,7 +12,7 @@ import numpy as np
 
 from lib import models
 from lib.errors import ReportError
-from lib.export import saved, structure
+from lib.export import saved
 from lib.models.vgg import INPUT
 
 
@@ -29,7 +29,7 @@ def build(saved_model: Path, variant: str, images: np.ndarray | None, target: Pa
     info = check(target, variant)
     if images is not None:
         info["calibration_images"] = len(images)
-    return info | {"seconds": round(time.perf_counter() - started, 2), **structure.versions("tensorflow")}
+    return info | {"seconds": round(time.perf_counter() - started, 2)}
 
 
 def convert(saved_model: Path, variant: str, images: np.ndarray | None) -> bytes:

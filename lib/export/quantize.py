@@ -38,8 +38,7 @@ def build(source: Path, images: np.ndarray, method: str, percentile: float, fold
         histograms.add(images)
         apply(prepared, histograms.ranges(method, percentile), folder / "model.onnx", folder / CACHE)
     info = structure.check(folder / "model.onnx")
-    info |= {"method": method, "calibration_images": len(images), "seconds": round(time.perf_counter() - started, 2)}
-    return info | structure.versions("onnxruntime", "onnx")
+    return info | {"method": method, "calibration_images": len(images), "seconds": round(time.perf_counter() - started, 2)}
 
 
 def prepare(source: Path, target: Path) -> Path:

@@ -1,8 +1,7 @@
-"""What an exported ONNX must look like, whatever its precision; library versions for manifests."""
+"""What an exported ONNX must look like, whatever its precision."""
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,11 +58,6 @@ def parameters(checked: onnx.ModelProto) -> int:
     return sum(int(np.prod(tensor.dims, dtype=np.int64)) for tensor in checked.graph.initializer)
 
 
-def versions(*libraries: str) -> dict[str, str]:
-    """{library: installed version} for a manifest; "-" for a library that is not installed as a package."""
-    return {name: _version(name) for name in libraries}
-
-
 def _check_ends(name: str, graph: onnx.GraphProto) -> None:
     for value, expected, shape in ((graph.input, INPUT, [None, 32, 32, 3]), (graph.output, OUTPUT, [None, "classes"])):
         if [v.name for v in value] != [expected]:
@@ -74,10 +68,3 @@ def _check_ends(name: str, graph: onnx.GraphProto) -> None:
             raise ReportError(f"{name}: '{expected}' must be float32")
         if len(dims) != len(shape) or dims[0] is not None or any(isinstance(s, int) and d != s for d, s in zip(dims, shape, strict=True)):
             raise ReportError(f"{name}: '{expected}' has shape {dims}, the first dimension must be free and the rest {shape[1:]}")
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "-"

@@ -35,8 +35,7 @@ def build(saved_model: Path, opset: int, target: Path) -> dict[str, Any]:
     started = time.perf_counter()
     converted = convert(saved_model, opset)
     onnx.save(converted, target)
-    info = structure.check(target)
-    return info | {"seconds": round(time.perf_counter() - started, 2), **structure.versions("tensorflow", "tf2onnx", "onnx")}
+    return structure.check(target) | {"seconds": round(time.perf_counter() - started, 2)}
 
 
 def convert(saved_model: Path, opset: int) -> onnx.ModelProto:

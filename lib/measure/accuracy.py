@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,7 @@ from lib.experiment.candidate import REFERENCE, Candidate
 from lib.measure import predictions, sweep
 from lib.runners import RUNNERS
 from lib.store.records import Record
-
-if TYPE_CHECKING:
-    from lib.store.session import Session
+from lib.store.session import Session
 
 
 def accuracies(session: Session, candidates: Iterable[Candidate]) -> None:
@@ -37,8 +35,8 @@ def _accuracy(session: Session, candidate: Candidate) -> Record:
 def counted(session: Session, candidate: Candidate, answers: np.ndarray, **more: Any) -> Record:
     """The accuracy record of answers, float32 (N, classes), to all test images. `more`: further fields of the record.
 
-    stats: correct, total, largest_class (images of the most frequent class: what guessing it gives) and, but for the reference
-    itself, only_reference and only_candidate: images that the one alone has right.
+    stats: correct, total, largest_class (images of the most frequent class) and, but for the reference itself, only_reference and
+    only_candidate: images that the one alone has right.
     """
     labels = session.images.y_test
     right = answers.argmax(axis=1) == labels

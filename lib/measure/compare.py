@@ -14,11 +14,9 @@ from lib.experiment.candidate import Candidate
 
 @dataclass(frozen=True)
 class Difference:
-    """What `difference` found over all images.
+    """What `difference` found. max_abs, mean_abs: of the probabilities' absolute differences, over images and classes.
 
-    max_abs, mean_abs: of the probabilities' absolute differences, over images and classes.
-    cosine_mean, cosine_min: of the cosine between the two answers to one image, 1 where they are parallel.
-    agreement: share of images with the same most probable class. images: how many there were.
+    cosine_mean, cosine_min: over images, 1 where two answers are parallel. agreement: share of `images` with the same most probable class.
     disagree: int64 (k,), indices of the images whose classes differ, the one with the largest difference first.
     """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lib import onnx_session
+from lib import export, onnx_session, trt
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
@@ -15,34 +15,19 @@ from lib.models import vgg as model
 from lib.runners import RUNNERS
 from lib.runners.onnxrt import OnnxRuntime
 from lib.runners.tensorrt import TensorRT
+from lib.store.session import Session
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import onnx
 
-    from lib.store.session import Session
-
-OPERATORS = (  # that compute: what else there is moves values about
-    "Conv",
-    "Gemm",
-    "MatMul",
-    "Add",
-    "Mul",
-    "BatchNormalization",
-    "Relu",
-    "Clip",
-    "MaxPool",
-    "AveragePool",
-    "Softmax",
-)
+# Operators that compute: what else there is moves values about.
+OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "Mul", "BatchNormalization", "Relu", "Clip", "MaxPool", "AveragePool", "Softmax")
 
 
 class Layer(NamedTuple):
-    """One tensor of the FP32 ONNX in two runners.
+    """One tensor of the FP32 ONNX in two runners, a and b. index: its place among those compared, from 1.
 
-    index: its place among the tensors compared, from 1; relative: ‖a − b‖ / ‖b‖ over all images, None where the values
-    are not finite; max_abs: largest absolute difference, None likewise.
+    relative: ‖a − b‖ / ‖b‖ over all images; max_abs: largest absolute difference; both None where the values are not finite.
     """
 
     index: int
@@ -62,14 +47,20 @@ def compare(session: Session, candidate: Candidate, x: np.ndarray) -> tuple[list
 
     x: float32 (n, 32, 32, 3), n no more than an engine takes. Raises ReportError where the runner does not give them.
     """
-    from lib import export
+    import onnx
 
-    full = _graph(export.onnx(session, "fp32").file("model.onnx"))
-    variant = _graph(export.onnx(session, _variant(candidate)).file("model.onnx"))
+    runner = RUNNERS[candidate.runner](session, candidate)
+    ours = isinstance(runner, OnnxRuntime)
+    origin = runner.model(PRECISIONS[candidate.precision]) if ours else trt.onnx_variant(candidate.precision)
+    full, variant = (onnx.load(export.onnx(session, name).file(export.ONNX_FILE)) for name in ("fp32", origin))
     named = {output: node.op_type for node in full.graph.node for output in node.output if node.op_type in OPERATORS}
     own = {output for node in variant.graph.node for output in node.output}
     shared = [tensor for tensor in named if tensor in own]
-    base, got = marked(full, shared, x), _values(session, candidate, variant, shared, x)
+    base = marked(full, shared, x)
+    if ours:
+        got = marked(variant, shared, x, runner.provider, runner.provider_options(), runner.mode() != "default")
+    else:
+        got = trt.intermediate(session, candidate.precision, shared, x)
     return [_layer(i, tensor, named[tensor], got[tensor], base[tensor]) for i, tensor in enumerate(shared, 1)], got[model.OUTPUT]
 
 
@@ -81,10 +72,7 @@ def marked(
     options: Mapping[str, str] | None = None,
     precise: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Values of `tensors` in ONNX Runtime, float32, from a copy of the network in which they are outputs.
-
-    provider, options, precise: as lib.onnx_session has them.
-    """
+    """Values of `tensors` in ONNX Runtime, float32, from a copy of the network in which they are outputs. Others as in onnx_session."""
     import onnx
 
     copy = onnx.ModelProto()
@@ -93,29 +81,6 @@ def marked(
     copy.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors if tensor not in there)
     run = onnx_session.start(copy.SerializeToString(), provider, options, precise)
     return {name: value.astype(np.float32) for name, value in zip(tensors, run.run(tensors, {model.INPUT: x}), strict=True)}
-
-
-def _graph(path: Path) -> onnx.ModelProto:
-    import onnx
-
-    return onnx.load(path)
-
-
-def _variant(candidate: Candidate) -> str:
-    """The exported ONNX that this candidate's network comes from."""
-    from lib import trt
-
-    runner = RUNNERS[candidate.runner]
-    return trt.onnx_variant(candidate.precision) if issubclass(runner, TensorRT) else runner.model(PRECISIONS[candidate.precision])
-
-
-def _values(session: Session, candidate: Candidate, variant: onnx.ModelProto, tensors: list[str], x: np.ndarray) -> dict[str, np.ndarray]:
-    from lib import trt
-
-    runner = RUNNERS[candidate.runner](session, candidate)
-    if not isinstance(runner, OnnxRuntime):
-        return trt.intermediate(session, candidate.precision, tensors, x)
-    return marked(variant, tensors, x, runner.provider, runner.provider_options(), runner.mode() != "default")
 
 
 def _layer(index: int, tensor: str, operator: str, got: np.ndarray, base: np.ndarray) -> Layer:

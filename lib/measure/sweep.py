@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,11 +16,7 @@ from lib.measure import rounds, state
 from lib.runners import RUNNERS, host
 from lib.runners.base import Runner, wrong_output
 from lib.store.records import Reason, Record
-
-if TYPE_CHECKING:
-    from lib.store.session import Session
-
-Open = Callable[[Candidate], Runner]
+from lib.store.session import Session
 
 
 class Arm(NamedTuple):

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib import models, progress
+from lib.data import dataset as datasets
 from lib.errors import ReportError
+from lib.experiment import profile as config
 from lib.models import vgg as model
 from lib.store import files
+from lib.store.artifacts import Artifact
+from lib.store.session import Session
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
-
-    from lib.data import dataset as datasets
-    from lib.experiment import profile as config
-    from lib.store.artifacts import Artifact
-    from lib.store.session import Session
 
 CHECKPOINT = "checkpoint.keras"
 HISTORY = "history.json"
@@ -47,11 +46,7 @@ def trained(session: Session) -> Artifact:
     Payload: `model.keras` and `history.json`, see `history`. Raises Diverged where the training does.
     """
     settings, images = session.profile.train, session.images
-    inputs = {
-        "version": model.VERSION,
-        "train": settings.model_dump(exclude={"minimum_accuracy"}),
-        "dataset": images.sha256,
-    }
+    inputs = {"version": model.VERSION, "train": settings.model_dump(exclude={"minimum_accuracy"}), "dataset": images.sha256}
     work = session.store.work("model", inputs)
     return session.store.get_or_build("model", inputs, lambda folder: train(settings, images, folder, work))
 
@@ -135,11 +130,7 @@ def compiled(settings: config.Train, classes: int, steps: int) -> keras.Model:
     total = steps * settings.epochs
     warmup = max(1, round(settings.warmup_fraction * total))
     schedule = keras.optimizers.schedules.CosineDecay(
-        settings.peak_learning_rate / 25,
-        max(1, total - warmup),
-        alpha=0.0,
-        warmup_target=settings.peak_learning_rate,
-        warmup_steps=warmup,
+        settings.peak_learning_rate / 25, max(1, total - warmup), warmup_target=settings.peak_learning_rate, warmup_steps=warmup
     )
     network = model.build(settings, classes)
     optimizer = keras.optimizers.SGD(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lib import models
+from lib.experiment import profile as config
+from lib.store.artifacts import Artifact
 
 if TYPE_CHECKING:
     import keras
-
-    from lib.experiment import profile as config
-    from lib.store.artifacts import Artifact
 
 VERSION = 1  # of the layers and the training; a change makes old artifacts stale
 INPUT, OUTPUT = "images", "probabilities"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from lib.experiment.candidate import HARNESS, Candidate
+from lib.experiment.candidate import HARNESS, LABELS, Candidate
 from lib.runners.base import Runner
 
 
@@ -22,6 +22,7 @@ def _found() -> dict[str, type[Runner]]:
 
 
 RUNNERS: dict[str, type[Runner]] = _found()
+LABELS |= {name: runner.label for name, runner in RUNNERS.items()}
 
 
 def candidates() -> list[Candidate]:

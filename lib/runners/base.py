@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from lib.errors import NotMeasured, ReportError
-from lib.experiment.candidate import LABELS, PLAIN, Candidate, Way
+from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.experiment.precision import PRECISIONS, Precision
 from lib.runners import host
-
-if TYPE_CHECKING:
-    from lib.store.artifacts import Artifact
-    from lib.store.records import Reason
-    from lib.store.session import Session
-    from lib.text import Text
+from lib.store.artifacts import Artifact
+from lib.store.records import Reason
+from lib.store.session import Session
+from lib.text import Text
 
 SUM_TOLERANCE = 0.05  # probabilities add up to 1 within this: INT8 rounds each of ten by up to 1/512
-PLACES: dict[str, float] = {}  # of every backend that was ever defined, for the order of LABELS
 
 
 class Slice(NamedTuple):
@@ -48,8 +46,9 @@ class Runner(ABC):
     name: key in RUNNERS; label: as shown in reports; place: sorts the backends of the report;
     column: field of Precision that names its exported model; needs: module and name of the package it cannot do without;
     libraries: packages whose version changes its answers, None for all that `lib.experiment.system` knows;
-    file: what of `artifact` runs; batches_itself: whether `infer` takes any number of images and splits them itself;
-    tells_gpu_time: whether it has `gpu_ms`; min_batch, max_batch: images a call, no upper limit where None.
+    file: what of `artifact` runs; api: the name of the plain call, which may be called by it too;
+    batches_itself: whether `infer` splits any number of images itself; tells_gpu_time: whether it has `gpu_ms`;
+    min_batch, max_batch: images a call, no upper limit where None.
     """
 
     name: ClassVar[str]
@@ -61,23 +60,16 @@ class Runner(ABC):
     file: ClassVar[str] = ""
     batches_itself: ClassVar[bool] = False
     tells_gpu_time: ClassVar[bool] = False
+    api: ClassVar[str] = ""
     precisions: ClassVar[Any] = _Precisions()
     min_batch: int = 1
     max_batch: int | None = None
     artifact: Artifact | None = None  # a cached_property where there is a model: exported or built when first asked for
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "name" in vars(cls):
-            PLACES[cls.name] = cls.place
-            LABELS[cls.name] = cls.label
-            for name in sorted(LABELS, key=lambda name: PLACES.get(name, 0)):
-                LABELS[name] = LABELS.pop(name)  # to the end
-
     def __init__(self, session: Session, candidate: Candidate) -> None:
         if candidate.precision not in self.precisions:
             raise ReportError(f"{self.name}: no precision '{candidate.precision}'; it has {', '.join(self.precisions)}")
-        if candidate.way != PLAIN and not self.takes(candidate):
+        if not self.takes(candidate):
             raise ReportError(f"{self.name} {candidate.precision}: it is not called by '{candidate.way.key}'")
         self.session, self.candidate, self.precision = session, candidate, candidate.precision
 
@@ -98,8 +90,9 @@ class Runner(ABC):
 
     @classmethod
     def takes(cls, candidate: Candidate) -> bool:
-        """Whether it can be called in a candidate's way, which is not the plain one."""
-        return candidate.way in cls.ways(candidate.precision)
+        """Whether it can be called in a candidate's way."""
+        way = replace(candidate.way, api="") if candidate.way.api == cls.api else candidate.way
+        return way == PLAIN or way in cls.ways(candidate.precision)
 
     @classmethod
     def versions(cls) -> dict[str, str]:

@@ -12,17 +12,15 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lib import trt
 from lib.errors import ReportError, WrongOutput
 from lib.experiment import profile as config
-from lib.experiment.candidate import PLAIN, Candidate, Way
+from lib.experiment.candidate import PLAIN, Way
 from lib.runners.base import Slice, Timer, check_batch
 from lib.runners.tensorrt import EngineRunner, TensorRT
 from lib.store import files
@@ -31,7 +29,6 @@ from lib.text import Text
 
 PROGRAM = "REPORT_CPP_RUNNER"  # environment variable: another program than the one that `make cpp` builds
 BUILT = config.ROOT / "build" / "cpp" / "runner"
-API = "enqueueV3"
 START_S, LONGEST_S = 60, 900  # to start or end; for one pass over the images or one slice, loading included. What takes longer hangs
 WRONG_OUTPUT = 3  # exit code: the engine ran, and its answers cannot be probabilities
 OWN = re.compile("^runner: (the output is wrong: )?")
@@ -87,6 +84,7 @@ class Cpp(EngineRunner):
     name = "cpp"
     label = Text("TensorRT (C++)", "TensorRT（C++）")
     place = 60
+    api = "enqueueV3"
     batches_itself = True
     _server: Server | None = None
     _served: np.ndarray | None = None  # what `_server` has, or will have once it is asked
@@ -100,23 +98,16 @@ class Cpp(EngineRunner):
     def ways(cls, precision: str) -> list[Way]:
         """The calls that the program has, beside the plain one."""
         found = apis()
-        return [PLAIN] if isinstance(found, Reason) else [PLAIN, *(Way(api=api) for api in found if api != API), Way(graph=True)]
-
-    @classmethod
-    def takes(cls, candidate: Candidate) -> bool:
-        """Any of `ways`, and the plain call by its name."""
-        way = candidate.way
-        return (replace(way, api="") if way.api == API else way) in cls.ways(candidate.precision)
+        return [PLAIN] if isinstance(found, Reason) else [PLAIN, *(Way(api=api) for api in found if api != cls.api), Way(graph=True)]
 
     @classmethod
     def versions(cls) -> dict[str, str]:
         return {"program": files.sha256(program())}
 
     def prepare(self) -> None:
-        """Build the engine unless it is stored, and check its plan as the Python runner does. The program refuses any other plan."""
+        """As the Python runner. The program refuses any other plan than the one that was checked."""
         super().prepare()
-        plan = trt.trusted(self.session, self.precision, self.artifact)
-        self._plan, self._sha256 = self.artifact.file(self.file), hashlib.sha256(plan).hexdigest()
+        self._sha256 = hashlib.sha256(self._plan).hexdigest()
 
     def open(self) -> None:
         """Make the folder that holds what the program reads and writes: the program itself is started when it is asked."""
@@ -166,7 +157,7 @@ class Cpp(EngineRunner):
 
     def _words(self, samples: Path) -> list[object]:
         way = self.candidate.way
-        words = ["--plan", self._plan, "--sha256", self._sha256, "--samples", samples, "--api", way.api or API]
+        words = ["--plan", self.artifact.file(self.file), "--sha256", self._sha256, "--samples", samples, "--api", way.api or self.api]
         return [*words, *(["--graph"] if way.graph else [])]
 
     def _file(self, name: str) -> Path:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lib import trt
 from lib.experiment.candidate import PLAIN, Candidate, Way
-from lib.experiment.precision import Precision
+from lib.models import vgg
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
+from lib.store.session import Session
 from lib.text import Text
-
-if TYPE_CHECKING:
-    from lib.store.session import Session
+from lib.trt import execution
 
 
 class EngineRunner(Runner):
     """What every runner of an engine of lib.trt has. engine: another artifact of `trt.engine` than the session's own."""
 
     libraries = ("tensorrt", "tensorrt-rtx-cu13-libs")
-    file = "model.plan"
+    column, file = "trt_onnx", trt.PLAN
 
     def __init__(self, session: Session, candidate: Candidate, engine: Artifact | None = None) -> None:
         super().__init__(session, candidate)
@@ -30,17 +29,15 @@ class EngineRunner(Runner):
             self.artifact = engine
         self.min_batch, self.max_batch = session.profile.engines.min_batch, session.profile.engines.max_batch
 
-    @classmethod
-    def model(cls, row: Precision) -> str:
-        """The exported ONNX that an engine of a precision is built from."""
-        return row.trt_onnx
-
     @cached_property
     def artifact(self) -> Artifact:
         """The engine of this precision, built now unless it is stored."""
-        from lib import trt
-
         return trt.engine(self.session, self.precision)
+
+    def prepare(self) -> None:
+        """Build the engine unless it is stored, check its plan, hash and all that it was built for, and read it."""
+        super().prepare()
+        self._plan = trt.trusted(self.session, self.precision, self.artifact)
 
 
 class TensorRT(EngineRunner):
@@ -52,52 +49,32 @@ class TensorRT(EngineRunner):
     name = "tensorrt"
     label = Text("TensorRT", "TensorRT")
     place = 50
-    tells_gpu_time = True
+    tells_gpu_time, api = True, execution.NAMED
 
     @classmethod
     def unavailable(cls, precision: str) -> Reason | None:
         """Why this TensorRT cannot build an engine of this precision, or why this system cannot run one."""
-        from lib import trt
-
         return trt.not_buildable(precision) or trt.unavailable()
 
     @classmethod
     def ways(cls, precision: str) -> list[Way]:
         """The calls that this TensorRT runs an engine with, beside the plain one."""
-        from lib import trt
-        from lib.trt import execution
-
-        return [PLAIN] if trt.unavailable() else [PLAIN, *(Way(api=api) for api in execution.apis() if api != execution.NAMED)]
-
-    @classmethod
-    def takes(cls, candidate: Candidate) -> bool:
-        """Any of `ways`, and the plain one by its name."""
-        from lib.trt import execution
-
-        return candidate.way == Way(api=execution.NAMED) or super().takes(candidate)
-
-    def prepare(self) -> None:
-        """Build the engine unless it is stored, check its plan, hash and all that it was built for, and read it."""
-        from lib import trt
-
-        super().prepare()
-        self._plan = trt.trusted(self.session, self.precision, self.artifact)
+        return [PLAIN] if trt.unavailable() else [PLAIN, *(Way(api=api) for api in execution.apis() if api != cls.api)]
 
     def open(self) -> None:
         """Deserialize the plan that was checked; make context, stream and buffers."""
-        from lib.models import vgg
-        from lib.trt import execution
-
-        self._run = execution.Execution(self._plan, self.candidate.way.api or execution.NAMED)
+        self._run = execution.Execution(self._plan, self.candidate.way.api or self.api)
         self._run.__enter__()
         self.min_batch, self.max_batch, self._output = self._run.min_batch, self._run.max_batch, vgg.OUTPUT
 
     def close(self) -> None:
-        """Free what the engine holds on the GPU."""
         self._run.__exit__(None, None, None)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (n, 32, 32, 3) from 0 to 1, n within the optimization profile -> probabilities, float32 (n, classes)."""
+        """float32 (n, 32, 32, 3) from 0 to 1, n up to the largest batch -> probabilities, float32 (n, classes).
+
+        Fewer than the smallest batch are filled up to it, and take as long.
+        """
         check_batch(batch, self.max_batch)
         return self._run.infer(batch)[self._output]
 

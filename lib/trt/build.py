@@ -20,10 +20,8 @@ REPEATS, REPEAT_WITHIN_S = 3, 2.0  # short builds are timed this often, long one
 
 @dataclass(frozen=True)
 class Built:
-    """plan: the serialized engine; log: TensorRT's lines; build_s: seconds of each build; layers: of the parsed network.
-
-    timing_cache: whether measurements of earlier builds were there, which makes a build faster.
-    """
+    """plan: the serialized engine; log: TensorRT's lines; build_s: seconds of each build; layers: of the parsed network; timing_cache:
+    whether measurements of earlier builds were there, which makes a build faster."""
 
     plan: bytes
     log: list[str]
@@ -43,11 +41,10 @@ def build(
 ) -> Built:
     """Build an engine of `precision` (key of PRECISIONS) from an ONNX file, with batches min / opt / max of `settings`.
 
-    calibrator: makes TensorRT's calibrator, given the names of the network's tensors, where the precision needs one;
-    timings: the timing cache to read and extend; outputs: tensors that the engine gives beside the network's own.
-    One path for TensorRT 8.5 to 11 and TensorRT for RTX (API: Builder.build_serialized_network). Raises EngineError,
-    one line with what TensorRT said, for an ONNX that it does not parse, for a network whose types are not the ones of
-    `precision`, for an output that it does not have, and for a build that fails.
+    calibrator: makes TensorRT's calibrator, given the names of the network's tensors, where the precision needs one; timings: the timing
+    cache to read and extend; outputs: tensors that the engine gives beside the network's own. Raises EngineError, one line with what
+    TensorRT said, for an ONNX that it does not parse, a network whose types are not those of `precision` or that lacks an output, and a
+    build that fails.
     """
     trt = module()
     if reason := not_buildable(precision, trt):

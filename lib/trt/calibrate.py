@@ -9,22 +9,19 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib import cuda
-from lib.data import dataset as datasets
+from lib import cuda, export
 from lib.errors import ArtifactError
 from lib.experiment.precision import PRECISIONS
 from lib.models import train as training
 from lib.store import files
+from lib.store.artifacts import Artifact
+from lib.store.session import Session
 from lib.trt import bound, build, timing_cache, versions
 from lib.trt.versions import EngineError
-
-if TYPE_CHECKING:
-    from lib.store.artifacts import Artifact
-    from lib.store.session import Session
 
 KIND, VERSION, CACHE = "calibration", 1, "calibration.cache"
 CALIBRATORS = {"entropy": "IInt8EntropyCalibrator2", "minmax": "IInt8MinMaxCalibrator"}
@@ -49,8 +46,7 @@ class Calibration(NamedTuple):
 
 
 def default(session: Session, precision: str = "int8") -> Calibration:
-    """The calibration of this profile's engines of an implicit precision: whole batches of `engines.calibration_images`, as far as there
-    are training images."""
+    """The calibration of an implicit precision's engines: whole batches of `engines.calibration_images`, as far as there are so many."""
     settings = session.profile.engines
     there = len(training.split(session.profile.train, session.images)[0])
     batches = min(settings.calibration_images, there) // settings.calibration_batch
@@ -126,8 +122,8 @@ def reader(trt: ModuleType, method: str, data: bytes) -> Any:
 def collector(trt: ModuleType, method: str, images: np.ndarray, batch: int) -> Any:
     """A calibrator that reads `images`, float32 (n, 32, 32, 3), `batch` at a time; a short last batch is left out.
 
-    After the build `finish()` returns the cache, or raises EngineError where TensorRT did not read every batch or wrote
-    none. Raises EngineError for fewer images than one batch: TensorRT would find no ranges.
+    After the build `finish()` returns the cache. Raises EngineError where TensorRT did not read every batch or wrote none, and for fewer
+    images than one batch, of which it would find no ranges.
     """
     full = len(images) // batch
     if not full:
@@ -137,8 +133,7 @@ def collector(trt: ModuleType, method: str, images: np.ndarray, batch: int) -> A
 
 def _write(session: Session, onnx: Path, calibration: Calibration, folder: Path) -> dict[str, Any]:
     trt, settings = versions.module(), session.profile.engines
-    x_train, *_ = training.split(session.profile.train, session.images)  # not the validation images
-    images = datasets.calibration_subset(x_train, calibration.images, session.profile.train.seed)
+    images = export.calibration_images(session, calibration.images)
     made = collector(trt, calibration.method, images, settings.calibration_batch)
     started = time.perf_counter()
     try:
@@ -180,9 +175,8 @@ def _calibrator(trt: ModuleType, method: str, batch: int, batches: list[np.ndarr
             if self._device is None:
                 self._device, self._stream = cuda.DeviceMemory(images.nbytes), cuda.Stream()
                 self._host = cuda.pinned(images.shape)
-            host = self._host[: len(images)]
-            np.copyto(host, images)
-            self._stream.upload(host, self._device)
+            np.copyto(self._host, images)
+            self._stream.upload(self._host, self._device)
             self._stream.synchronize()
             self.read += 1
             return self._device.address

@@ -14,7 +14,6 @@ from lib.trt.log import errors, logger
 from lib.trt.versions import EngineError
 
 NAMED, BINDINGS = "execute_async_v3", "execute_async_v2"  # tensors by name (8.5 on), a list of addresses (8.x)
-FLOATS = ("FLOAT",)
 
 
 def apis() -> list[str]:
@@ -26,8 +25,8 @@ def apis() -> list[str]:
 class Execution:
     """A plan on the GPU: one input, any number of outputs, all float32, first dimension the batch.
 
-    `with Execution(plan) as run: run.infer(batch)`. min_batch, max_batch: of its optimization profile. Buffers for the
-    largest batch are allocated once, pinned on the host; each Execution has a stream of its own. Not for several threads.
+    min_batch, max_batch: of its optimization profile. Buffers for the largest batch are allocated once, pinned on the host; each
+    Execution has a stream of its own. Not for several threads.
     """
 
     def __init__(self, plan: bytes, api: str = NAMED) -> None:
@@ -48,9 +47,8 @@ class Execution:
     def infer(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Output name -> float32 (n, …) of float32 (n, …), 1 <= n <= max_batch; copies, so they stay.
 
-        Fewer than min_batch are filled up with the first one, so they take as long as min_batch. Raises EngineError for another
-        shape, type or batch size, and where TensorRT refuses the launch; CudaError where the GPU fails. After an error the next call
-        may be right again.
+        Fewer than min_batch are filled up with the first one. Raises EngineError for another shape, type or batch size, and where TensorRT
+        refuses the launch; CudaError where the GPU fails. After an error the next call may be right again.
         """
         given = self._check(batch)
         count = max(given, self.min_batch)
@@ -125,7 +123,7 @@ class Execution:
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         for name in names:
-            if engine.get_tensor_dtype(name).name not in FLOATS:
+            if engine.get_tensor_dtype(name).name != "FLOAT":
                 raise EngineError(f"tensor '{name}' of this plan is {engine.get_tensor_dtype(name).name}; only float32 plans are run")
         if len(inputs) != 1:
             raise EngineError(f"this plan has {len(inputs)} inputs, only plans with one are run")

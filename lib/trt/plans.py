@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lib import export
 from lib.errors import NotMeasured
@@ -14,14 +14,12 @@ from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Engines
 from lib.store import artifacts, files
 from lib.store.artifacts import Artifact
+from lib.store.session import Session
 from lib.trt import bound, calibrate, inspect, timing_cache, versions
 from lib.trt.build import build
 from lib.trt.calibrate import Calibration
 from lib.trt.execution import Execution
 from lib.trt.versions import EngineError
-
-if TYPE_CHECKING:
-    from lib.store.session import Session
 
 KIND, VERSION = "engine", 3  # of this builder; a change makes stored engines stale
 PLAN, LOG, ENGINE_LAYERS = "model.plan", "build.log", "engine_layers.json"

@@ -5,18 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lib.store.artifacts import Artifact
+from lib.store.session import Session
 from lib.trt import inspect, plans
 from lib.trt.build import build
 from lib.trt.execution import Execution
 from lib.trt.versions import EngineError
-
-if TYPE_CHECKING:
-    from lib.store.artifacts import Artifact
-    from lib.store.session import Session
 
 WARMUP_S = 0.5  # of running before layers are timed: an idle GPU has lowered its clocks
 

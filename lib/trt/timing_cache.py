@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lib import progress
 from lib.experiment import system
 from lib.store import files
+from lib.store.session import Session
 from lib.trt import versions
-
-if TYPE_CHECKING:
-    from lib.store.session import Session
 
 DIGEST = 32  # bytes of SHA-256 before TensorRT's own
 
@@ -32,7 +30,7 @@ def path(session: Session) -> Path | None:
 
 
 def attach(config: Any, stored: Path | None) -> bool:
-    """Give `config` the stored timing cache, or an empty one; whether a stored one is used. Unreadable ones are left out."""
+    """Give `config` the stored timing cache, or an empty one; whether a stored one is used."""
     if stored is None:
         return False
     if stored.is_file():
@@ -49,7 +47,6 @@ def attach(config: Any, stored: Path | None) -> bool:
 
 def keep(config: Any, stored: Path | None) -> None:
     """Write what `config` has learnt to `stored`, in one step."""
-    cache = None if stored is None else config.get_timing_cache()
-    if stored is not None and cache is not None:
+    if stored is not None and (cache := config.get_timing_cache()) is not None:
         data = bytes(cache.serialize())
         files.write_bytes(stored, hashlib.sha256(data).digest() + data)
