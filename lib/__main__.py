@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "Measures a model's way to TensorRT and writes the report, in English and Japanese."
 DEBUG = "REPORT_DEBUG"  # environment variable: errors that nobody foresaw are shown with their traceback
 OUTPUTS = "REPORT_OUTPUTS"  # environment variable: where runs write
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def program() -> int:
@@ -45,6 +46,9 @@ def _run_command(options: argparse.Namespace) -> int:
     try:
         if outputs := options.outputs or os.environ.get(OUTPUTS):
             os.environ[OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
+        from lib.experiment import profile
+
+        options.name = profile.locate(options.profile).stem  # of a file that need not be there any more: records hold the parameters
         sys.stdout.write(f"{COMMANDS[options.command](options)}\n")
     except ReportError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
@@ -66,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         option("--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)")
         option("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
         if name in ("run", "render", "lab"):
-            option("--notebooks", default="", metavar="DIR", help="folder of the notebooks (default: notebooks)")
+            option("--notebooks", default="", metavar="DIR", type=_folder, help="folder of the notebooks (default: notebooks)")
         if name in ("render", "readme", "seal", "migrate"):
             default = "the last one's" if name == "render" else "the only one"
             option("--system", default="", metavar="ID", help=f"whose results, a folder of results/ (default: {default})")
@@ -83,15 +87,14 @@ def _run(options: argparse.Namespace) -> str:
     profile.load(options.profile)
     from lib.report import run
 
-    return _outcome(run.run(options.profile, _notebooks(options), options.first, options.last))
+    return _outcome(run.run(options.profile, options.notebooks, options.first, options.last))
 
 
 def _render(options: argparse.Namespace) -> str:
     """Render the pages again from what was recorded, with the parameters that were recorded."""
-    name = _name(options)
     from lib.report import render
 
-    return _outcome(render.render(name, _notebooks(options), options.system))
+    return _outcome(render.render(options.name, options.notebooks, options.system))
 
 
 def _check(options: argparse.Namespace) -> str:
@@ -107,10 +110,9 @@ def _check(options: argparse.Namespace) -> str:
 
 def _clean(options: argparse.Namespace) -> str:
     """Remove what runs of a profile have written."""
-    name = _name(options)
     from lib.report import run
 
-    return f"{_shown(run.clean(name))}: removed"
+    return f"{_shown(run.clean(options.name))}: removed"
 
 
 def _readme(options: argparse.Namespace) -> str:
@@ -147,32 +149,22 @@ def _lab(options: argparse.Namespace) -> str:
     profile.load(options.profile)
     from lib.pages import page
 
-    path = os.pathsep.join([str(profile.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     as_root = ["--allow-root"] if os.geteuid() == 0 else []  # in a container; JupyterLab refuses otherwise
-    command = [sys.executable, "-m", "jupyterlab", *as_root, str(_notebooks(options))]
+    command = [sys.executable, "-m", "jupyterlab", *as_root, str(options.notebooks)]
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path, page.PROFILE: str(profile.locate(options.profile))})
-
-
-def _name(options: argparse.Namespace) -> str:
-    """The profile's name; its file need not be there any more, records hold the parameters."""
-    from lib.experiment import profile
-
-    return profile.locate(options.profile).stem
 
 
 def _results(options: argparse.Namespace) -> Path:
     """results/SYSTEM that a command works on."""
-    name = _name(options)
     from lib.report import readme
     from lib.store import session
 
-    return readme.find(session.outputs(name), options.system)
+    return readme.find(session.outputs(options.name), options.system)
 
 
-def _notebooks(options: argparse.Namespace) -> Path:
-    from lib.experiment import profile
-
-    return Path(os.path.abspath(options.notebooks)) if options.notebooks else profile.ROOT / "notebooks"
+def _folder(given: str) -> Path:
+    return Path(os.path.abspath(given or ROOT / "notebooks"))
 
 
 def _outcome(outcome: Outcome) -> str:

@@ -176,7 +176,7 @@ def locate(profile: Any) -> Path:
     """The file of a profile given by name (`quickstart`) or as the path of a YAML file; its stem is the profile's name.
 
     A relative path is looked for in the current folder, the project's and params/; the file need not be there. Raises
-    ConfigError, one line, for what is no text and for a name that no folder can have.
+    ConfigError for what is no text and for a name that no folder can have.
     """
     if not isinstance(profile, str):
         said = complaint.brief(profile)
@@ -191,11 +191,7 @@ def locate(profile: Any) -> Path:
 
 
 def load(profile: Any) -> Profile:
-    """Read and check a profile, given by name (`quickstart`) or as the path of a YAML file.
-
-    Raises ConfigError (exit code 2), one line that names file and key, for what is no text, a missing or unreadable file,
-    an unknown key, a missing key, a wrong type, a value out of range or values that do not go together.
-    """
+    """Read and check a profile, given as to `locate`. Raises ConfigError, one line that names file and key, for whatever is wrong."""
     path = locate(profile)
     shown = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
     try:
@@ -226,10 +222,7 @@ def recorded(values: dict[str, Any]) -> Profile:
 
 
 def as_rows(profile: Profile) -> list[tuple[str, str]]:
-    """(key, value) of every parameter, in the order of the file, for the table in the pages."""
-    sections = [(name, section) for name, section in profile if isinstance(section, Section)]
-    return [(f"{name}.{key}", _as_yaml(value)) for name, section in sections for key, value in section]
-
-
-def _as_yaml(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf).split("\n...")[0].strip()
+    """(key, value as YAML) of every parameter, in the order of the file, for the table in the pages."""
+    every = [(f"{name}.{key}", value) for name, section in profile if isinstance(section, Section) for key, value in section]
+    written = (yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf) for _, value in every)
+    return [(key, text.split("\n...")[0].strip()) for (key, _), text in zip(every, written, strict=True)]

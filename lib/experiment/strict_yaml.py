@@ -22,23 +22,20 @@ FRACTION = re.compile(r"[-+]?(?:[0-9]{1,99}\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1
 def read(path: Path, shown: str) -> dict[str, Any]:
     """The sections of a YAML file. Raises ConfigError, one line that names the file (as `shown`) and the line in it."""
     try:
-        data = path.read_bytes()
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{shown}: line {data[: error.start].count(10) + 1}: cannot be read: not UTF-8") from None
+        text = path.read_bytes().decode("utf-8")
+        values = yaml.load(text, _Strict)
+        if isinstance(values, dict):
+            return values
+        line, wrong = 1, "must hold sections such as 'dataset:' and 'train:'"
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read: {error.strerror}") from None
-    try:
-        values = yaml.load(text, _Strict)
+    except UnicodeDecodeError as error:
+        line, wrong = error.object[: error.start].count(b"\n") + 1, "cannot be read: not UTF-8"
     except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
-        raise ConfigError(f"{shown}: line {line}: not YAML: character U+{ord(text[error.position]):04X} is not allowed") from None
+        line, wrong = text[: error.position].count("\n") + 1, f"not YAML: character U+{ord(text[error.position]):04X} is not allowed"
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise ConfigError(f"{shown}: line {mark.line + 1}: not YAML: {error.problem or error.context}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{shown}: line 1: must hold sections such as 'dataset:' and 'train:'")
-    return values
+        line, wrong = (error.problem_mark or error.context_mark).line + 1, f"not YAML: {error.problem or error.context}"
+    raise ConfigError(f"{shown}: line {line}: {wrong}")
 
 
 class _Strict(yaml.SafeLoader):
