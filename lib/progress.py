@@ -34,9 +34,8 @@ def duration(seconds: float) -> str:
 
 
 class bar:
-    """Context manager: progress of work of size `total` at `what`, with figures such as loss=0.31 beside it.
+    """Context manager: progress of work of size `total` (steps, or their weights) at `what`, with figures such as loss=0.31 beside it.
 
-    Steps of unequal cost count by weight: `total` is then the sum of the weights and `update` takes each step's.
     clock: seconds that only rise.
     """
 
@@ -58,14 +57,13 @@ class bar:
         now = self._clock()
         self._remember(now)
         self.figures = " ".join(f"{name}={value:.3g}" for name, value in figures.items())
-        if self._tqdm is None:
-            if now - self._said > LINE_EVERY_S:
-                self._line(now)
-            return
-        if now - self._said > BAR_EVERY_S:
-            self._said, self._left = now, self._left_in_words(now)
-        self._tqdm.set_postfix_str(f"{self._left} {self.figures}".strip(" ,"), refresh=False)
-        self._tqdm.update(step)
+        if self._tqdm is not None:
+            if now - self._said > BAR_EVERY_S:
+                self._said, self._left = now, self._left_in_words(now)
+            self._tqdm.set_postfix_str(f"{self._left} {self.figures}".strip(" ,"), refresh=False)
+            self._tqdm.update(step)
+        elif now - self._said > LINE_EVERY_S:
+            self._line(now)
 
     def __exit__(self, *exc: object) -> None:
         if self._tqdm is not None:

@@ -20,14 +20,12 @@ from lib.errors import ArtifactError
 from lib.store import files
 
 MANIFEST = "manifest.json"
+ALTERED = "altered or truncated"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One built thing: where its files lie and what its manifest says.
-
-    `sha256` covers names and contents of all payload files; `info` is what the builder said of it (versions, durations).
-    """
+    """One built thing. path: of its payload; sha256: over names and contents of all payload files; info: what its builder said of it."""
 
     kind: str
     key: str
@@ -46,11 +44,11 @@ class Artifact:
         return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
 
 
+@dataclass(frozen=True)
 class Store:
     """The artifacts below one folder, `outputs/PROFILE/artifacts`."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    root: Path
 
     def get_or_build(self, kind: str, inputs: dict[str, Any], build: Callable[[Path], dict[str, Any] | None]) -> Artifact:
         """The artifact of these inputs, built by `build(folder)` if it is not there yet.
@@ -58,8 +56,31 @@ class Store:
         `inputs` is JSON: builder version, parameters, hashes of the inputs. `build` writes files into `folder`
         and returns what the manifest should say beside them. Raises ArtifactError if a stored payload was altered.
         """
-        found = self.find(kind, inputs)
-        return found if found is not None else self._build(kind, inputs, build)
+        if found := self.find(kind, inputs):
+            return found
+        from filelock import FileLock
+
+        final = self.folder(kind, inputs)
+        with files.writable(self.root):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            lock = self.root.parent / "work" / "locks" / f"{kind}-{final.name}"
+            lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock), files.writable(self.root):
+            if found := self.find(kind, inputs):
+                return found  # another process, JupyterLab beside a run, has built it meanwhile
+            for stale in final.parent.glob(f".{final.name}.*"):  # of a build that was killed
+                shutil.rmtree(stale, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}.", ignore_cleanup_errors=True) as temporary:
+                made = Path(temporary) / final.name
+                payload = made / "payload"
+                payload.mkdir(parents=True)
+                info = build(payload) or {}
+                manifest = {"kind": kind, "key": final.name, "inputs": inputs, "info": info, "files": _listing(payload)}
+                manifest["built_at"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+                files.write_text(made / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+                made.rename(final)
+        shutil.rmtree(self.work(kind, inputs), ignore_errors=True)
+        return load(final)
 
     def find(self, kind: str, inputs: dict[str, Any]) -> Artifact | None:
         """The stored artifact of these inputs, checked against its manifest, or None."""
@@ -68,7 +89,7 @@ class Store:
             return None
         found = load(folder)
         if key_of(found.kind, found.inputs) != folder.name:  # files that were copied here from another artifact
-            raise ArtifactError(f"{folder / MANIFEST}: describes another {found.kind}; remove {folder} to have it built again")
+            raise _refused(folder, MANIFEST, f"describes another {found.kind}")
         return found
 
     def folder(self, kind: str, inputs: dict[str, Any]) -> Path:
@@ -78,35 +99,6 @@ class Store:
     def work(self, kind: str, inputs: dict[str, Any]) -> Path:
         """A folder for what a long build keeps between two tries (checkpoints). Removed once the artifact is there."""
         return self.root.parent / "work" / f"{kind}-{key_of(kind, inputs)}"
-
-    def _build(self, kind: str, inputs: dict[str, Any], build: Callable[[Path], dict[str, Any] | None]) -> Artifact:
-        from filelock import FileLock
-
-        final = self.folder(kind, inputs)
-        with files.writable(self.root):
-            final.parent.mkdir(parents=True, exist_ok=True)
-            lock = self.root.parent / "work" / "locks" / f"{kind}-{final.name}"
-            lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock), files.writable(self.root):
-            if (found := self.find(kind, inputs)) is not None:
-                return found  # another process, JupyterLab beside a run, has built it meanwhile
-            for stale in final.parent.glob(f".{final.name}.*"):  # of a build that was killed
-                shutil.rmtree(stale, ignore_errors=True)
-            temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
-            try:
-                payload = temporary / "payload"
-                payload.mkdir()
-                info = build(payload) or {}
-                manifest = {"kind": kind, "key": final.name, "inputs": inputs, "info": info, "files": _listing(payload)}
-                manifest["built_at"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-                files.write_text(temporary / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
-                temporary.chmod(0o755)
-                temporary.rename(final)
-            except BaseException:
-                shutil.rmtree(temporary, ignore_errors=True)
-                raise
-        shutil.rmtree(self.work(kind, inputs), ignore_errors=True)
-        return load(final)
 
 
 def key_of(kind: str, inputs: dict[str, Any]) -> str:
@@ -123,8 +115,8 @@ def load(folder: Path) -> Artifact:
     listed, there = manifest["files"], _listing(folder / "payload")
     for name in sorted(listed.keys() | there.keys()):
         if listed.get(name) != there.get(name):
-            what = "missing" if name not in there else "not in its manifest" if name not in listed else "altered or truncated"
-            raise ArtifactError(f"{folder / 'payload' / name}: {what}; remove {folder} to have it built again")
+            what = "missing" if name not in there else ALTERED if name in listed else "not in its manifest"
+            raise _refused(folder, f"payload/{name}", what)
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
     return Artifact(manifest["kind"], manifest["key"], folder / "payload", digest, manifest["inputs"], manifest["info"])
 
@@ -137,10 +129,9 @@ def read(folder: Path, name: str) -> bytes:
     try:
         data = (folder / "payload" / name).read_bytes()
     except OSError as error:
-        reason = error.strerror
-        raise ArtifactError(f"{folder / 'payload' / name}: cannot be read ({reason}); remove {folder} to have it built again") from None
+        raise _refused(folder, f"payload/{name}", f"cannot be read ({error.strerror})") from None
     if hashlib.sha256(data).hexdigest() != read_manifest(folder)["files"].get(name):
-        raise ArtifactError(f"{folder / 'payload' / name}: altered or truncated; remove {folder} to have it built again")
+        raise _refused(folder, f"payload/{name}", ALTERED)
     return data
 
 
@@ -152,7 +143,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise ValueError("fields are missing")
         return manifest
     except (OSError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{folder / MANIFEST}: unreadable ({error}); remove {folder} to have it built again") from None
+        raise _refused(folder, MANIFEST, f"unreadable ({error})") from None
+
+
+def _refused(folder: Path, file: str, what: str) -> ArtifactError:
+    return ArtifactError(f"{folder / file}: {what}; remove {folder} to have it built again")
 
 
 def _listing(payload: Path) -> dict[str, str]:

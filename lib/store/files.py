@@ -14,12 +14,10 @@ from pathlib import Path
 from lib.errors import ReportError
 
 UNWRITABLE = {
-    errno.EACCES: "cannot be written; give yourself the right to",
-    errno.EPERM: "cannot be written; give yourself the right to",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "cannot be written; give yourself the right to"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "is not a folder; move the file of that name away"),
     errno.EROFS: "cannot be written (read-only file system); remount it",
     errno.ENOENT: "cannot be made there; name a folder that can be made",
-    errno.ENOTDIR: "is not a folder; move the file of that name away",
-    errno.EEXIST: "is not a folder; move the file of that name away",
     errno.ENOSPC: "no space left on the disk; free some",
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.EFBIG: "a file would be larger than this system allows; raise the limit (ulimit -f)",
