@@ -176,7 +176,7 @@ def test_a_call_with_other_answers_is_red_once_with_its_batch_sizes():
     assert (differs.values["batches"], differs.values["differ"]) == ([1, 32], 3)
     assert "as a CUDA graph" in differs.text.en
     row = next(row for row in tables.calls(run).rows if row["call"] == GRAPH.label)
-    assert (row["verdict"].en, row["batches"]) == ("DIFFERENT", "1, 16 (4), 32 (20)")
+    assert (row["equal"].en, row["batches"]) == ("DIFFERENT", "1, 16 (4), 32 (20)")
 
 
 def test_a_call_that_failed_is_red_and_one_that_a_version_lacks_is_a_note():
@@ -238,9 +238,8 @@ def test_whatever_is_recorded_the_page_is_there(run, language):
     rules.findings(run)
     for table in (tables.against, tables.calls, tables.layers):
         made = table(run)
-        assert made.rows
         assert {key for row in made.rows for key in row} <= {column.key for column in made.columns} | {"best"}
-        assert table_html(made, language)
+        assert "<td" in table_html(made, language)
     for figure in (*(figures.matrix(run, view) for view in figures.VIEWS), figures.worst(run), figures.depth(run)):
         figure.draw(language).canvas.draw()
         assert bool(JAPANESE.search(figure.alt.in_(language))) == (language == "ja")

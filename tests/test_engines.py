@@ -96,7 +96,7 @@ def test_lower_precisions_that_shrink_the_plan_are_good():
     assert number.text.en == "TensorRT 8.5.3.1 built engines in 4 of 4 precisions."
     assert (sizes.level, [part.en for part in sizes.values["engines"]]) == ("good", ["FP16 0.50", "INT8 (explicit) 0.27"])
     rows = {row["precision"].en: row for row in tables.engines(run).rows}
-    assert rows["FP16"]["ratio"] == pytest.approx(0.5)
+    assert rows["FP16"]["size_ratio"] == pytest.approx(0.5)
     assert [name for name, row in rows.items() if row.get("best")] == ["INT8 (explicit)"]
     assert [rows["FP32"]["cache"].en, rows["FP16"]["cache"].en] == ["no", "yes"]
     assert bad(run) == []
@@ -254,9 +254,9 @@ def test_more_layers_than_a_finding_names_are_counted():
 def test_tables_compare_the_engines_in_their_units():
     rows = tables.summary(profiled()).rows
     assert [row["sum"] for row in rows] == pytest.approx([1000, 500, 250, 200])
-    assert [row["ratio"] for row in rows] == pytest.approx([1, 0.5, 0.25, 0.2])
+    assert [row["sum_ratio"] for row in rows] == pytest.approx([1, 0.5, 0.25, 0.2])
     assert [row["heavy"].en for row in rows] == ["2 of 2", "2 of 2", "2 of 2", "1 of 2"]
-    assert tables.summary(profiled({"fp16": GOOD["fp16"]})).rows[0]["ratio"] is None
+    assert tables.summary(profiled({"fp16": GOOD["fp16"]})).rows[0]["sum_ratio"] is None
     every = tables.all_layers(profiled()).rows
     assert [(row["precision"], row["index"]) for row in every] == [(PRECISIONS[p].label, i) for p in GOOD for i in range(5)]
     assert every[1]["time"] == pytest.approx((700, 630, 770))
@@ -265,7 +265,7 @@ def test_tables_compare_the_engines_in_their_units():
 
 def test_layers_without_any_time_have_no_share():
     run = profiled({"fp32": [layer(CONV, "Conv", "fp32", 0.0)]})
-    assert tables.summary(run).rows[0]["share"] == 0
+    assert tables.summary(run).rows[0]["share_longest"] == 0
     assert not found(run, "sums")
 
 

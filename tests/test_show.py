@@ -58,10 +58,10 @@ def plain(page):
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
-def test_table_header_has_label_and_unit_in_the_language():
+def test_table_header_has_label_and_unit_in_the_language_and_no_rows_are_said():
     shown = page([], language="ja")
     assert "<caption>時間</caption>" in shown
-    assert plain(shown) == "時間 ランナー レイテンシ (ms)"
+    assert plain(shown) == "時間 ランナー レイテンシ (ms) この実行では記録していない。"
     assert len(re.findall(r"<th[^>]*number[^>]*>", shown)) == 1
 
 

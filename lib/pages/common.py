@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from lib import stats
 from lib.experiment.candidate import HARNESS, Candidate, listed, ordered
+from lib.measure.compare import Difference
 from lib.measure.state import disturbances
 from lib.stats import Interval
 from lib.store.records import Reason, Record
@@ -15,25 +16,58 @@ from lib.store.run import Run
 from lib.text import Text
 from lib.words import COMMON, Finding
 
+TIMED = ("latency", "layers_time", "other_cpu")  # metrics that a page has where it timed anything
 SWEEP = "06_batching"  # measures every candidate at every batch size; other pages read its timings
 NOT_RECORDED = Reason("not_recorded")
 WINDOWS = "windows"  # stats "rounds" of latencies that an earlier version measured in one block each
+K = TypeVar("K")
 Curve = dict[int, Record]  # batch size -> latency
 LOSS_MARGIN = 0.01  # accuracy lost against the reference that is a problem: one percentage point
 
 
+def value(run: Run, metric: str, candidate: Candidate | None = None, **where: Any) -> float | None:
+    """The number that a run holds (`Run.find`), None where it has none."""
+    record = run.find(metric, candidate, **where)
+    return record.value if record else None
+
+
+def number(record: Record | None, factor: float = 1.0) -> float | Reason:
+    """What a table's cell shows of a record: its value times `factor`, or why there is none."""
+    if record is None or record.value is None:
+        return (record and record.reason) or NOT_RECORDED
+    return factor * record.value
+
+
+def share(record: Record | None, of: str = "correct") -> Interval | Reason:
+    """A share of images (%) with its Wilson interval, or why there is none. of: the "correct" ones or the "others"."""
+    if record is None or record.value is None:
+        return (record and record.reason) or NOT_RECORDED
+    correct, total = record.stats["correct"], record.stats["total"]
+    return percent(stats.wilson(correct if of == "correct" else total - correct, total))
+
+
+def only(record: Record | None) -> tuple[int, int, int] | None:
+    """Images that the reference alone has right, that the candidate alone has, and all; None where an accuracy does not tell."""
+    if record is None or record.value is None or "only_reference" not in record.stats:
+        return None
+    return record.stats["only_reference"], record.stats["only_candidate"], record.stats["total"]
+
+
+def points(record: Record | None) -> Interval | None:
+    """Accuracy minus the reference's in percentage points, paired by image."""
+    counts = only(record)
+    return percent(stats.paired(*counts)) if counts else None
+
+
 def timed(run: Run) -> Run:
     """The page whose timings this one shows: its own where it measured any, else those of 06."""
-    return run if run.records("latency") else run.of(SWEEP)
+    return run if any(map(run.records, TIMED)) else run.of(SWEEP)
 
 
 def disturbed(run: Run) -> list[Finding]:
     """What made the timings that a page shows doubtful, in amber."""
-    found = []
-    for record in timed(run).records("other_cpu"):
-        for key, values in disturbances(record.value, record.stats.get("gpu") or {}):
-            found.append(COMMON.finding("warn", key, **values))
-    return found
+    seen = [(record.value, record.stats.get("gpu") or {}) for record in timed(run).records("other_cpu")]
+    return [COMMON.finding("warn", key, **values) for one in seen for key, values in disturbances(*one)]
 
 
 def calm(run: Run) -> bool:
@@ -73,10 +107,24 @@ def speedup(a: Record, b: Record) -> Interval | None:
     return Interval(*(work * end for end in stats.speedup(a.samples, b.samples)))
 
 
-def slower(run: Run, a: Record, b: Record) -> bool:
-    """Whether the throughput of a is surely below that of b by more than the least ratio; never said on a disturbed machine."""
-    ratio, least = speedup(a, b), timed(run).profile.measuring.least_ratio
-    return ratio is not None and calm(run) and len(a.samples) >= stats.LEAST_ROUNDS and ratio.high < 1 / (1 + least)
+def slower(run: Run, latencies: Mapping[Candidate, Record]) -> dict[Candidate, Interval]:
+    """{candidate: its throughput over that of its backend's FP32} where it is surely lower by more than the least ratio.
+
+    Empty on a disturbed machine.
+    """
+    least, found = timed(run).profile.measuring.least_ratio if latencies else 0.0, {}
+    for candidate, own in latencies.items():
+        base = latencies.get(full(candidate))
+        if base is not None and base is not own and len(own.samples) >= stats.LEAST_ROUNDS and calm(run):
+            ratio = speedup(own, base)
+            if ratio is not None and ratio.high < 1 / (1 + least):
+                found[candidate] = ratio
+    return found
+
+
+def full(candidate: Candidate) -> Candidate:
+    """FP32 of the same backend, called the same way."""
+    return Candidate(candidate.runner, "fp32", candidate.way)
 
 
 def best_rates(run: Run, latencies: Mapping[Any, Record]) -> set[Any]:
@@ -90,19 +138,17 @@ def best_rates(run: Run, latencies: Mapping[Any, Record]) -> set[Any]:
     return set(found) if len(found) < len(rounds) else set()
 
 
-def mark(rows: list[dict[str, Any]], key: str, digits: int, largest: bool = False) -> None:
-    """Mark the rows whose number in a column, as it is shown, is the smallest (or largest); none where all are alike."""
+def mark(rows: list[dict[str, Any]], key: str = "size", digits: int = 2) -> None:
+    """Mark the rows whose number in a column, as it is shown, is the smallest; none where all are alike."""
     values = {place: round(float(row[key]), digits) for place, row in enumerate(rows) if isinstance(row.get(key), (int, float))}
-    top = (max if largest else min)(values.values(), default=None)
-    best = [place for place, value in values.items() if value == top]
+    best = [place for place, value in values.items() if value == min(values.values())]
     for place in best if len(best) < len(values) else []:
         rows[place].setdefault("best", set()).add(key)
 
 
 def chance(run: Run, accuracy: Record) -> float:
     """What guessing gives on the test images: one class in so many, or the share of the most frequent class."""
-    shares = [1 / max(1, len(run.info.class_names)), accuracy.stats.get("largest_class", 0) / accuracy.stats["total"]]
-    return max(shares)
+    return max(1 / max(1, len(run.info.class_names)), accuracy.stats.get("largest_class", 0) / accuracy.stats["total"])
 
 
 def at_chance(run: Run, accuracies: Iterable[Record]) -> list[Finding]:
@@ -110,28 +156,31 @@ def at_chance(run: Run, accuracies: Iterable[Record]) -> list[Finding]:
     found = []
     for one in accuracies:
         if one.value is not None and stats.at_chance(one.stats["correct"], one.stats["total"], chance(run, one)):
-            interval = stats.wilson(one.stats["correct"], one.stats["total"])
-            values = {"accuracy": percent(interval), "chance": chance(run, one)}
-            found.append(COMMON.finding("bad", "at_chance", candidate=one.candidate, **values))
+            found.append(COMMON.finding("bad", "at_chance", candidate=one.candidate, accuracy=share(one), chance=chance(run, one)))
     return found
 
 
-def losses(accuracies: Iterable[Record], margin: float = LOSS_MARGIN) -> list[Finding]:
+def losses(accuracies: Iterable[Record]) -> list[Finding]:
     """What accuracy each loses against the reference, by the paired interval: red where more than the margin is lost, good
     where so much is ruled out, a note where these images can tell neither."""
     by: dict[str, list[tuple[Candidate, Interval]]] = defaultdict(list)
     for one in accuracies:
-        if one.value is not None and one.candidate and "only_reference" in one.stats:
-            counts = one.stats["only_reference"], one.stats["only_candidate"], one.stats["total"]
-            by[stats.loss(*counts, margin)].append((one.candidate, percent(stats.paired(*counts))))
-    points, found = 100 * margin, []
+        if one.candidate and (counts := only(one)):
+            by[stats.loss(*counts, LOSS_MARGIN)].append((one.candidate, percent(stats.paired(*counts))))
+    most, found = 100 * LOSS_MARGIN, []
     for key, level in (("over", "bad"), ("undecided", "note")):
-        found += [COMMON.finding(level, f"loss_{key}", candidate=c, points=apart, margin=points) for c, apart in by[key]]  # type: ignore[arg-type]
+        found += [COMMON.finding(level, f"loss_{key}", candidate=c, points=apart, margin=most) for c, apart in by[key]]  # type: ignore[arg-type]
     if within := by["within"]:
         low, high = min(apart.low for _, apart in within), max(apart.high for _, apart in within)
         what = listed(ordered(candidate for candidate, _ in within))
-        found.append(COMMON.finding("good", "loss_within", count=len(within), what=what, low=low, high=high, margin=points))
+        found.append(COMMON.finding("good", "loss_within", count=len(within), what=what, low=low, high=high, margin=most))
     return found
+
+
+def agreement(found: Difference, candidate: Candidate, metric: str = "agreement", **more: Any) -> Record:
+    """How many images have the same class, as `found`. more: further fields of the record; stats go beside the counts."""
+    counts = {"correct": found.images - len(found.disagree), "total": found.images}
+    return Record(metric, "share", found.agreement, candidate, stats=counts | more.pop("stats", {}), **more)
 
 
 def percent(interval: Interval) -> Interval:
@@ -139,44 +188,58 @@ def percent(interval: Interval) -> Interval:
     return Interval(*(100 * end for end in interval))
 
 
+def by_reason(records: Iterable[Record], of: Callable[[Record], K], failed: bool = False) -> dict[Reason, list[K]]:
+    """{why there is no number: what lacks one, each once}; failed: of what went wrong, else of what could not be measured."""
+    found: dict[Reason, dict[K, None]] = defaultdict(dict)
+    for record in records:
+        if record.reason is not None and record.reason.failed == failed:
+            found[record.reason][of(record)] = None
+    return {reason: list(lacking) for reason, lacking in found.items()}
+
+
 def failures(records: Iterable[Record]) -> list[Finding]:
     """A red finding for each candidate and reason that should have been measured and was not."""
-    lost: dict[tuple[Candidate | None, Reason], list[int]] = defaultdict(list)
-    for record in records:
-        if record.reason is not None and record.reason.failed:
-            lost[record.candidate, record.reason].append(record.batch_size or 0)
-    return [
-        COMMON.finding("bad", "failed", candidate=candidate or Text("", ""), why=_at(sizes, reason.text))
-        for (candidate, reason), sizes in lost.items()
-    ]
+    lost = _lost(record for record in records if record.reason and record.reason.failed)
+    return [COMMON.finding("bad", "failed", candidate=c or Text("", ""), why=_at(at, reason.text)) for (c, reason), at in lost.items()]
 
 
 def unmeasured(records: Iterable[Record]) -> list[Finding]:
     """A note for every reason why something was not measured: the candidates that lack it, with the batch sizes where others have some."""
     records = [record for record in records if record.candidate and record.candidate.runner != HARNESS]
     some = {record.candidate for record in records if record.value is not None}
-    sizes: dict[tuple[Candidate, Reason], list[int]] = defaultdict(list)
-    for record in records:
-        if record.reason is not None and not record.reason.failed and record.candidate:
-            sizes[record.candidate, record.reason].append(record.batch_size or 0)
     lost: dict[Text, list[Candidate]] = defaultdict(list)
-    for (candidate, reason), at in sizes.items():
+    for (candidate, reason), at in _lost(record for record in records if record.reason and not record.reason.failed).items():
         lost[_at(at, reason.text) if candidate in some else reason.text].append(candidate)
     return [COMMON.finding("note", "unmeasured", what=listed(ordered(candidates)), why=why) for why, candidates in lost.items()]
 
 
-def missing_rows(records: Iterable[Record], column: str) -> list[dict[str, Any]]:
-    """Table rows of candidates without a number: one a backend and reason, with its precisions; the reason stands in `column`."""
+def _lost(records: Iterable[Record]) -> dict[tuple[Any, Any], list[int]]:
+    """{(candidate, reason): batch sizes without a number}."""
+    found: dict[tuple[Any, Any], list[int]] = defaultdict(list)
+    for record in records:
+        found[record.candidate, record.reason].append(record.batch_size or 0)
+    return found
+
+
+def missing_rows(records: Iterable[Record], *keys: str) -> list[dict[str, Any]]:
+    """Table rows of candidates without a number: one a backend and reason, with its precisions; the reason stands in columns `keys`."""
     groups: dict[tuple[str, Reason], list[Candidate]] = defaultdict(list)
     for record in records:
         if record.reason is not None and record.candidate:
             groups[record.candidate.runner, record.reason].append(record.candidate)
-    rows = []
-    for (_, reason), candidates in groups.items():
-        labels = [candidate.precision_label for candidate in ordered(candidates)]
-        precisions = Text(", ".join(label.en for label in labels), "、".join(label.ja for label in labels))
-        rows.append({"runner": candidates[0].runner_label, "precision": precisions, column: reason})
-    return rows
+    return [missing_row(candidates) | dict.fromkeys(keys, reason) for (_, reason), candidates in groups.items()]
+
+
+def missing_row(candidates: Iterable[Candidate]) -> dict[str, Any]:
+    """The names of candidates of one backend that lack something for one reason."""
+    found = ordered(candidates)
+    return {"runner": found[0].runner_label, "precision": joined(candidate.precision_label for candidate in found)}
+
+
+def joined(texts: Iterable[Text]) -> Text:
+    """Several texts as one list."""
+    english, japanese = zip(*texts, strict=True)
+    return Text(", ".join(english), "、".join(japanese))
 
 
 def _at(sizes: Iterable[int], why: Text) -> Text:

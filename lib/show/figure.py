@@ -1,53 +1,136 @@
-"""What every plot shares: fonts for both languages, sizes, axes, colours that colour-blind readers can tell apart."""
+"""What every plot shares: sizes, axes, colours that colour-blind readers can tell apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lib.text import Language
+import numpy as np
+
+from lib.show.style import style
+from lib.show.table import NO_CAPTION, Figure
+from lib.stats import Interval
+from lib.text import Language, Text
 
 if TYPE_CHECKING:
+    from matplotlib import figure as mpl
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.colors import Normalize
 
 WIDTH_IN, HEIGHT_IN = 7.2, 3.6
+DARK = 0.55  # of a heat map's scale, over which letters are white
+CHARACTERS = {"en": 100, "ja": 52}  # a line of a sentence in a figure
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")  # Okabe & Ito (2008)
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "figure.facecolor": "white",
-    "axes.unicode_minus": False,
-}
 
 
-@contextmanager
-def style(language: Language) -> Iterator[None]:
-    """Matplotlib's settings of the report; Japanese text uses the font that matplotlib-fontja carries.
-
-    Wrap the whole drawing: fonts are taken when a text is made.
-    """
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):
-        if language == "ja":
-            import matplotlib_fontja  # noqa: F401  registers the font, and sets it for every figure: undone with the context
-
-            matplotlib.rcParams["font.family"] = "IPAexGothic"
-        yield
-
-
-def subplots(rows: int = 1, columns: int = 1, width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:
+def subplots(rows: int = 1, columns: int = 1, width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> tuple[mpl.Figure, Axes]:
     """A figure that no pyplot state keeps alive, and its axes (as matplotlib.figure.Figure.subplots gives them)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     return figure, figure.subplots(rows, columns)
+
+
+class Row(NamedTuple):
+    """A row of `bars` or `dots`. value: None where nothing was measured."""
+
+    name: Text
+    colour: str
+    value: float | Interval | None
+    marker: str = "o"
+
+
+def plot(paint: Callable[[Any, Language], None], alt: Text, caption: Text, rows: int = 1, columns: int = 1, **size_in: float) -> Figure:
+    """A figure whose axes (as `subplots` gives them) `paint` draws on, once a language, in the report's style."""
+
+    def draw(language: Language) -> mpl.Figure:
+        with style(language):
+            figure, axes = subplots(rows, columns, **size_in)
+            paint(axes, language)
+        return figure
+
+    return Figure(draw, alt, caption)
+
+
+def sentence(said: Text) -> Figure:
+    """In place of a figure, why there is none."""
+
+    def paint(axes: Axes, language: Language) -> None:
+        lines = textwrap.wrap(said.in_(language), CHARACTERS[language])
+        axes.figure.set_figheight(0.2 + 0.2 * len(lines))
+        axes.set_axis_off()
+        axes.text(0, 0.5, "\n".join(lines), va="center", fontsize=10, transform=axes.transAxes)
+
+    return plot(paint, said, NO_CAPTION)
+
+
+def height_in(rows: Sized) -> float:
+    """Of a figure of `bars` or `dots`."""
+    return 1.0 + 0.38 * max(1, len(rows))
+
+
+def bars(axes: Axes, rows: Sequence[Row], digits: int, label: Text, language: Language) -> None:
+    """Horizontal bars from the top, each with its number behind it; label: of the axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    values = [row.value.value if isinstance(row.value, Interval) else row.value or 0 for row in rows]
+    drawn = axes.barh(range(len(rows)), values, color=[row.colour for row in rows])
+    axes.bar_label(drawn, [f"{value:,.{digits}f}" if value else "–" for value in values], padding=3, fontsize=8)
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+    _names(axes, rows, label, language)
+
+
+def dots(axes: Axes, rows: Sequence[Row], form: str, reference: float | None, label: Text, language: Language) -> None:
+    """Dots with their intervals from the top, each with its number behind it; reference: of a dotted line; label: as in `bars`."""
+    for y, row in enumerate(rows):
+        if isinstance(row.value, Interval):
+            value, low, high = row.value
+            ends = [[max(0.0, value - low)], [max(0.0, high - value)]]  # a paired interval is centred beside its estimate
+            axes.errorbar(value, y, xerr=ends, fmt=row.marker, color=row.colour, capsize=3)
+            axes.annotate(format(value, form), (max(value, high), y), (6, 0), textcoords="offset points", va="center", fontsize=8)
+    if reference is not None:
+        axes.axvline(reference, color="grey", linewidth=1, linestyle=":")
+    _names(axes, rows, label, language)
+
+
+def _names(axes: Axes, rows: Sequence[Row], label: Text, language: Language) -> None:
+    axes.set_yticks(range(len(rows)), [row.name.in_(language) for row in rows], fontsize=8)
+    axes.set_ylim(max(1, len(rows)) - 0.4, -0.6)
+    axes.grid(False, axis="y")
+    axes.margins(x=0.22)
+    axes.set_xlabel(label.in_(language))
+
+
+def heat(axes: Axes, values: np.ndarray, said: Mapping[tuple[int, int], str], norm: Normalize, cmap: str, size: float) -> None:
+    """A heat map; said: (row, column) -> what stands in its cell; size: of these letters."""
+    axes.imshow(values, cmap=cmap, norm=norm, aspect="auto")
+    axes.grid(False)
+    for (row, column), text in said.items():
+        colour = "white" if norm(values[row, column]) > DARK else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+
+
+def logarithmic(axes: Axes, axis: Any, fine: bool = True) -> None:
+    """Plain numbers on a logarithmic axis of theirs: at 1, 2 and 5 of every decade, or at its powers of ten alone."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if fine else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:,.10g}")
+
+
+def labels(axes: Axes, sizes: Iterable[int], ratio: float) -> None:
+    """Ticks of a logarithmic axis at these ascending sizes, without those closer than `ratio` to the one before, which would touch."""
+    shown: list[int] = []
+    for size in sizes:
+        if not shown or size >= ratio * shown[-1]:
+            shown.append(size)
+    axes.set_xticks(shown, [f"{size:,}" for size in shown], fontsize=8)
+    axes.minorticks_off()
 
 
 def merged(sequences: Iterable[Iterable[str]]) -> list[str]:

@@ -8,11 +8,12 @@ import math
 import os
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from lib.show.style import style
 from lib.text import LANGUAGES, Language, Text
 from lib.words import COMMON, LEVELS, Finding
 
@@ -23,6 +24,7 @@ ONLY = "REPORT_LANGUAGE"  # environment variable: "en" or "ja" shows one languag
 DPI, CSS_PIXELS_PER_INCH = 144, 96  # figures are drawn finer than a page's pixels, for good screens and for paper
 COLOURS, INVISIBLE = 256, 12  # of a figure; a difference of a colour channel (of 255) that nobody sees
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+NOT_RECORDED, NO_CAPTION = COMMON("table.not_recorded"), Text("", "")
 BEST = "best"  # key of a row: the columns in which it is marked, as are all that cannot be told from it
 
 
@@ -30,9 +32,8 @@ BEST = "best"  # key of a row: the columns in which it is marked, as are all tha
 class Column:
     """One column of a table. digits: decimals of numbers (None: a column of words); unit goes into the header.
 
-    The cells of column `key` may be numbers, str, Text, None, an Interval (shown with its ends where `interval`), or what says
-    why there is no number (a Reason or, in a numeric column, a Text), which is shown in grey below the table.
-    scientific: as 1.4×10⁻⁶, for differences that are read by their order of magnitude; digits then count after the point.
+    Cells: numbers, str, Text, None, an Interval (with its ends where `interval`), or why there is no number (a Reason or, in a
+    numeric column, a Text), which stands in grey below the table. scientific: as 1.4×10⁻⁶.
     """
 
     key: str
@@ -47,13 +48,14 @@ class Column:
 class Table:
     """Rows (dicts by column key; `best`: a set of column keys that are marked), their columns and a caption.
 
-    folded: closed until it is clicked on; then its caption is what one clicks.
+    folded: closed until its caption is clicked on; nothing: what stands in place of rows where there are none.
     """
 
     rows: list[dict[str, Any]]
     columns: list[Column]
     caption: Text
     folded: bool = False
+    nothing: Text = NOT_RECORDED
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Figure:
 
     draw: Callable[[Language], matplotlib.figure.Figure]
     alt: Text
-    caption: Text = field(default=Text("", ""))
+    caption: Text = NO_CAPTION
 
 
 RUNNER = Column("runner", COMMON("columns.runner"))
@@ -111,7 +113,8 @@ def table_html(shown: Table, language: Language) -> str:
     rows, columns = shown.rows, shown.columns
     reasons = list(dict.fromkeys(reason for row in rows for c in columns if (reason := _reason(row, c))))
     head = "".join(_head(c, language) for c in columns)
-    body = "".join(f"<tr>{_row(row, columns, reasons, language)}</tr>" for row in rows)
+    nothing = f'<td class="missing"{_span(sum(map(_width, columns)))}>{escape(shown.nothing.in_(language))}</td>'
+    body = "".join(f"<tr>{cells}</tr>" for cells in [_row(row, columns, reasons, language) for row in rows] or [nothing])
     title = escape(shown.caption.in_(language), quote=True)
     made = (
         f'<div class="table" role="region" tabindex="0" aria-label="{title}"><table><caption>{title}</caption>'
@@ -127,7 +130,8 @@ def figure(shown: Figure) -> None:
 
 def figure_html(shown: Figure, language: Language) -> str:
     """A figure as an <img> that needs no other file, at its size in inches where the page has room."""
-    png = _png(shown.draw(language))
+    with style(language):
+        png = _png(shown.draw(language))
     width, height = (round(pixels * CSS_PIXELS_PER_INCH / DPI) for pixels in struct.unpack(">II", png[16:24]))
     data, caption = base64.b64encode(png).decode(), shown.caption.in_(language)
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,6 @@ from lib.store.records import PERCENTILES, Record
 from lib.store.run import Run
 from lib.text import Language
 
-if TYPE_CHECKING:
-    import matplotlib.figure
-    from matplotlib.axes import Axes
-
 PANELS_A_ROW = 3
 PANEL_HEIGHT_IN = 3.2
 LABEL_GAP = 0.075  # of the height of a panel, between two labels
@@ -32,12 +28,12 @@ Points = dict[int, Interval]  # batch size -> what is drawn, with its band
 
 def throughput(run: Run) -> Figure:
     """Throughput (images/s) with its interval over the batch size, both axes logarithmic."""
-    return Figure(lambda language: _panels(run, "throughput", common.rate, language), W("alts.throughput"), W("captions.throughput"))
+    return _panels(run, "throughput", common.rate)
 
 
 def latency(run: Run) -> Figure:
     """Median latency (ms a batch) over the batch size, up to the highest percentile that the calls carry."""
-    return Figure(lambda language: _panels(run, "latency", _spread, language), W("alts.latency"), W("captions.latency"))
+    return _panels(run, "latency", _spread)
 
 
 def _spread(latency: Record) -> Interval:
@@ -45,33 +41,34 @@ def _spread(latency: Record) -> Interval:
     return Interval(carried[0], carried[0], carried[-1])
 
 
-def _panels(run: Run, what: str, value: Callable[[Record], Interval], language: Language) -> matplotlib.figure.Figure:
+def _panels(run: Run, what: str, value: Callable[[Record], Interval]) -> Figure:
     curves = common.curves(run)
-    runners = list(dict.fromkeys(candidate.runner for candidate in curves))
+    runners: dict[str, dict[Candidate, Points]] = {}
+    for candidate, curve in curves.items():
+        runners.setdefault(candidate.runner, {})[candidate] = {size: value(record) for size, record in curve.items()}
     columns = min(PANELS_A_ROW, len(runners)) or 1
     rows = math.ceil(len(runners) / columns) or 1
-    with base.style(language):
-        figure, drawn = base.subplots(rows, columns, height_in=PANEL_HEIGHT_IN * rows)
+
+    def paint(drawn: Any, language: Language) -> None:
         axes = np.reshape(drawn, (rows, columns))
         for panel in axes.flat[1:]:
             panel.sharey(axes[0][0])
         for panel in axes.flat[len(runners) :]:
             panel.set_axis_off()
-        for panel, runner in zip(axes.flat, runners, strict=False):
-            own = {c: {size: value(record) for size, record in curve.items()} for c, curve in curves.items() if c.runner == runner}
+        for panel, own in zip(axes.flat, runners.values(), strict=False):
             panel.set(xscale="log", yscale="log", xlabel=W("axes.batch").in_(language))
             panel.set_title(next(iter(own)).runner_label.in_(language), fontsize=10)
             for candidate, points in own.items():
                 _curve(panel, points, candidate.colour, {size: common.settled(run, r) for size, r in curves[candidate].items()})
             _ticks(panel, sorted({size for points in own.values() for size in points}))
         _value_axis(axes, W(f"axes.{what}").in_(language))
-        for panel, runner in zip(axes.flat, runners, strict=False):  # once the shared axis has its range
-            ends = {c: value(list(curve.values())[-1]).value for c, curve in curves.items() if c.runner == runner}
-            _labels(panel, ends, {c: list(curves[c])[-1] for c in ends}, language)
-    return figure
+        for panel, own in zip(axes.flat, runners.values(), strict=False):  # once the shared axis has its range
+            _labels(panel, own, language)
+
+    return base.plot(paint, W(f"alts.{what}"), W(f"captions.{what}"), rows, columns, height_in=PANEL_HEIGHT_IN * rows)
 
 
-def _curve(axes: Axes, points: Points, colour: str, settled: dict[int, bool]) -> None:
+def _curve(axes: base.Axes, points: Points, colour: str, settled: dict[int, bool]) -> None:
     """A line with its band; a hollow marker where the measurement did not settle."""
     sizes = list(points)
     axes.fill_between(sizes, [p.low for p in points.values()], [p.high for p in points.values()], color=colour, alpha=0.2, linewidth=0)
@@ -80,45 +77,32 @@ def _curve(axes: Axes, points: Points, colour: str, settled: dict[int, bool]) ->
         axes.plot(size, point.value, "o", color=colour, markersize=4.5, markerfacecolor=colour if settled[size] else "white")
 
 
-def _ticks(axes: Axes, sizes: list[int]) -> None:
-    """Batch sizes as ticks, without those whose numbers would touch; room on the right for the labels."""
-    span, shown = max(sizes[-1] / sizes[0], 2), sizes[:1]
-    for size in sizes:
-        if size >= shown[-1] * span**TICK_GAP:
-            shown.append(size)
-    axes.set_xticks(shown, [str(size) for size in shown])
-    axes.minorticks_off()
+def _ticks(axes: base.Axes, sizes: list[int]) -> None:
+    """Batch sizes as ticks; room on the right for the labels."""
+    span = max(sizes[-1] / sizes[0], 2)
+    base.labels(axes, sizes, span**TICK_GAP)
     axes.set_xlim(sizes[0] / span**0.05, sizes[-1] * span**0.5)
 
 
 def _value_axis(axes: np.ndarray, label: str) -> None:
-    """Plain numbers at 1, 2, 5 times the powers of ten (the powers alone over many decades), on the left panels only."""
-    from matplotlib.ticker import LogLocator
-
+    """Numbers on the left panels only, over many decades those of its powers alone."""
     low, high = axes[0][0].get_ylim()
-    axes[0][0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
-    axes[0][0].yaxis.set_major_formatter("{x:,g}")
+    base.logarithmic(axes[0][0], axes[0][0].yaxis, fine=high < 300 * low)
     for row in axes:
         row[0].set_ylabel(label)
         for panel in row[1:]:
             panel.tick_params(labelleft=False)
 
 
-def _labels(axes: Axes, ends: dict[Candidate, float], last: dict[Candidate, int], language: Language) -> None:
+def _labels(axes: base.Axes, curves: dict[Candidate, Points], language: Language) -> None:
     """Each curve's precision at its right end, moved apart where they would overlap."""
     low, high = (math.log(limit) for limit in axes.get_ylim())
-    heights = _apart({candidate: (math.log(end) - low) / (high - low) for candidate, end in ends.items()})
+    ends = {candidate: max(points.items()) for candidate, points in curves.items()}
+    heights = _apart({candidate: (math.log(end.value) - low) / (high - low) for candidate, (_, end) in ends.items()})
     for candidate, height in heights.items():
-        axes.annotate(
-            candidate.precision_label.in_(language),
-            (last[candidate], height),
-            xycoords=("data", "axes fraction"),
-            xytext=(5, 0),
-            textcoords="offset points",
-            color=candidate.colour,
-            fontsize=8,
-            verticalalignment="center",
-        )
+        where = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "center"}
+        name = candidate.precision_label.in_(language)
+        axes.annotate(name, (ends[candidate][0], height), (5, 0), color=candidate.colour, fontsize=8, **where)
 
 
 def _apart(heights: dict[Candidate, float]) -> dict[Candidate, float]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lib.experiment.candidate import HARNESS, Candidate
+from lib.experiment.candidate import HARNESS
 from lib.pages import common
 from lib.pages.common import Curve
-from lib.stats import Interval
 from lib.store.records import Record
 from lib.store.run import Run
 from lib.words import Finding, Words
@@ -48,11 +47,6 @@ def compared(run: Run) -> tuple[int, int] | None:
     return shared[0], REFERENCE_BATCH if REFERENCE_BATCH in shared[1:] else shared[-1]
 
 
-def gain(curve: Curve, small: int, large: int) -> Interval | None:
-    """Throughput at the larger of two batch sizes over that at the smaller, paired by round."""
-    return common.speedup(curve[large], curve[small])
-
-
 def _fastest(run: Run) -> Iterator[Finding]:
     """Of each backend, the precision and batch size with the highest throughput."""
     curves = common.curves(run)
@@ -71,7 +65,7 @@ def _gains(run: Run) -> Iterator[Finding]:
     curves, sizes = common.curves(run), compared(run)
     if not sizes or not common.calm(run):
         return
-    gains = {candidate: gained for candidate, curve in curves.items() if (gained := gain(curve, *sizes))}
+    gains = {candidate: gained for candidate, curve in curves.items() if (gained := common.speedup(curve[sizes[1]], curve[sizes[0]]))}
     if not gains:
         return
     low, high = (pick(gains, key=lambda candidate: gains[candidate].value) for pick in (min, max))
@@ -81,14 +75,9 @@ def _gains(run: Run) -> Iterator[Finding]:
 
 def _slower(run: Run) -> Iterator[Finding]:
     """Lower precisions whose highest throughput is surely below that of FP32 in the same backend."""
-    curves = common.curves(run)
-    for candidate, curve in curves.items():
-        full = curves.get(Candidate(candidate.runner, "fp32", candidate.way))
-        if full is None or candidate.precision == "fp32":
-            continue
-        own, base = fastest(curve), fastest(full)
-        if common.slower(run, own, base):
-            yield W.finding("note", "slower", candidate=candidate, share=common.speedup(own, base))
+    highest = {candidate: fastest(curve) for candidate, curve in common.curves(run).items()}
+    for candidate, ratio in common.slower(run, highest).items():
+        yield W.finding("note", "slower", candidate=candidate, share=ratio)
 
 
 def _harness(run: Run) -> Iterator[Finding]:

@@ -8,12 +8,11 @@ from lib.experiment.candidate import HARNESS, Candidate
 from lib.pages import common
 from lib.pages.batching import rules
 from lib.pages.batching.rules import W
-from lib.show.table import PRECISION, RUNNER, Column, Table, named
+from lib.show.columns import columns
+from lib.show.table import Column, Table, named
 from lib.store.records import PERCENTILES, Record
 from lib.store.run import Run
 from lib.words import COMMON
-
-RATE = Column("throughput", COMMON("columns.throughput"), "images/s", 0, interval=True)
 
 
 def method(run: Run) -> Table:
@@ -29,10 +28,8 @@ def method(run: Run) -> Table:
         "threads": ", ".join(map(str, sorted(threads))) or "–",
         "seed": f"{run.info.run_id}/{run.info.stage}",
     }
-    columns = [Column("what", W("columns.setting")), Column("value", W("columns.value"))]
-    return Table(
-        [{"what": W(f"settings.{key}"), "value": value} for key, value in shown.items()], columns, W("captions.method"), folded=True
-    )
+    rows = [{"setting": W(f"settings.{key}"), "value": value} for key, value in shown.items()]
+    return Table(rows, columns(W, "setting value"), W("captions.method"), folded=True)
 
 
 def summary(run: Run) -> Table:
@@ -43,43 +40,34 @@ def summary(run: Run) -> Table:
     best = common.best_rates(run, top)
     for candidate, curve in curves.items():
         enough = rules.enough(run, curve) if common.calm(run) else None
-        row = named(candidate) | {"batch": top[candidate].batch_size, "throughput": common.rate(top[candidate]), "enough": enough}
-        row |= {"p50": curve[min(curve)].value, "gain": rules.gain(curve, *sizes) if sizes else None}
+        row = named(candidate) | {"best_batch": top[candidate].batch_size, "throughput": common.rate(top[candidate]), "enough": enough}
+        row |= {"latency_smallest": curve[min(curve)].value, "gain": sizes and common.speedup(curve[sizes[1]], curve[sizes[0]])}
         rows.append(row | {"best": {"throughput"} if candidate in best else set()})
     rows += common.missing_rows(_without(run, curves), "throughput")
     small, large = sizes or ("–", "–")
-    columns = [
-        RUNNER,
-        PRECISION,
-        RATE,
-        Column("batch", W("columns.best_batch")),
-        Column("enough", W("columns.enough")),
-        Column("p50", W("columns.latency_smallest"), "ms", 3),
-        Column("gain", W("columns.gain"), "×", 2, interval=True),
-    ]
-    return Table(rows, columns, W("captions.summary", small=small, large=large))
+    keys = "runner precision throughput best_batch enough latency_smallest gain"
+    return Table(rows, columns(W, keys), W("captions.summary", small=small, large=large))
 
 
 def detail(run: Run) -> Table:
     """One row a candidate and batch size: percentiles in ms, throughput, whether the rounds agree; folded."""
-    columns = [RUNNER, PRECISION, Column("batch", COMMON("columns.batch_size")), Column("p50", COMMON("columns.latency"), "ms", 4)]
-    columns += [Column(p, W("columns.percentile", p=p), "ms", 4) for p in PERCENTILES[1:]]
-    gpu = common.curves(run, "gpu_compute")
-    columns += [Column("gpu", COMMON("columns.gpu_compute"), "ms", 4)] if gpu else []
-    columns += [Column("n", W("columns.calls"), "", 0), RATE, Column("settled", W("columns.settled"))]
-    rows, curves = list[dict[str, Any]](), common.curves(run)
+    rows, curves, gpu = list[dict[str, Any]](), common.curves(run), common.curves(run, "gpu_compute")
+    labels = {"p50": COMMON("columns.latency")} | {p: W("columns.percentile", p=p) for p in PERCENTILES[1:]}
+    labels |= {"gpu": COMMON("columns.gpu_compute")} if gpu else {}
+    times = [Column(key, label, "ms", 4) for key, label in labels.items()]
     for latency in run.records("latency", scope="end_to_end"):
         candidate, size = latency.candidate, latency.batch_size
         if candidate is None or (latency.value is None and candidate not in curves):
             continue
-        row = named(candidate) | {"batch": size, "throughput": latency.reason}
+        row = named(candidate) | {"batch_size": size, "throughput": latency.reason}
         if latency.value is not None:
             agree = W("settled.yes" if common.settled(run, latency) else "settled.no")
-            row |= {p: latency.stats.get(p) for p in PERCENTILES} | {"n": latency.stats.get("n"), "settled": agree}
+            row |= {p: latency.stats.get(p) for p in PERCENTILES} | {"calls": latency.stats.get("n"), "settled": agree}
             row |= {"throughput": common.rate(latency), "gpu": gpu[candidate][size].value if size in gpu.get(candidate, {}) else None}
         rows.append(row)
     rows += common.missing_rows(_without(run, curves), "throughput")
-    return Table(rows, columns, W("captions.detail_gpu") if gpu else W("captions.detail"), folded=True)
+    shown = columns(W, "runner precision batch_size") + times + columns(W, "calls throughput settled")
+    return Table(rows, shown, W("captions.detail_gpu") if gpu else W("captions.detail"), folded=True)
 
 
 def _without(run: Run, curves: dict[Candidate, Any]) -> list[Record]:

@@ -3,8 +3,6 @@ called, and where in the network a difference begins."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
@@ -16,11 +14,13 @@ from lib.errors import NotMeasured, ReportError
 from lib.experiment.candidate import REFERENCE, Candidate, Way
 from lib.measure import compare, layers, predictions, sweep
 from lib.measure.compare import Difference
+from lib.pages import common
 from lib.pages.consistency import rules
 from lib.pages.consistency.exhibits import Disagreement, Disagreements
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.runners.tensorrt import TensorRT
+from lib.store import picture
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 from lib.store.session import Session
@@ -67,24 +67,21 @@ def _asked(session: Session) -> tuple[dict[Candidate, Artifact], dict[Candidate,
 def _against_reference(
     session: Session, stored: Mapping[Candidate, Artifact], lost: Mapping[Candidate, Reason], apart: Apart
 ) -> Iterator[Record]:
-    """cosine of every candidate; agreement, max_abs and mean_abs where no earlier page of this run has them."""
-    origin = {"reference_system": stored[REFERENCE].info["system_id"]}
-    known = {metric: {r.candidate for r in session.earlier(metric, case={})} for metric in ("agreement", "max_abs", "mean_abs")}
-    for candidate, reason in lost.items():
-        yield Record("cosine", "difference", None, candidate, reason=reason)
-        for metric, unit in (("agreement", "share"), ("max_abs", "difference"), ("mean_abs", "difference")):
-            if candidate not in known[metric]:
-                yield Record(metric, unit, None, candidate, reason=reason)
-    for candidate, artifact in stored.items():
-        if candidate == REFERENCE:
-            continue
-        found, sha256 = apart[REFERENCE, candidate], artifact.inputs["model"]
-        yield Record("cosine", "difference", found.cosine_mean, candidate, stats={"min": found.cosine_min} | origin, artifact_sha256=sha256)
-        if candidate not in known["agreement"]:
-            yield Record("agreement", "share", found.agreement, candidate, stats=_counts(found), artifact_sha256=sha256)
-        for metric, value in (("max_abs", found.max_abs), ("mean_abs", found.mean_abs)):
-            if candidate not in known[metric]:
-                yield Record(metric, "difference", value, candidate, artifact_sha256=sha256)
+    """cosine, agreement, max_abs and mean_abs of every candidate where no earlier page of this run has them."""
+    for metric, unit in (("cosine", "difference"), ("agreement", "share"), ("max_abs", "difference"), ("mean_abs", "difference")):
+        known = {record.candidate for record in session.earlier(metric, case={})} | {REFERENCE}
+        yield from (Record(metric, unit, None, candidate, reason=why) for candidate, why in lost.items() if candidate not in known)
+        for candidate, artifact in stored.items():
+            if candidate in known:
+                continue
+            found, more = apart[REFERENCE, candidate], {"artifact_sha256": artifact.inputs["model"]}
+            if metric == "agreement":
+                yield common.agreement(found, candidate, **more)
+            elif metric == "cosine":
+                told = {"min": found.cosine_min, "reference_system": stored[REFERENCE].info["system_id"]}
+                yield Record(metric, unit, found.cosine_mean, candidate, stats=told, **more)
+            else:
+                yield Record(metric, unit, getattr(found, metric), candidate, **more)
 
 
 def _pairs(asked: list[Candidate], apart: Apart) -> Iterator[Record]:
@@ -93,13 +90,7 @@ def _pairs(asked: list[Candidate], apart: Apart) -> Iterator[Record]:
         for other in asked[1:place]:
             found = apart[other, candidate]
             differences = {"max_abs": found.max_abs, "mean_abs": found.mean_abs, "cosine": found.cosine_mean}
-            yield Record(
-                "pair_agreement", "share", found.agreement, candidate, case={"other": other.key}, stats=_counts(found) | differences
-            )
-
-
-def _counts(found: Difference) -> dict[str, int]:
-    return {"correct": found.images - len(found.disagree), "total": found.images}
+            yield common.agreement(found, candidate, "pair_agreement", case={"other": other.key}, stats=differences)
 
 
 def disagreements(session: Session, answers: Answers, apart: Apart) -> Disagreements:
@@ -116,19 +107,10 @@ def disagreements(session: Session, answers: Answers, apart: Apart) -> Disagreem
     for i in chosen:
         far, candidate = farthest[i]
         e, g = int(expected[i].argmax()), int(answers[candidate][i].argmax())
-        shown = {"image": i, "png": _png(images.x_test[i]), "candidate": candidate.key, "true": int(images.y_test[i]), "difference": far}
-        p = {"p_expected": float(expected[i, e]), "p_got": float(answers[candidate][i, g])}
-        worst.append(Disagreement(**shown, expected=e, got=g, **p))
+        shown = {"image": i, "png": picture.encode(images.x_test[i]), "candidate": candidate.key, "difference": far}
+        classes = {"true": int(images.y_test[i]), "expected": e, "got": g}
+        worst.append(Disagreement(**shown, **classes, p_expected=float(expected[i, e]), p_got=float(answers[candidate][i, g])))
     return Disagreements(worst=worst, differing=len(farthest), images=len(expected))
-
-
-def _png(image: np.ndarray) -> str:
-    """A uint8 image as base64 of a PNG."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, format="png")
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def batch_sizes(smallest: int, largest: int) -> list[int]:
@@ -188,8 +170,8 @@ def called(runner: Runner, images: np.ndarray, size: int) -> np.ndarray:
 def _call(candidate: Candidate, found: Difference | Reason, size: int | None = None, sha256: str = "") -> Record:
     if isinstance(found, Reason):
         return Record("call_agreement", "share", None, candidate, size, reason=found)
-    stats = _counts(found) | {"max_abs": found.max_abs}
-    return Record("call_agreement", "share", found.agreement, candidate, size, stats=stats, artifact_sha256=sha256)
+    more = {"batch_size": size, "stats": {"max_abs": found.max_abs}, "artifact_sha256": sha256}
+    return common.agreement(found, candidate, "call_agreement", **more)
 
 
 def _layers(session: Session, answers: Answers, lost: Mapping[Candidate, Reason], apart: Apart) -> Iterator[Record]:

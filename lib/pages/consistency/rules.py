@@ -4,7 +4,7 @@ difference begins."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -76,10 +76,9 @@ def against(run: Run) -> dict[Candidate, Apart]:
     """How far the answers of each candidate lie from the reference's."""
     found = {}
     for candidate in run.candidates("cosine"):
-        records = [run.find(metric, candidate, case={}) for metric in ("max_abs", "mean_abs", "cosine", "agreement")]
-        values = [record.value for record in records if record is not None and record.value is not None]
-        if len(values) == len(records):
-            found[candidate] = Apart(*values)
+        values = [common.value(run, metric, candidate) for metric in ("max_abs", "mean_abs", "cosine", "agreement")]
+        if None not in values:
+            found[candidate] = Apart(*values)  # type: ignore[arg-type]
     return found
 
 
@@ -169,19 +168,16 @@ def _calls(run: Run) -> Iterator[Finding]:
         yield W.finding("good", "calls_rest" if other else "calls", largest=max(r.stats["max_abs"] for r in fine), **counts)
 
 
-def _not_called(calls: Iterable[Record]) -> Iterator[Finding]:
+def _not_called(calls: list[Record]) -> Iterator[Finding]:
     """Ways to call an engine that this system lacks, by reason."""
-    lost: dict[Reason, dict[Text, None]] = defaultdict(dict)
-    for record in calls:
-        if record.reason and not record.reason.failed and record.candidate:
-            lost[record.reason][call_label(record.candidate)] = None
-    for reason, labels in lost.items():
-        yield W.finding("note", "not_called", calls=list(labels), why=reason.text)
+    for reason, labels in common.by_reason(calls, _call_label).items():
+        yield W.finding("note", "not_called", calls=labels, why=reason.text)
 
 
-def call_label(candidate: Candidate) -> Text:
+def _call_label(call: Record) -> Text:
     """Runner and way, for engines of several precisions."""
-    return W("words.call", runner=candidate.runner_label, way=candidate.way.label)
+    assert call.candidate is not None
+    return W("words.call", runner=call.candidate.runner_label, way=call.candidate.way.label)
 
 
 def _layers(run: Run) -> Iterator[Finding]:

@@ -10,14 +10,10 @@ from lib.experiment.precision import PRECISIONS
 from lib.pages import common
 from lib.pages.consistency import rules
 from lib.pages.consistency.rules import W
-from lib.show.table import PRECISION, RUNNER, Column, Table, named
+from lib.show.columns import columns
+from lib.show.table import Table, named
 from lib.store.records import Record
 from lib.store.run import Run
-from lib.text import Text
-from lib.words import COMMON
-
-MAX_ABS = Column("max_abs", W("columns.max_abs"), "", 1, scientific=True)
-NOTHING = [{"runner": COMMON("table.not_recorded")}]
 
 
 def against(run: Run) -> Table:
@@ -29,27 +25,16 @@ def against(run: Run) -> Table:
         row, limits = named(record.candidate), PRECISIONS.get(record.candidate.precision)
         if found := apart.get(record.candidate):
             counts = run.find("agreement", record.candidate, case={})
-            row |= {"max_abs": found.max_abs, "mean_abs": found.mean_abs, "agreement": 100 * found.agreement}
+            row |= {"max_abs": found.max_abs, "mean_abs": found.mean_abs, "same": 100 * found.agreement}
             row |= {"cosine": record.stats.get("min"), "differ": counts.stats["total"] - counts.stats["correct"] if counts else None}
             row |= {"verdict": W("verdicts.over" if record.candidate in far else "verdicts.within")}
         else:
             row |= {"max_abs": common.NOT_RECORDED}
         row |= {"limit": limits.max_abs_difference, "min_agreement": 100 * limits.min_agreement} if limits else {}
         rows.append(row)
-    columns = [
-        RUNNER,
-        PRECISION,
-        Column("differ", W("columns.differ"), "", 0),
-        MAX_ABS,
-        Column("limit", W("columns.limit"), "", 0, scientific=True),
-        Column("mean_abs", W("columns.mean_abs"), "", 1, scientific=True),
-        Column("cosine", W("columns.cosine"), "", 6),
-        Column("agreement", W("columns.agreement"), "%", 2),
-        Column("min_agreement", W("columns.limit"), "%", 1),
-        Column("verdict", W("columns.verdict")),
-    ]
+    keys = "runner precision differ max_abs limit mean_abs cosine same min_agreement verdict"
     rows += common.missing_rows(run.records("cosine"), "max_abs")
-    return Table(rows or NOTHING, columns, W("captions.against", total=rules.total(run)))
+    return Table(rows, columns(W, keys), W("captions.against", total=rules.total(run)))
 
 
 def calls(run: Run) -> Table:
@@ -65,20 +50,11 @@ def calls(run: Run) -> Table:
         counts = {"differ": max(r.stats["total"] - r.stats["correct"] for r in own), "max_abs": max(r.stats["max_abs"] for r in own)}
         verdict = W("verdicts.equal" if all(map(rules.equal, own)) else "verdicts.different")
         batches = ", ".join(map(_batch, own))
-        rows.append(named(candidate) | {"call": candidate.way.label, "batches": batches, "verdict": verdict} | counts)
-    columns = [
-        PRECISION,
-        RUNNER,
-        Column("call", W("columns.call")),
-        Column("batches", W("columns.batches")),
-        Column("differ", W("columns.differ"), "", 0),
-        MAX_ABS,
-        Column("verdict", W("columns.equal")),
-    ]
+        rows.append(named(candidate) | {"call": candidate.way.label, "batches": batches, "equal": verdict} | counts)
     total = max((record.stats.get("total", 0) for record in found), default=0) or rules.total(run)
     batch = run.profile.engines.max_batch if run.measured else "–"
     caption = W("captions.calls", total=total, batch=batch, equal=rules.EQUAL)
-    return Table(rows + _not_called(found) or NOTHING, columns, caption, folded=True)
+    return Table(rows + _not_called(found), columns(W, "precision runner call batches differ max_abs equal"), caption, folded=True)
 
 
 def _batch(record: Record) -> str:
@@ -93,12 +69,11 @@ def _not_called(found: list[Record]) -> list[dict[str, Any]]:
     rows = list[dict[str, Any]]()
     for way in dict.fromkeys(record.candidate.way for record in found if record.candidate and record.reason):
         own = [record for record in found if record.candidate and record.candidate.way == way]
-        for row in common.missing_rows(own, "differ"):
-            same = next((r for r in rows if all(r[key] == row[key] for key in ("runner", "precision", "differ"))), None)
-            if same:
-                same["call"] = Text(f"{same['call'].en}, {way.label.en}", f"{same['call'].ja}、{way.label.ja}")
+        for row in common.missing_rows(own, "differ", "max_abs"):
+            if same := next((one for one in rows if row.items() <= one.items()), None):
+                same["call"] = common.joined([same["call"], way.label])
             else:
-                rows.append(row | {"call": way.label, "max_abs": row["differ"]})
+                rows.append(row | {"call": way.label})
     return rows
 
 
@@ -107,27 +82,13 @@ def layers(run: Run) -> Table:
     rows, traces = list[dict[str, Any]](), rules.traces(run)
     for trace in traces:
         for layer in trace.layers:
-            row = named(trace.candidate) | {
-                "index": layer.stats["index"],
-                "tensor": layer.case["tensor"],
-                "operator": layer.stats["operator"],
-            }
+            row = named(trace.candidate) | rules.place(layer)
             if layer.value is None:
                 row |= dict.fromkeys(("relative", "roundings", "max_abs"), layer.reason)
             else:
                 row |= {"relative": layer.value, "roundings": layer.value / trace.rounding, "max_abs": layer.stats.get("max_abs")}
             rows.append(row | ({"begins": W("verdicts.here")} if layer is trace.begins else {}))
-    columns = [
-        RUNNER,
-        PRECISION,
-        Column("index", W("columns.index"), "", 0),
-        Column("tensor", W("columns.tensor")),
-        Column("operator", W("columns.operator")),
-        Column("relative", W("columns.relative"), "", 1, scientific=True),
-        Column("roundings", W("columns.roundings"), "×", 2),
-        MAX_ABS,
-        Column("begins", W("columns.begins")),
-    ]
+    keys = "runner precision index tensor operator relative roundings max_abs begins"
     count = max((trace.layers[0].stats["images"] for trace in traces), default=0)
     caption = W("captions.layers", count=count, multiple=rules.MULTIPLE, yardstick=rules.YARDSTICK)
-    return Table(rows + common.missing_rows(rules.untraced(run), "relative") or NOTHING, columns, caption, folded=True)
+    return Table(rows + common.missing_rows(rules.untraced(run), "relative"), columns(W, keys), caption, folded=True)

@@ -14,7 +14,6 @@ from lib.pages import common
 from lib.stats import Interval
 from lib.store.records import Reason, Record
 from lib.store.run import Run
-from lib.text import Text
 from lib.words import Finding, Words
 
 W = Words(__file__)
@@ -111,8 +110,9 @@ def findings(run: Run) -> list[Finding]:
         return [*made, W.finding("note", "alone", system=found[0].id) if found else W.finding("note", "nobody")]
     base, *others = found
     for other in others:
-        if other.gpu.get("name") != base.gpu.get("name"):
-            made.append(W.finding("note", "other_hardware", **_both(base, other), gpus=_gpus(other, base)))
+        cards = [system.gpu.get("name", "–") for system in (other, base)]
+        if cards[0] != cards[1]:
+            made.append(W.finding("note", "other_hardware", **_both(base, other), gpus=" / ".join(cards)))
         told = [_speed(base, other, candidate) for candidate in candidates(found)]
         told += [_accuracy(base, other, candidate) for candidate in candidates(found)]
         told = [finding for finding in told if finding]
@@ -141,11 +141,6 @@ def _accuracy(base: System, other: System, candidate: Candidate) -> Finding | No
 
 def _both(base: System, other: System) -> dict[str, str]:
     return {"name": other.name, "reference": base.name}
-
-
-def _gpus(other: System, base: System) -> Text:
-    said = " / ".join(system.gpu.get("name", "–") for system in (other, base))
-    return Text(said, said)
 
 
 def _same_data(base: System, other: System) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
 
 from lib.experiment import precision as precisions
-from lib.experiment.candidate import Candidate
+from lib.pages import common
 from lib.pages.engines import layers, rules
 from lib.pages.engines.exhibits import Layer
 from lib.pages.engines.rules import W
@@ -14,10 +16,6 @@ from lib.show import figure as base
 from lib.show.table import Figure
 from lib.store.run import Run
 from lib.text import Language
-
-if TYPE_CHECKING:
-    import matplotlib.figure
-    from matplotlib.axes import Axes
 
 WIDTH_IN, NAMES_IN, LABEL_IN = 9.2, 1.9, 0.45  # of the page; of the layers' names; of a number and a type beside a bar
 ROW_IN, HEAD_IN = 0.175, 1.1  # of one layer; of titles and axis
@@ -27,53 +25,44 @@ US = 1e3  # a ms
 
 def sizes(run: Run) -> Figure:
     """Horizontal bars, one an engine, in the colour of its precision: plan size in MB (10^6 bytes)."""
-    values = {c: size.value / 1e6 for c in rules.built(run) if (size := run.find("file_size", c, case={})) and size.value}
+    rows = [base.Row(c.precision_label, c.colour, (common.value(run, "file_size", c) or 0) / 1e6) for c in rules.built(run)]
 
-    def draw(language: Language) -> matplotlib.figure.Figure:
-        with base.style(language):
-            figure, axes = base.subplots(height_in=0.7 + 0.45 * max(len(values), 1))
-            names = [candidate.precision_label.in_(language) for candidate in values]
-            bars = axes.barh(names, list(values.values()), color=[candidate.colour for candidate in values])
-            axes.bar_label(bars, [f"{value:.2f}" for value in values.values()], padding=4)
-            axes.invert_yaxis()
-            axes.grid(False, axis="y")
-            axes.margins(x=0.12)
-            axes.set_xlabel(W("axes.size").in_(language))
-        return figure
+    def paint(axes: base.Axes, language: Language) -> None:
+        base.bars(axes, rows, 2, W("axes.size"), language)
 
-    shown = [W("parts.size", engine=candidate.precision_label, size=value) for candidate, value in values.items()]
-    return Figure(draw, W("alts.sizes", engines=shown) if shown else W("alts.no_sizes"), W("captions.sizes"))
+    shown = [W("parts.size", engine=row.name, size=row.value) for row in rows]
+    alt = W("alts.sizes", engines=shown) if shown else W("alts.no_sizes")
+    return base.plot(paint, alt, W("captions.sizes"), height_in=base.height_in(rows))
 
 
 def times(run: Run) -> Figure:
     """Horizontal bars of the median time (µs), one row a layer, one panel an engine; layers of one operation share a row."""
     timed = rules.profiles(run)
-    shown = []
-    for candidate, own in timed.items():
-        top, values = layers.longest(own), {"engine": candidate.precision_label, "count": len(own), "sum": US * layers.total_ms(own)}
-        shown.append(W("parts.engine", **values, layer=layers.short(top.name), share=layers.share(top, own)))
-    alt = W("alts.times", engines=shown) if shown else W("alts.no_times")
-    return Figure(lambda language: _panels(timed, language), alt, W("captions.times"))
-
-
-def _panels(timed: dict[Candidate, list[Layer]], language: Language) -> matplotlib.figure.Figure:
     engines = {candidate: layers.by_operation(own) for candidate, own in timed.items()}
     order = base.merged(engines.values())
     names = {row: layers.short(by[row].name) for by in reversed(engines.values()) for row in by}
-    with base.style(language):
-        figure, drawn = base.subplots(1, max(len(engines), 1), WIDTH_IN, HEAD_IN + ROW_IN * max(len(order), 1))
-        panels = list(drawn.flat) if len(engines) > 1 else [drawn]
+    sums, shown = {}, []
+    for candidate, own in timed.items():
+        top, sums[candidate] = layers.longest(own), US * layers.total_ms(own)
+        values = {"engine": candidate.precision_label, "count": len(own), "sum": sums[candidate]}
+        shown.append(W("parts.engine", **values, layer=layers.short(top.name), share=layers.share(top, own)))
+
+    def paint(axes: Any, language: Language) -> None:
+        panels = list(np.ravel(axes))
         for panel, (candidate, by) in zip(panels, engines.items(), strict=False):
             _bars(panel, [by.get(row) for row in order], language)
             # In a narrow panel what stands in brackets takes a line of its own.
             title = candidate.precision_label.in_(language).replace(" (", "\n(").replace("\uff08", "\n\uff08")
-            panel.set_title(f"{title}\n{W('axes.sum', sum=US * layers.total_ms(timed[candidate])).in_(language)}", fontsize=8)
+            panel.set_title(f"{title}\n{W('axes.sum', sum=sums[candidate]).in_(language)}", fontsize=8)
         _axes(panels, max((layer.ms for own in timed.values() for layer in own), default=0.0), [names[row] for row in order])
-        figure.supxlabel(W("axes.time").in_(language), fontsize=8)
-    return figure
+        panels[0].figure.supxlabel(W("axes.time").in_(language), fontsize=8)
+
+    alt = W("alts.times", engines=shown) if shown else W("alts.no_times")
+    size = {"columns": len(engines) or 1, "width_in": WIDTH_IN, "height_in": HEAD_IN + ROW_IN * max(len(order), 1)}
+    return base.plot(paint, alt, W("captions.times"), **size)
 
 
-def _bars(panel: Axes, shown: Sequence[Layer | None], language: Language) -> None:
+def _bars(panel: base.Axes, shown: Sequence[Layer | None], language: Language) -> None:
     """Bars from the top; each with its number, and with its type where that is another than above."""
     above = None
     for y, layer in enumerate(shown):
@@ -89,7 +78,7 @@ def _bars(panel: Axes, shown: Sequence[Layer | None], language: Language) -> Non
         panel.annotate(f"{number} {word}", (time, y), (2, 0), textcoords="offset points", va="center", fontsize=6.5)
 
 
-def _axes(panels: list[Axes], longest_ms: float, names: list[str]) -> None:
+def _axes(panels: list[base.Axes], longest_ms: float, names: list[str]) -> None:
     """One scale for all panels, with room for the labels; names of the layers on the left."""
     from matplotlib.ticker import MaxNLocator
 

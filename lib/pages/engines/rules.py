@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 from lib.experiment.candidate import Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
-from lib.measure.state import disturbances
 from lib.pages import common
 from lib.pages.engines import layers
 from lib.pages.engines.exhibits import Features, Layer, Network, Networks, Profiles
-from lib.store.records import Reason, Record
+from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
-from lib.words import COMMON, Finding, Words
+from lib.words import Finding, Words
 
 W = Words(__file__)
 BASE = Candidate("tensorrt", "fp32")
@@ -26,7 +25,7 @@ def findings(run: Run) -> list[Finding]:
     sizes, times = run.records("file_size"), _times(run)
     rules = (_other_type, _weights, _same_plan, _number, _sizes, _untold, _in_type, _longest, _sums)
     told = [finding for rule in rules for finding in rule(run)]
-    return _disturbed(run) + common.failures([*sizes, *times]) + told + common.unmeasured(sizes) + _not_run(times)
+    return common.disturbed(run) + common.failures([*sizes, *times]) + told + common.unmeasured(sizes) + _not_run(times)
 
 
 def tensorrt(run: Run) -> str:
@@ -37,7 +36,7 @@ def tensorrt(run: Run) -> str:
 
 def built(run: Run) -> list[Candidate]:
     """The engines that there are."""
-    return [candidate for candidate in run.candidates("file_size") if _bytes(run, "file_size", candidate)]
+    return [candidate for candidate in run.candidates("file_size") if common.value(run, "file_size", candidate)]
 
 
 def networks(run: Run) -> dict[Candidate, Network]:
@@ -55,7 +54,7 @@ def profiles(run: Run) -> dict[Candidate, list[Layer]]:
 
 def size_ratio(run: Run, candidate: Candidate) -> float | None:
     """Size of a plan over that of the FP32 plan; None where either is missing."""
-    own, base = (_bytes(run, "file_size", one) for one in (candidate, BASE))
+    own, base = (common.value(run, "file_size", one) for one in (candidate, BASE))
     return own / base if own and base else None
 
 
@@ -76,21 +75,10 @@ def types(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} × {name.upper() or '?'}" for name, number in sorted(counts.items()))
 
 
-def _bytes(run: Run, metric: str, candidate: Candidate) -> float | None:
-    record = run.find(metric, candidate, case={})
-    return record.value if record else None
-
-
 def _times(run: Run) -> list[Record]:
     """Times of the layers of engines that exist; why others do not is said where they are built."""
     there = built(run)
     return [record for record in run.records("layers_time") if record.candidate in there]
-
-
-def _disturbed(run: Run) -> list[Finding]:
-    """What made the times of the layers doubtful, in amber."""
-    seen = [(record.value, record.stats.get("gpu") or {}) for record in run.records("other_cpu")]
-    return [COMMON.finding("warn", key, **values) for one in seen for key, values in disturbances(*one)]
 
 
 def _other_type(run: Run) -> Iterator[Finding]:
@@ -121,9 +109,9 @@ def _contradiction(candidate: Candidate, own: list[Layer]) -> Finding | None:
 
 def _weights(run: Run) -> Iterator[Finding]:
     """Red: weights that do not shrink mean that the precision did not take."""
-    full = _bytes(run, "weights_size", BASE)
+    full = common.value(run, "weights_size", BASE)
     for candidate in _lower(run):
-        own = _bytes(run, "weights_size", candidate)
+        own = common.value(run, "weights_size", candidate)
         if own and full and own >= full:
             yield W.finding("bad", "weights", engine=candidate.precision_label)
 
@@ -149,8 +137,16 @@ def _number(run: Run) -> list[Finding]:
 def _sizes(run: Run) -> list[Finding]:
     """How large the plans of lower precisions are against FP32."""
     ratios = {candidate: ratio for candidate in _lower(run) if (ratio := size_ratio(run, candidate))}
-    shown = [W("parts.ratio", engine=candidate.precision_label, ratio=ratio) for candidate, ratio in ratios.items()]
-    return [W.finding("good" if max(ratios.values()) < 1 else "note", "sizes", engines=shown)] if ratios else []
+    return [W.finding("good" if max(ratios.values()) < 1 else "note", "sizes", engines=_said(ratios))] if ratios else []
+
+
+def _sums(run: Run) -> list[Finding]:
+    ratios = {candidate: ratio for candidate in profiles(run) if candidate != BASE and (ratio := time_ratio(run, candidate)) is not None}
+    return [W.finding("note", "sums", engines=_said(ratios))] if ratios else []
+
+
+def _said(ratios: dict[Candidate, float]) -> list[Text]:
+    return [W("parts.ratio", engine=candidate.precision_label, ratio=ratio) for candidate, ratio in ratios.items()]
 
 
 def _lower(run: Run) -> list[Candidate]:
@@ -194,18 +190,9 @@ def _longest(run: Run) -> list[Finding]:
     return [W.finding("note", "longest", layers=shown)] if shown else []
 
 
-def _sums(run: Run) -> list[Finding]:
-    ratios = {candidate: ratio for candidate in profiles(run) if candidate != BASE and (ratio := time_ratio(run, candidate)) is not None}
-    shown = [W("parts.ratio", engine=candidate.precision_label, ratio=ratio) for candidate, ratio in ratios.items()]
-    return [W.finding("note", "sums", engines=shown)] if shown else []
-
-
 def _not_run(times: list[Record]) -> list[Finding]:
     """Why engines that exist were not run here."""
-    lost: dict[Reason, list[Candidate]] = defaultdict(list)
-    for record in times:
-        if record.reason is not None and not record.reason.failed and record.candidate:
-            lost[record.reason].append(record.candidate)
+    lost = common.by_reason(times, lambda record: record.candidate)
     return [W.finding("note", "not_run", engines=listed(candidates), why=reason.text) for reason, candidates in lost.items()]
 
 

@@ -2,67 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
+from lib.pages import common
 from lib.pages.export import rules
 from lib.pages.export.rules import W
 from lib.show import figure as base
+from lib.show.figure import Row
 from lib.show.table import Figure
+from lib.stats import Interval
 from lib.store.run import Run
 from lib.text import Language
 
-if TYPE_CHECKING:
-    import matplotlib.figure
-    from matplotlib.axes import Axes
-
-ROW_IN, FRAME_IN = 0.36, 0.6
-SMALLEST = 1e-9  # what is drawn for no difference at all, on the logarithmic axis
+SMALLEST = 1e-9  # below it the logarithmic axis is linear, so that no difference at all has a place on it
 
 
 def sizes(run: Run) -> Figure:
     """Horizontal bars, MB a file, each with its number."""
-    values = {c: run.find("file_size", c).value / 1e6 for c in run.candidates("export_time") if run.find("file_size", c)}
+    rows = [Row(rules.label(c), c.colour, (common.value(run, "file_size", c) or 0) / 1e6) for c in run.candidates("export_time")]
 
-    def draw(language: Language) -> matplotlib.figure.Figure:
-        with base.style(language):
-            figure, ax = base.subplots(height_in=FRAME_IN + ROW_IN * max(1, len(values)))
-            ax.barh(range(len(values)), list(values.values()), color=[candidate.colour for candidate in values])
-            for row, value in enumerate(values.values()):
-                ax.text(value, row, f" {value:.2f}", va="center", fontsize=9)
-            ax.set_xlim(0, 1.12 * max(values.values(), default=1))
-            ax.set_xlabel(W("axes.size").in_(language))
-            _rows(ax, list(values), language)
-        return figure
+    def paint(axes: base.Axes, language: Language) -> None:
+        base.bars(axes, rows, 2, W("axes.size"), language)
 
-    return Figure(draw, W("alts.sizes"), W("captions.sizes"))
+    return base.plot(paint, W("alts.sizes"), W("captions.sizes"), height_in=base.height_in(rows))
 
 
 def differences(run: Run) -> Figure:
     """Largest differences on a logarithmic axis, each with the limit of its precision as a vertical line."""
     values = {r.candidate: r.value for r in run.records("max_abs") if r.value is not None and r.candidate}
+    rows = [Row(rules.label(c), c.colour, Interval(value, value, value)) for c, value in values.items()]
 
-    def draw(language: Language) -> matplotlib.figure.Figure:
-        with base.style(language):
-            figure, ax = base.subplots(height_in=FRAME_IN + ROW_IN * max(1, len(values)))
-            for row, (candidate, value) in enumerate(values.items()):
-                at = max(value, SMALLEST)
-                ax.plot(at, row, "o", color=candidate.colour, markersize=8)
-                if expected := PRECISIONS.get(candidate.precision):
-                    ax.vlines(expected.max_abs_difference, row - 0.35, row + 0.35, color="black", linewidth=2)
-                ax.annotate(f"{value:.1e}", (at, row), xytext=(0, 7), textcoords="offset points", fontsize=8, ha="center")
-            ax.set_xscale("log")
-            ax.set_ylim(-0.8, len(values) - 0.4)
-            ax.set_xlabel(W("axes.difference").in_(language))
-            _rows(ax, list(values), language)
-        return figure
+    def paint(axes: base.Axes, language: Language) -> None:
+        base.dots(axes, rows, ".1e", None, W("axes.difference"), language)
+        for y, candidate in enumerate(values):
+            if expected := PRECISIONS.get(candidate.precision):
+                axes.vlines(expected.max_abs_difference, y - 0.35, y + 0.35, color="black", linewidth=2)
+        axes.set_xscale("symlog", linthresh=SMALLEST)
 
-    return Figure(draw, W("alts.differences"), W("captions.differences"))
-
-
-def _rows(ax: Axes, candidates: Sequence[Candidate], language: Language) -> None:
-    ax.set_yticks(range(len(candidates)), [rules.label(candidate).in_(language) for candidate in candidates])
-    ax.invert_yaxis()
-    ax.grid(axis="y", visible=False)
+    return base.plot(paint, W("alts.differences"), W("captions.differences"), height_in=base.height_in(rows))

@@ -10,6 +10,7 @@ from lib import export, runners
 from lib.data import dataset
 from lib.experiment.candidate import REFERENCE, Candidate
 from lib.measure import accuracy, compare, predictions
+from lib.pages import common
 from lib.pages.export.exhibits import File, Files, Sample, Samples
 from lib.runners import RUNNERS
 from lib.store.artifacts import Artifact
@@ -34,7 +35,6 @@ def _measured(session: Session, candidate: Candidate) -> File:
     artifact: Artifact = RUNNERS[candidate.runner](session, candidate).artifact  # type: ignore[assignment]  # exported files have one
     reference, answers = predictions.of(session, REFERENCE), predictions.of(session, candidate)
     apart = compare.difference(reference, answers, (REFERENCE.key, candidate.key))
-    same = {"correct": apart.images - len(apart.disagree), "total": apart.images}
 
     def record(metric: str, unit: str, value: float, **stats: Any) -> None:
         session.record(Record(metric, unit, value, candidate, stats=stats, artifact_sha256=artifact.sha256))
@@ -42,7 +42,7 @@ def _measured(session: Session, candidate: Candidate) -> File:
     record("file_size", "bytes", artifact.info["bytes"])
     record("export_time", "s", float(artifact.info["seconds"]))
     record("max_abs", "difference", apart.max_abs, total=apart.images)
-    record("agreement", "share", same["correct"] / same["total"], **same)
+    session.record(common.agreement(apart, candidate, artifact_sha256=artifact.sha256))
     record("batch_difference", "difference", _batch_difference(session, candidate), batch_sizes=list(BATCHES))
     return File(candidate=candidate.key, nodes=artifact.info["nodes"], opset=artifact.info.get("opset"))
 

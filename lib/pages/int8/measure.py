@@ -20,6 +20,7 @@ from lib.experiment.candidate import REFERENCE, Candidate
 from lib.experiment.precision import PRECISIONS
 from lib.measure import accuracy, compare, predictions, sweep
 from lib.models import train, vgg
+from lib.pages import common
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.store import files
@@ -44,7 +45,8 @@ def measure(session: Session) -> None:
         _exported(session, candidate)
     _onnx(session)
     images = trt.default_calibration(session).images
-    _study(session, CALIBRATED, [(method, count) for method in CALIBRATORS for count in _whole_batches(session)], partial(_engine, session))
+    engines = RUNNERS[TENSORRT].unavailable(CALIBRATED.precision) or partial(_engine, session)
+    _study(session, CALIBRATED, [(method, count) for method in CALIBRATORS for count in _whole_batches(session)], engines)
     _costs(session, images)
     _implicit_and_explicit(session, images)
 
@@ -55,9 +57,7 @@ def _exported(session: Session, candidate: Candidate) -> None:
         apart = compare.difference(predictions.of(session, REFERENCE), predictions.of(session, candidate), (REFERENCE.key, candidate.key))
     except ReportError:
         return  # the accuracy says why
-    counts = {"correct": apart.images - len(apart.disagree), "total": apart.images}
-    found = [Record("agreement", "share", counts["correct"] / apart.images, candidate, stats=counts)]
-    found.append(Record("max_abs", "difference", apart.max_abs, candidate))
+    found = [common.agreement(apart, candidate), Record("max_abs", "difference", apart.max_abs, candidate)]
     session.record(*(one for one in found if not session.earlier(one.metric, candidate=candidate, case={})))
 
 
@@ -67,10 +67,7 @@ def _onnx(session: Session) -> None:
     calibrations = [(method, count) for count in sorted(set(settings.image_counts)) for method in settings.methods]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            if reason := RUNNERS[ONNX].unavailable(candidate.precision):
-                answer: Answer | Reason = reason
-            else:
-                answer = _Ranges(session, Path(folder)).answer
+            answer: Answer | Reason = RUNNERS[ONNX].unavailable(candidate.precision) or _Ranges(session, Path(folder)).answer
         except ReportError as error:
             answer = sweep.why(error)
         _study(session, candidate, calibrations, answer)
@@ -123,13 +120,12 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
     """Accuracy and agreement with the reference of each calibration, and of two methods with as many images which answers only
     one of them changes."""
     calibrations, changed = list(calibrations), defaultdict[int, dict[str, np.ndarray]](dict)
-    unavailable = answer if isinstance(answer, Reason) else RUNNERS[candidate.runner].unavailable(candidate.precision)
     with progress.bar(len(calibrations), f"{candidate.key}: calibrations") as bar:
         for method, images in calibrations:
             case = {"method": method, "images": images}
             try:
-                if unavailable or isinstance(answer, Reason):
-                    found = _empty(candidate, case, unavailable)
+                if isinstance(answer, Reason):
+                    found = _empty(candidate, case, answer)
                 else:
                     values, sha256 = answer(method, images)
                     changed[images][method] = values.argmax(axis=1) != predictions.of(session, REFERENCE).argmax(axis=1)
@@ -141,10 +137,11 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
             bar.update()
     for images, by in changed.items():
         for one, other in combinations(by, 2):
-            session.record(_apart(candidate, {"method": one, "other": other, "images": images}, by[one], by[other]))
+            case = {"method": one, "other": other, "images": images}
+            session.record(_apart("agreement", candidate, case, {"only_method": by[one], "only_other": by[other]}))
 
 
-def _empty(candidate: Candidate, case: Case, reason: Reason | None) -> list[Record]:
+def _empty(candidate: Candidate, case: Case, reason: Reason) -> list[Record]:
     return [Record(metric, "share", None, candidate, case=case, reason=reason) for metric in ("accuracy", "agreement")]
 
 
@@ -154,11 +151,13 @@ def _agreement(candidate: Candidate, case: Case, changed: np.ndarray) -> Record:
     return Record("agreement", "share", counts["correct"] / counts["total"], candidate, case=case, stats=counts)
 
 
-def _apart(candidate: Candidate, case: Case, one: np.ndarray, other: np.ndarray) -> Record:
-    """Agreement of `method` minus that of `other`, with the images whose class only the one or only the other changes."""
-    counts = {"only_method": int((one & ~other).sum()), "only_other": int((other & ~one).sum()), "total": len(one)}
-    value = (counts["only_other"] - counts["only_method"]) / len(one)
-    return Record("agreement_difference", "difference", value, candidate, case=case, stats=counts)
+def _apart(what: str, candidate: Candidate, case: Case, sides: dict[str, np.ndarray]) -> Record:
+    """The share of images in the second of two sides minus that in the first. sides: bool (N,) each, by what counts the images that
+    are in it alone."""
+    one, other = sides.values()
+    counts = dict(zip(sides, (int((one & ~other).sum()), int((other & ~one).sum())), strict=True))
+    value = float(other.mean() - one.mean())
+    return Record(f"{what}_difference", "difference", value, candidate, case=case, stats=counts | {"total": len(one)})
 
 
 def _costs(session: Session, images: int) -> None:
@@ -179,11 +178,8 @@ def _costs(session: Session, images: int) -> None:
 def _size(candidate: Candidate, case: Case, runner: Runner | Reason) -> Record:
     if isinstance(runner, Reason):
         return Record("file_size", "bytes", None, candidate, case=case, reason=runner)
-    more = {
-        "stats": {"plan_sha256": trt.plan_sha256(runner.artifact)} if runner.artifact else {},
-        "artifact_sha256": runner.artifact_sha256,
-    }
-    return Record("file_size", "bytes", runner.size_bytes, candidate, case=case, **more)
+    plan = {"plan_sha256": trt.plan_sha256(runner.artifact)} if runner.artifact else {}
+    return Record("file_size", "bytes", runner.size_bytes, candidate, case=case, stats=plan, artifact_sha256=runner.artifact_sha256)
 
 
 def _implicit_and_explicit(session: Session, images: int) -> None:
@@ -193,11 +189,5 @@ def _implicit_and_explicit(session: Session, images: int) -> None:
         implicit, explicit = (predictions.of(session, c).argmax(axis=1) == labels for c in (CALIBRATED, EXPLICIT))
     except ReportError:
         return  # the accuracies say why
-    counts = {
-        "only_reference": int((explicit & ~implicit).sum()),
-        "only_candidate": int((implicit & ~explicit).sum()),
-        "total": len(labels),
-    }
-    value = (counts["only_candidate"] - counts["only_reference"]) / len(labels)
     case = {"method": PRECISIONS["int8"].calibrator, "images": images, "reference": EXPLICIT.key}
-    session.record(Record("accuracy_difference", "difference", value, CALIBRATED, case=case, stats=counts))
+    session.record(_apart("accuracy", CALIBRATED, case, {"only_reference": explicit, "only_candidate": implicit}))

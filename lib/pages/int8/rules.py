@@ -10,7 +10,7 @@ from lib import stats
 from lib.experiment.candidate import PLAIN, Candidate, ordered
 from lib.experiment.precision import PRECISIONS
 from lib.pages import common
-from lib.store.records import Reason, Record
+from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
 from lib.words import COMMON, Finding, Words
@@ -95,14 +95,6 @@ def changed(run: Run, model: Model) -> int | None:
     return one.stats["total"] - one.stats["correct"] if one is not None and one.value is not None else None
 
 
-def counts(run: Run, model: Model) -> tuple[int, int, int] | None:
-    """Images that only the reference has right, that only the model has, and all; None where they were not recorded."""
-    one = found(run, "accuracy", model)
-    if one is None or one.value is None or "only_reference" not in one.stats:
-        return None
-    return one.stats["only_reference"], one.stats["only_candidate"], one.stats["total"]
-
-
 def latencies(run: Run, scope: str = "end_to_end") -> dict[Model, Record]:
     """Those of this page that have a value."""
     return {Model.of(r): r for r in run.records("latency", scope=scope) if r.candidate and r.value is not None}
@@ -118,9 +110,7 @@ def speedup(run: Run, model: Model, base: Model) -> stats.Interval | None:
     """How many times as fast as another a model is; None for itself and where either was not timed."""
     timed = latencies(run)
     own, other = timed.get(model), timed.get(base)
-    if own is None or other is None or own is other or len(own.samples) != len(other.samples):
-        return None
-    return stats.speedup(own.samples, other.samples)
+    return common.speedup(own, other) if own and other and own is not other else None
 
 
 def _at(run: Run, runner: str) -> int:
@@ -132,11 +122,8 @@ def _at(run: Run, runner: str) -> int:
 
 def _failures(asked: list[Record]) -> list[Finding]:
     """Red: what should have been measured and was not, with its calibration."""
-    lost: dict[Reason, dict[Text, None]] = defaultdict(dict)
-    for record in asked:
-        if record.reason is not None and record.reason.failed:
-            lost[record.reason][Model.of(record).label] = None
-    return [COMMON.finding("bad", "failed", candidate=list(labels), why=reason.text) for reason, labels in lost.items()]
+    lost = common.by_reason(asked, lambda record: Model.of(record).label, failed=True)
+    return [COMMON.finding("bad", "failed", candidate=labels, why=reason.text) for reason, labels in lost.items()]
 
 
 def _losses(run: Run) -> list[Finding]:
@@ -146,10 +133,10 @@ def _losses(run: Run) -> list[Finding]:
     used = [model for model in quantized if not model.method or model == usual or model.candidate != CALIBRATED]
     others = [model for model in quantized if model not in used]
     others += [model for model in calibrations(run, ONNX) if model.images == _at(run, ONNX)]
-    over = [m for m in others if (only := counts(run, m)) and stats.loss(*only, common.LOSS_MARGIN) == "over"]
+    over = [m for m in others if (only := common.only(found(run, "accuracy", m))) and stats.loss(*only, common.LOSS_MARGIN) == "over"]
     made = common.losses([one for model in used if (one := found(run, "accuracy", model))])
     if over:
-        what = [W("parts.points", model=m.label, points=common.percent(stats.paired(*only))) for m in over if (only := counts(run, m))]
+        what = [W("parts.points", model=m.label, points=common.points(found(run, "accuracy", m))) for m in over]
         made.append(W.finding("note", "loss_elsewhere", what=what, margin=100 * common.LOSS_MARGIN))
     return made
 
@@ -207,19 +194,17 @@ def _saturates(run: Run) -> Iterator[Finding]:
         default_mode, precise = model.candidate, Model(EXPORTED)
         if default_mode.runner != ONNX or default_mode.way == PLAIN:
             continue
-        own, other = changed(run, model), changed(run, precise)
-        far, near = found(run, "max_abs", model), found(run, "max_abs", precise)
-        if own is not None and other is not None and far and near and far.value is not None and near.value is not None:
-            values = {"changed": own, "precise": other, "total": found(run, "agreement", model).stats["total"]}  # type: ignore[union-attr]
-            yield W.finding("note", "saturates", far=far.value, near=near.value, **values)
+        values = {"changed": changed(run, model), "precise": changed(run, precise)}
+        values |= {key: common.value(run, "max_abs", m.candidate, case=m.case) for key, m in (("far", model), ("near", precise))}
+        if None not in values.values():
+            yield W.finding("note", "saturates", total=found(run, "agreement", model).stats["total"], **values)  # type: ignore[union-attr]
 
 
 def _against_explicit(run: Run) -> Iterator[Finding]:
     """Implicit INT8 at the default calibration beside explicit Q/DQ: accuracy, and speed where it was measured."""
     for record in run.records("accuracy_difference", candidate=CALIBRATED):
         model = Model.of(record)
-        only = record.stats["only_reference"], record.stats["only_candidate"], record.stats["total"]
-        values = {"model": model.label, "points": common.percent(stats.paired(*only))}
+        values = {"model": model.label, "points": common.points(record)}
         ratio = speedup(run, model, Model(EXPLICIT)) if common.calm(run) else None
         if ratio is None:
             yield W.finding("note", "beside_explicit", **values)

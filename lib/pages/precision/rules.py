@@ -13,7 +13,6 @@ from lib.text import Text
 from lib.words import Finding, Words
 
 W = Words(__file__)
-BASELINE = "fp32"  # of the same backend, for the ratio of throughputs
 
 
 def findings(run: Run) -> list[Finding]:
@@ -41,17 +40,17 @@ def latencies(run: Run) -> dict[Candidate, Record]:
 
 def below_minimum(run: Run) -> list[Finding]:
     """Red for the reference where its accuracy is below the profile's minimum."""
-    one, minimum = run.find("accuracy", REFERENCE, case={}), run.profile.train.minimum_accuracy
-    if one is None or one.value is None or one.value >= minimum:
+    reached, minimum = common.value(run, "accuracy", REFERENCE), run.profile.train.minimum_accuracy
+    if reached is None or reached >= minimum:
         return []
-    return [W.finding("bad", "below_minimum", candidate=REFERENCE, accuracy=one.value, minimum=minimum)]
+    return [W.finding("bad", "below_minimum", candidate=REFERENCE, accuracy=reached, minimum=minimum)]
 
 
 def ratio(run: Run, candidate: Candidate) -> Interval | None:
     """Throughput over that of the same backend's FP32, paired by round; None for that itself and where one is missing."""
     found = latencies(run)
-    own, base = found.get(candidate), found.get(Candidate(candidate.runner, BASELINE, candidate.way))
-    return None if own is None or base is None or candidate.precision == BASELINE else common.speedup(own, base)
+    own, base = found.get(candidate), found.get(common.full(candidate))
+    return None if own is None or base is None or own is base else common.speedup(own, base)
 
 
 def speed(run: Run) -> list[Finding]:
@@ -64,38 +63,24 @@ def speed(run: Run) -> list[Finding]:
     others = [candidate for candidate in common.best_rates(run, found) if candidate != top]
     key = "fastest_among" if others else "fastest"
     made = [W.finding("note", key, candidate=top, rate=common.rate(found[top]), batch=size, others=others)]
-    for candidate, own in found.items():
-        base = found.get(Candidate(candidate.runner, BASELINE, candidate.way))
-        if base is not None and base is not own and common.slower(run, own, base):
-            made.append(W.finding("note", "slower", candidate=candidate, ratio=common.speedup(own, base)))
-    return made
+    return made + [W.finding("note", "slower", candidate=c, ratio=apart) for c, apart in common.slower(run, found).items()]
 
 
 def repeated(run: Run) -> list[Finding]:
     """Whether pages that timed the same model at the same batch size agree: intervals over rounds that overlap, or a small ratio."""
-    by: dict[tuple, list[tuple[str, Record]]] = defaultdict(list)
-    for stage, file in run.files.items():
-        for record in file.records:
-            if record.metric == "latency" and record.value is not None and record.scope == "end_to_end" and record.artifact_sha256:
-                by[record.candidate, record.batch_size, record.artifact_sha256].append((stage, record))
-    apart = [Text(f"{c.label.en} ({first[:2]}, {then[:2]})", f"{c.label.ja}（{first[:2]}、{then[:2]}）") for c, first, then in _apart(by)]
-    twice = sum(len({stage for stage, _ in found}) > 1 for found in by.values())
+    by: dict[tuple, dict[str, Interval]] = defaultdict(dict)
+    for stage in run.files:
+        for record in run.of(stage).records("latency", scope="end_to_end"):
+            if record.value is not None and record.artifact_sha256:
+                by[record.candidate, record.batch_size, record.artifact_sha256].setdefault(stage, common.rate(record))
+    twice, apart = {key: rates for key, rates in by.items() if len(rates) > 1}, list[Text]()
+    for (candidate, *_), ((first, one), *others) in ((key, rates.items()) for key, rates in twice.items()):
+        there = [stage[:2] for stage, other in others if one.low > other.high or other.low > one.high]
+        apart += [Text(f"{candidate.label.en} ({first[:2]}, {then})", f"{candidate.label.ja}（{first[:2]}、{then}）") for then in there]
     if not twice:
         return []
-    if apart:
-        return [W.finding("warn", "repeated_apart", what=apart, count=twice)]
-    return [W.finding("good", "repeated", count=twice)]
-
-
-def _apart(by: dict) -> list[tuple[Candidate, str, str]]:
-    found = []
-    for (candidate, _, _), measured in by.items():
-        (first, one), *others = measured
-        for stage, other in others:
-            a, b = common.rate(one), common.rate(other)
-            if stage != first and (a.low > b.high or b.low > a.high):
-                found.append((candidate, first, stage))
-    return found
+    level, key = ("warn", "repeated_apart") if apart else ("good", "repeated")
+    return [W.finding(level, key, what=apart, count=len(twice))]  # type: ignore[arg-type]
 
 
 def unsettled(run: Run, found: list[Record]) -> list[Finding]:

@@ -32,7 +32,7 @@ def findings(run: Run) -> list[Finding]:
 
 def _accuracy(run: Run, one: Record) -> Finding:
     share, minimum = stats.wilson(one.stats["correct"], one.stats["total"]), run.profile.train.minimum_accuracy
-    values = {"images": one.stats["total"], "accuracy": common.percent(share), "minimum": minimum, "chance": common.chance(run, one)}
+    values = {"images": one.stats["total"], "accuracy": common.share(one), "minimum": minimum, "chance": common.chance(run, one)}
     if stats.at_chance(one.stats["correct"], one.stats["total"], values["chance"]):
         return W.finding("bad", "at_chance", **values)
     if share.value < minimum:
