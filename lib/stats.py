@@ -128,10 +128,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def time(rounds_ms: Sequence[float]) -> Interval:
     """Time of a call, ms: the geometric mean of the round means, Student's t on their logarithms; one round gives [0, inf].
 
-    On logarithms so that times, rates and their ratios agree and no end passes 0. It covers how the rounds of this run
-    scatter, not what another build or machine would give. Raises ValueError for no rounds and for a time that is not above 0.
-    Sources: Fleming & Wallace (1986), How Not to Lie with Statistics (geometric means where ratios are wanted); Kalibera &
-    Jones (2013), Rigorous Benchmarking in Reasonable Time (the interval over repetitions, not over the calls within one).
+    On logarithms times, rates and their ratios agree and no end passes 0. The interval covers how the rounds of this run scatter,
+    not another build or machine. Raises ValueError for no rounds and for a time that is not above 0.
+    Sources: Fleming & Wallace (1986), How Not to Lie with Statistics; Kalibera & Jones (2013), Rigorous Benchmarking in Reasonable Time.
     """
     return _interval(_logs(rounds_ms))
 
@@ -143,10 +142,8 @@ def rate(rounds_ms: Sequence[float], batch_size: float) -> Interval:
 
 
 def speedup(a_ms: Sequence[float], b_ms: Sequence[float]) -> Interval:
-    """How many times as fast a is as b (2 is half the time for a call): Student's t on the log ratios paired by round.
-
-    The ratio of their `time`s, with an interval free of what both rounds share. Raises ValueError for another number of rounds.
-    """
+    """How many times as fast a is as b (2 is half the time for a call): Student's t on the log ratios paired by round, so free
+    of what both share in one. Raises ValueError for another number of rounds."""
     a, b = _together([a_ms, b_ms])
     return _interval(b - a)
 
@@ -176,10 +173,8 @@ def compared(a_ms: Sequence[float], b_ms: Sequence[float], least_ratio: float) -
     low, high = speedup(a_ms, b_ms)[1:]
     if len(a_ms) < LEAST_ROUNDS:
         return "undecided"
-    if low > 1 + least_ratio:
-        return "faster"
-    if high < 1 / (1 + least_ratio):
-        return "slower"
+    if low > 1 + least_ratio or high < 1 / (1 + least_ratio):
+        return "faster" if low > 1 else "slower"
     return "same" if 1 / (1 + least_ratio) <= low and high <= 1 + least_ratio else "undecided"
 
 
@@ -188,8 +183,8 @@ def best(rounds: Mapping[K, Sequence[float]], least_ratio: float, work: Mapping[
 
     rounds: round means (ms) of each, from the same rounds; work: images a call of each, where they differ.
     One is left out only where some other does more work a second by over `least_ratio`, by a one-sided paired t test on log
-    rates at level (1 - CONFIDENCE) / (candidates - 1): the true best is left out in at most 5 % of runs. Nobody is left out with
-    fewer than LEAST_ROUNDS rounds. Raises ValueError for candidates with different numbers of rounds.
+    rates at level (1 - CONFIDENCE) / (candidates - 1): the true best is left out in at most 5 % of runs; with fewer than
+    LEAST_ROUNDS rounds nobody is. Raises ValueError for candidates with different numbers of rounds.
     Source: Hsu (1996), Multiple Comparisons: Theory and Methods (comparisons with the best), by Bonferroni as rounds are paired.
     """
     from scipy.stats import t
@@ -211,9 +206,9 @@ def best(rounds: Mapping[K, Sequence[float]], least_ratio: float, work: Mapping[
 
 
 def settled(rounds_ms: Sequence[float], tolerance: float) -> bool:
-    """Whether the rounds tell the `time` of a call to within `tolerance` (a fraction of it), that is both ends of its interval.
+    """Whether both ends of the interval of `time` are within `tolerance` (a fraction of it); never with fewer than LEAST_ROUNDS rounds.
 
-    Never with fewer than LEAST_ROUNDS rounds. Where not: the machine was busy, still warming up or changing its clocks.
+    Where not, the machine was busy, still warming up or changing its clocks.
     """
     value, low, high = time(rounds_ms)
     return len(rounds_ms) >= LEAST_ROUNDS and high <= value * (1 + tolerance) and low >= value * (1 - tolerance)

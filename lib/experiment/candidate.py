@@ -38,10 +38,9 @@ class Way:
     @property
     def label(self) -> Text:
         """In words, empty for the plain way."""
-        parts = [COMMON("ways.default_int8") if self.api == "default_int8" else Text(self.api, self.api)] if self.api else []
-        parts += [COMMON("ways.graph")] if self.graph else []
-        parts += [COMMON("ways.lanes", lanes=self.lanes)] if self.lanes > 1 else []
-        parts += [COMMON("ways.byte_input")] if self.byte_input else []
+        given = {self.api: bool(self.api), "graph": self.graph, "lanes": self.lanes > 1, "byte_input": self.byte_input}
+        ways = COMMON.groups["ways"]
+        parts = [COMMON(f"ways.{name}", lanes=self.lanes) if name in ways else Text(name, name) for name, there in given.items() if there]
         return Text(*(LIST_MARK[language].join(part.in_(language) for part in parts) for language in LANGUAGES))
 
     @classmethod
