@@ -57,10 +57,7 @@ def bus_id(text: str) -> str:
 
 @cache
 def activate() -> None:
-    """Make the primary context of the first of `devices` current, once a process, for as long as it lives.
-
-    Source: pycuda documentation, Device.retain_primary_context. Raises CudaError where there is no GPU or driver.
-    """
+    """Make the primary context of the first of `devices` current for as long as the process lives. Raises CudaError where there is none."""
     import pycuda.driver as driver
 
     with checked("starting CUDA"):

@@ -24,11 +24,8 @@ def threads() -> int:
 
 
 def options(precise: bool = True) -> SessionOptions:
-    """`threads()` threads, errors alone in the log. precise: INT8 products are summed exactly on every processor.
-
-    Without it, ONNX Runtime multiplies INT8 on x86 processors that lack VNNI by an instruction that adds pairs of products in
-    16 bits and saturates. Source: onnxruntime_session_options_config_keys.h, kOrtSessionOptionsAvx2PrecisionMode.
-    """
+    """`threads()` threads, errors alone in the log. precise: INT8 products are summed exactly; without it in 16 bits that saturate on x86
+    processors without VNNI. Source: onnxruntime_session_options_config_keys.h, kOrtSessionOptionsAvx2PrecisionMode."""
     import onnxruntime
 
     made = onnxruntime.SessionOptions()

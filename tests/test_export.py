@@ -16,7 +16,7 @@ from lib import export
 from lib.data import dataset as datasets
 from lib.errors import ReportError
 from lib.experiment import profile as config
-from lib.export import calibration, half, lite, sample_files, structure, tf_onnx
+from lib.export import calibration, lite, quantize, sample_files, structure, tf_onnx
 from lib.models import train as training
 from lib.models import vgg as model
 from lib.store.session import Session
@@ -242,7 +242,7 @@ def test_tflite_check_refuses_float_where_int8_was_asked(quick):
 def test_fp16_stores_weights_in_half(quick, tmp_path):
     import onnx
 
-    half.build(export.onnx(quick, "fp32").file(export.ONNX_FILE), tmp_path / "m.onnx")
+    quantize.half(export.onnx(quick, "fp32").file(export.ONNX_FILE), tmp_path / "m.onnx")
     network = onnx.load(tmp_path / "m.onnx")
     floats = {t.data_type for t in network.graph.initializer} & {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
     assert floats == {onnx.TensorProto.FLOAT16}

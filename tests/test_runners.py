@@ -211,7 +211,7 @@ def test_a_provider_that_silently_falls_back_to_the_cpu_is_not_measured(quick: S
 
 
 def test_threads_follow_the_cores_this_process_may_use() -> None:
-    program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from lib.runners import host; print(host.threads())"
+    program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from lib.onnx_session import threads; print(threads())"
     done = subprocess.run([sys.executable, "-c", program], cwd=config.ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
 

@@ -195,5 +195,5 @@ def test_what_makes_timings_doubtful(other_cpu, gpu, expected):
 
 
 def test_every_limit_that_counts_has_its_words():
-    assert set(state.DOUBTFUL) <= set(state.LIMITS.values())
+    assert set(state.DOUBTFUL) <= set(state.LIMITS)
     assert set(COMMON.groups["gpu_limits"]) == set(state.DOUBTFUL)

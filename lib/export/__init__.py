@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lib.data import dataset as datasets
 from lib.errors import ReportError
 from lib.experiment import system
-from lib.export import half, lite, quantize, sample_files, saved, tf_onnx
+from lib.export import lite, quantize, sample_files, saved, tf_onnx
 from lib.models import train as training
 from lib.models import vgg as model
 from lib.store.artifacts import Artifact
@@ -54,7 +54,7 @@ def onnx(session: Session, variant: str) -> Artifact:
     full = onnx(session, "fp32")
     inputs["onnx"] = full.sha256
     if variant == "fp16":
-        return _stored(session, "onnx", inputs, lambda folder: half.build(full.file(ONNX_FILE), folder / ONNX_FILE))
+        return _stored(session, "onnx", inputs, lambda folder: quantize.half(full.file(ONNX_FILE), folder / ONNX_FILE))
     percentile = session.profile.int8.percentile
     inputs |= {"method": CALIBRATION, "percentile": percentile, "rules": quantize.VERSION, **_calibration_inputs(session)}
     return _stored(

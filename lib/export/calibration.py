@@ -1,13 +1,9 @@
-"""Activation ranges for INT8, from images, without keeping the activations.
-
-One pass gives a histogram a tensor; minimum/maximum, percentile and entropy ranges are all read from it.
-"""
+"""Activation ranges for INT8 (minimum/maximum, percentile, entropy), all read from one histogram a tensor."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +28,8 @@ Ranges = dict[str, tuple[np.float32, np.float32]]  # tensor -> (lowest, highest)
 class Histograms:
     """Histograms of the activations that INT8 quantizes: the inputs of Conv, MatMul and Gemm.
 
-    Feed images with `add`, ask with `ranges`, feed more: nothing has to be computed twice for a larger subset.
-    Source: onnxruntime.quantization.calibrate.HistogramCollector, fed in chunks. Its calibrators' defaults are not
-    used: with as many bins as levels (128 and 128) their entropy method has one candidate and returns min-max.
+    Feed images with `add`, ask with `ranges`, feed more. Source: onnxruntime.quantization.calibrate.HistogramCollector, fed in chunks, not
+    with its calibrators' defaults: with as many bins as levels (128) their entropy method has one candidate and returns min-max.
     """
 
     def __init__(self, network: Path) -> None:
@@ -94,11 +89,6 @@ def activations(network: onnx.ModelProto) -> list[str]:
     constants = {tensor.name for tensor in network.graph.initializer}
     names = (name for node in network.graph.node if node.op_type in QUANTIZED_OPERATORS for name in node.input)
     return [name for name in dict.fromkeys(names) if name and name not in constants]
-
-
-def save(ranges: Ranges, path: Path) -> None:
-    """Write the ranges as JSON, {tensor: [lowest, highest]}."""
-    path.write_text(json.dumps({name: [float(low), float(high)] for name, (low, high) in ranges.items()}, indent=1), encoding="utf-8")
 
 
 def _quiet() -> contextlib.AbstractContextManager[object]:

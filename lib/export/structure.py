@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,28 +35,21 @@ def check(path: Path) -> dict[str, Any]:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ReportError(f"{path.name}: not valid ONNX: {str(error).strip().splitlines()[0]}") from None
     _check_ends(path.name, checked.graph)
-    nodes = operators(checked)
+    nodes = _operators(checked)
     if unexpected := nodes.keys() - (COMPUTE | SHAPING | QUANTIZATION):
         raise ReportError(f"{path.name}: operator {', '.join(sorted(unexpected))} is not expected in this network")
     return {
         "opset": next(entry.version for entry in checked.opset_import if entry.domain in ("", "ai.onnx")),
         "nodes": nodes,
-        "parameters": parameters(checked),
+        "parameters": sum(math.prod(tensor.dims) for tensor in checked.graph.initializer),  # all stored values
         "bytes": path.stat().st_size,
     }
 
 
-def operators(checked: onnx.ModelProto) -> dict[str, int]:
+def _operators(checked: onnx.ModelProto) -> dict[str, int]:
     """{operator: number of nodes}, most frequent first; operators outside ONNX's own domain as `domain.operator`."""
     names = (f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type for node in checked.graph.node)
     return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
-
-
-def parameters(checked: onnx.ModelProto) -> int:
-    """Number of stored values of all initializers."""
-    import numpy as np
-
-    return sum(int(np.prod(tensor.dims, dtype=np.int64)) for tensor in checked.graph.initializer)
 
 
 def _check_ends(name: str, graph: onnx.GraphProto) -> None:

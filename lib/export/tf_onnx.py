@@ -41,8 +41,7 @@ def build(saved_model: Path, opset: int, target: Path) -> dict[str, Any]:
 def convert(saved_model: Path, opset: int) -> onnx.ModelProto:
     """The signature `serving_default` as ONNX: images (batch, 32, 32, 3) -> probabilities (batch, classes), float32, NHWC.
 
-    Source: tf2onnx.convert.from_function; a function that returns {name: tensor} gives stable output names.
-    Raises ReportError if tf2onnx fails or logs an error.
+    Source: tf2onnx.convert.from_function. Raises ReportError if tf2onnx fails or logs an error.
     """
     import tf2onnx
 
@@ -79,10 +78,9 @@ def errors_raised(logger: str) -> Iterator[None]:
 
 
 def stable_names(converted: onnx.ModelProto) -> onnx.ModelProto:
-    """Rename nodes and tensors after their Keras layers, without scopes and counters, and the free dimension `batch`.
+    """Rename, in place, nodes and tensors after their Keras layers, without scopes and counters, and the free dimension `batch`.
 
-    Changes the model in place and returns it; input and output keep their names. Two conversions of one
-    SavedModel then give the same bytes, so that what is built from them (engines, caches) can be reused.
+    Two conversions of one SavedModel then give the same bytes, so that what is built from them (engines, caches) can be reused.
     """
     graph = converted.graph
     tensors, nodes = _Names({INPUT, OUTPUT}, {tensor.name for tensor in graph.initializer}), _Names()

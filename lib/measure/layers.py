@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -57,29 +57,21 @@ def compare(session: Session, candidate: Candidate, x: np.ndarray) -> tuple[list
     own = {output for node in variant.graph.node for output in node.output}
     shared = [tensor for tensor in named if tensor in own]
     base = marked(full, shared, x)
-    if ours:
-        got = marked(variant, shared, x, runner.provider, runner.provider_options(), runner.mode() != "default")
-    else:
-        got = trt.intermediate(session, candidate.precision, shared, x)
+    got = marked(variant, shared, x, runner.start) if ours else trt.intermediate(session, candidate.precision, shared, x)
     return [_layer(i, tensor, named[tensor], got[tensor], base[tensor]) for i, tensor in enumerate(shared, 1)], got[model.OUTPUT]
 
 
 def marked(
-    network: onnx.ModelProto,
-    tensors: list[str],
-    x: np.ndarray,
-    provider: str = onnx_session.CPU,
-    options: Mapping[str, str] | None = None,
-    precise: bool = True,
+    network: onnx.ModelProto, tensors: list[str], x: np.ndarray, start: Callable[[bytes], Any] = onnx_session.start
 ) -> dict[str, np.ndarray]:
-    """Values of `tensors` in ONNX Runtime, float32, from a copy of the network in which they are outputs. Others as in onnx_session."""
+    """Values of `tensors` in ONNX Runtime, float32, from a copy of the network in which they are outputs. start: makes the session."""
     import onnx
 
     copy = onnx.ModelProto()
     copy.CopyFrom(network)
     there = {output.name for output in copy.graph.output}
     copy.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors if tensor not in there)
-    run = onnx_session.start(copy.SerializeToString(), provider, options, precise)
+    run = start(copy.SerializeToString())
     return {name: value.astype(np.float32) for name, value in zip(tensors, run.run(tensors, {model.INPUT: x}), strict=True)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +15,10 @@ from lib.errors import ArtifactError, NotMeasured, ReportError, WrongOutput
 from lib.experiment import system
 from lib.experiment.candidate import REFERENCE, Candidate
 from lib.runners import RUNNERS
+from lib.runners.base import Runner
 from lib.store import artifacts
 from lib.store.artifacts import Artifact
-
-if TYPE_CHECKING:
-    from lib.runners.base import Runner
-    from lib.store.session import Session
+from lib.store.session import Session
 
 VERSION = 2  # of how predictions are made; a change makes the stored ones stale
 BATCH = 100  # images a call, fewer where an engine takes fewer; the last call takes what is left
@@ -30,10 +28,9 @@ TRAINING = ("tensorflow", "keras", "tf2onnx")  # what a system may lack that com
 
 
 def of(session: Session, candidate: Candidate) -> np.ndarray:
-    """Probabilities of all test images, float32 (N, classes), in the test set's order.
+    """Probabilities of all test images, float32 (N, classes), in the test set's order, computed now unless they are stored.
 
-    Computed now unless they are stored. Raises NotMeasured where this system cannot run it, ReportError where
-    the runner answers another shape or something that is no number.
+    Raises NotMeasured where this system cannot run it, ReportError where the answer has another shape or is no number.
     """
     return read(artifact(session, candidate))
 
@@ -41,15 +38,14 @@ def of(session: Session, candidate: Candidate) -> np.ndarray:
 def artifact(session: Session, candidate: Candidate) -> Artifact:
     """The artifact that holds `of`: payload `probabilities.npy`, info: which system answered (`system_id`).
 
-    Keyed on the model file, the dataset, the candidate, the version of the runtime library and, but for the
-    reference, the system. The reference is what is stored where this system cannot run it.
+    Keyed on model file, dataset, candidate, library versions and, but for the reference, the system. The reference is what is stored where
+    this system cannot run it.
     """
     made = RUNNERS[candidate.runner]
     if reason := made.unavailable(candidate.precision):
-        stored = stored_reference(session) if candidate == REFERENCE else None
-        if stored is None:
-            raise NotMeasured(reason)
-        return stored
+        if candidate == REFERENCE and (stored := stored_reference(session)):
+            return stored
+        raise NotMeasured(reason)
     one = made(session, candidate)
     inputs = {
         **_what(session, one),
@@ -63,8 +59,7 @@ def artifact(session: Session, candidate: Candidate) -> Artifact:
 def stored_reference(session: Session) -> Artifact | None:
     """The newest stored answers of the reference to this model and dataset, with whatever version of its library; or None.
 
-    What a system without TensorFlow compares with: the answers came here with the artifacts. Raises ArtifactError for
-    a manifest that is unreadable and for answers that were altered.
+    What a system without TensorFlow compares with. Raises ArtifactError for an unreadable manifest and for altered answers.
     """
     try:
         wanted = _what(session, RUNNERS[REFERENCE.runner](session, REFERENCE))
@@ -98,12 +93,10 @@ def read(stored: Artifact) -> np.ndarray:
 
 
 def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
-    """Answers of an open runner to uint8 images (N, 32, 32, 3), `batch` at a time, the last call with the rest.
+    """Answers of an open runner to uint8 images (N, 32, 32, 3), float32 (N, classes): `images_a_call`, the last call with the rest.
 
-    A runner that splits images into batches itself gets all of them in one call. Where an engine takes no batch as small
-    as the rest, images are repeated to fill it and their second answers dropped.
-    Returns float32 (N, classes). Raises WrongOutput, naming runner and images, for an answer of another shape or
-    type, or one that is not finite.
+    Where an engine takes no batch as small as the rest, images are repeated to fill it and their second answers dropped. Raises
+    WrongOutput, naming runner and images, for an answer of another shape or type, or one that is not finite.
     """
     batch = images_a_call(runner, batch, len(images))
     parts = []

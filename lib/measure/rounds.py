@@ -13,16 +13,14 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from lib import progress
 from lib.errors import ReportError
+from lib.experiment.profile import Measuring
 from lib.runners.base import Slice, Timer
-
-if TYPE_CHECKING:
-    from lib.experiment.profile import Measuring
 
 K = TypeVar("K")
 Clock = Callable[[], int]  # nanoseconds, never going back
@@ -33,10 +31,7 @@ BEYOND = 10  # samples that must lie beyond a percentile above the median
 
 
 class Series(NamedTuple):
-    """A candidate's rounds: the mean of each (ms, in their order) and all latencies (ms, float64 (n,)), end to end and on the GPU.
-
-    The latter two are None where the candidate does not tell the GPU's time.
-    """
+    """A candidate's rounds: the mean of each (ms, in order) and all latencies (ms, float64 (n,)), end to end and on the GPU (or None)."""
 
     rounds_ms: list[float]
     latencies_ms: np.ndarray
@@ -48,7 +43,6 @@ def timer(call: Callable[[], Any], gpu_ms: Callable[[], float] | None = None, cl
     """The Timer of a call within this process. gpu_ms: makes a call and tells its time on the GPU, ms.
 
     A slice is one call that is not measured, then calls until the seconds are over (1 to CALLS of them), then the same of gpu_ms.
-    It raises what `call` and `gpu_ms` raise.
     """
 
     def timed(seconds: float) -> Slice:
@@ -151,12 +145,11 @@ def _cost_ms(one: Slice) -> int:
 
 
 def _series(slices: list[Slice]) -> Series:
-    latencies = [one.latencies_ms for one in slices]
-    on_gpu = [one.gpu_ms for one in slices if one.gpu_ms is not None]
-    means = [float(values.mean()) for values in latencies]
-    if not on_gpu:
-        return Series(means, np.concatenate(latencies))
-    return Series(means, np.concatenate(latencies), [float(values.mean()) for values in on_gpu], np.concatenate(on_gpu))
+    told: list[Any] = []
+    for scope in ([one.latencies_ms for one in slices], [one.gpu_ms for one in slices if one.gpu_ms is not None]):
+        if scope:
+            told += [float(values.mean()) for values in scope], np.concatenate(scope)
+    return Series(*told)
 
 
 @contextmanager

@@ -20,30 +20,19 @@ PROC = Path("/proc")
 OTHER_CPU = 0.10  # share of the processor time over which other programs make timings doubtful
 GPU_EVERY_MS = 1000
 GPU_NUMBERS = {"sm_mhz": "clocks.sm", "memory_mhz": "clocks.mem", "power_w": "power.draw", "temperature_c": "temperature.gpu"}
-# Why clocks are below their highest: bits of NVML's nvmlClocksEventReasons (nvml.h).
-LIMITS = {
-    0x1: "idle",
-    0x2: "application_clocks",
-    0x4: "power_cap",
-    0x8: "hardware_slowdown",
-    0x10: "sync_boost",
-    0x20: "thermal_software",
-    0x40: "thermal_hardware",
-    0x80: "power_brake",
-    0x100: "display_clocks",
-}
+# Why clocks are below their highest: bits of NVML's nvmlClocksEventReasons (nvml.h), from the lowest.
+LIMITS = ("idle", "application_clocks", "power_cap", "hardware_slowdown", "sync_boost", "thermal_software", "thermal_hardware")
+LIMITS += ("power_brake", "display_clocks")
 # The others are idleness, settings, or the card's own power limit: they hold for every run of this card under this load.
 DOUBTFUL = ("hardware_slowdown", "thermal_software", "thermal_hardware", "power_brake")
 
 
 @dataclass
 class Seen:
-    """What `watch` saw, filled when it ends.
+    """What `watch` saw, filled when it ends. other_cpu: share of the processor time that other programs used, None where it is not told.
 
-    other_cpu: share of the processor time that other programs used, None where the system does not tell. gpu (JSON), empty without
-    a GPU: `samples`, how often it was looked at; `sm_mhz`, `memory_mhz`, `power_w`, `temperature_c` as [smallest, median, largest];
-    `limits`, {why clocks were below their highest (a value of LIMITS): share of the samples}; `others`, how many other processes
-    computed on it.
+    gpu (JSON), empty without a GPU: `samples`, how often it was looked at; the keys of GPU_NUMBERS as [smallest, median, largest];
+    `limits`, {why clocks were below their highest (LIMITS): share of the samples}; `others`, how many other processes computed on it.
     """
 
     other_cpu: float | None = None
@@ -149,7 +138,7 @@ def _gpu(told: str) -> dict[str, Any]:
         if numbers:
             found[name] = [min(numbers), statistics.median(numbers), max(numbers)]
     masks = [int(line[-1], 16) for line in lines if line[-1].startswith("0x")]
-    counted = Counter(limit for mask in masks for bit, limit in LIMITS.items() if mask & bit)
+    counted = Counter(limit for mask in masks for bit, limit in enumerate(LIMITS) if mask >> bit & 1)
     return found | {"limits": {limit: count / len(masks) for limit, count in counted.items()}}
 
 

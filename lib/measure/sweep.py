@@ -5,15 +5,16 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lib import onnx_session
 from lib.data import dataset
 from lib.errors import NotMeasured, ReportError, WrongOutput
 from lib.experiment.candidate import Candidate
 from lib.measure import rounds, state
-from lib.runners import RUNNERS, host
+from lib.runners import RUNNERS
 from lib.runners.base import Runner, wrong_output
 from lib.store.records import Reason, Record
 from lib.store.session import Session
@@ -87,13 +88,9 @@ def inputs(x: np.ndarray, size: int) -> np.ndarray:
 
 def why(error: ReportError) -> Reason:
     """The reason that stands in place of a number where measuring ended with an error."""
-    kind: Literal["cannot", "wrong_output", "failed"] = "failed"
-    if isinstance(error, NotMeasured):
-        if error.reason is not None:
-            return error.reason
-        kind = "cannot"
-    elif isinstance(error, WrongOutput):
-        kind = "wrong_output"
+    if isinstance(error, NotMeasured) and error.reason is not None:
+        return error.reason
+    kind = "cannot" if isinstance(error, NotMeasured) else "wrong_output" if isinstance(error, WrongOutput) else "failed"
     return Reason(kind, {"message": str(error)})
 
 
@@ -131,7 +128,7 @@ def _records(series: rounds.Series, runner: Runner, common: dict[str, Any]) -> l
     made = []
     for scope, (latencies_ms, rounds_ms) in told.items():
         stats = rounds.percentiles(latencies_ms)
-        stats |= {"n": len(latencies_ms), "threads": host.threads()} | runner.told()
+        stats |= {"n": len(latencies_ms), "threads": onnx_session.threads()} | runner.told()
         more = {"samples": list(rounds_ms), "artifact_sha256": runner.artifact_sha256}
         made.append(Record("latency", "ms", stats["p50"], **common, scope=scope, stats=stats, **more))
     return made

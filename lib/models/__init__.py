@@ -58,10 +58,7 @@ def _imported(name: str) -> Any:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what libraries write straight to standard error out of pages and logs; it is shown where the block raises.
-
-    For what no setting silences: absl before it is set up, cudart, TFLite's delegates.
-    """
+    """Keep what no setting silences (absl before it is set up, cudart, TFLite's delegates) off standard error unless the block raises."""
     with tempfile.TemporaryFile() as said:
         before = os.dup(2)
         os.dup2(said.fileno(), 2)

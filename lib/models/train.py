@@ -52,10 +52,8 @@ def trained(session: Session) -> Artifact:
 
 
 def train(settings: config.Train, images: datasets.Images, folder: Path, work: Path) -> dict[str, Any]:
-    """Train and write the model into `folder`; `work` keeps a checkpoint an epoch, from which a killed run goes on.
-
-    Returns what the manifest says of it: parameters, seconds, versions. Raises Diverged as soon as a loss is no number.
-    """
+    """Train and write the model into `folder`; `work` keeps a checkpoint an epoch, from which a killed run goes on. Returns what the
+    manifest says of it: parameters, seconds, versions. Raises Diverged as soon as a loss is no number."""
     keras, tf = models.keras(), models.tensorflow()
     keras.utils.set_random_seed(settings.seed)
     x_train, y_train, x_val, y_val = split(settings, images)
@@ -97,10 +95,9 @@ def split(settings: config.Train, images: datasets.Images) -> tuple[np.ndarray, 
 
 
 def epoch_of(settings: config.Train, x: np.ndarray, y: np.ndarray, epoch: int, classes: int) -> tf.data.Dataset:
-    """The batches of one epoch, shuffled and augmented (random crop of the reflected border, horizontal flip).
+    """The batches of one epoch, shuffled and augmented (random crop of the reflected border, horizontal flip), by seed and epoch only.
 
     x: uint8 (N, 32, 32, 3), y: int64 (N,) -> float32 (batch, 32, 32, 3) from 0 to 1 and one-hot (batch, classes).
-    Depends on seed and epoch only, so that a run that was killed goes on with the batches it would have had.
     """
     tf = models.tensorflow()
     pad = settings.crop_padding

@@ -52,10 +52,7 @@ def apis() -> tuple[str, ...] | Reason:
 
 
 def call(*words: object, limit_s: float = LONGEST_S) -> str:
-    """Run the program with these arguments and return what it printed.
-
-    Raises WrongOutput where an engine's answers cannot be probabilities, else ReportError with its own line where it fails.
-    """
+    """What the program prints with these arguments. Raises WrongOutput where answers cannot be probabilities, else ReportError."""
     try:
         done = subprocess.run(_command(*words), capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
@@ -179,11 +176,9 @@ class Server:
                 raise _does_not_start(error) from None
 
     def ask(self, batch: int, seconds: float, limit_s: float = LONGEST_S) -> Slice:
-        """A slice of calls with the first `batch` samples for about `seconds`, end to end and on the GPU.
-
-        Raises WrongOutput or ReportError for what the program says failed (it can be asked again), and ReportError for one that
-        ended, takes longer than limit_s beyond the seconds, or answers otherwise: then `alive` is False.
-        """
+        """A slice of calls with the first `batch` samples for about `seconds`, end to end and on the GPU. Raises WrongOutput or ReportError
+        for what the program says failed (it can be asked again), and ReportError, `alive` False, for one that ended, hangs or answers
+        otherwise."""
         with suppress(BrokenPipeError):  # its end is noticed when nothing comes
             self._process.stdin.write(json.dumps({"batch": batch, "seconds": seconds}).encode() + b"\n")
         line = self._line(limit_s + 2 * seconds)

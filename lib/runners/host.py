@@ -1,14 +1,11 @@
-"""What the runners ask of the system they run on: how many threads, which libraries, which GPU."""
+"""Why a backend cannot run on this system: a library or a GPU is missing."""
 
 from __future__ import annotations
 
 import importlib.util
 
 from lib.experiment import system
-from lib.onnx_session import threads
 from lib.store.records import Reason
-
-__all__ = ["no_gpu", "not_installed", "threads"]
 
 
 def not_installed(module: str, package: str) -> Reason | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,7 +31,7 @@ def saturates() -> bool:
 
 
 class OnnxRuntime(Runner):
-    """An exported ONNX through onnxruntime.InferenceSession, CPUExecutionProvider, host.threads() threads.
+    """An exported ONNX through onnxruntime.InferenceSession, CPUExecutionProvider, onnx_session.threads() threads.
 
     INT8 is computed in precise mode, so that what is timed is what is judged; `DEFAULT` is another way where that differs.
     Source of the options: ONNX Runtime documentation, "Thread management"
@@ -72,10 +73,12 @@ class OnnxRuntime(Runner):
         """`mode` of INT8."""
         return {"mode": self.mode()} if self.mode() else {}
 
+    def start(self, model: Path | bytes) -> Any:
+        """A session of a model as this candidate computes it. Raises NotMeasured where the provider does not start."""
+        return onnx_session.start(model, self.provider, self.provider_options(), self.mode() != "default")
+
     def open(self) -> None:
-        """Make the session. Raises NotMeasured where the provider does not start."""
-        path, precise = self.artifact.file(self.file), self.mode() != "default"
-        self._run: Any = onnx_session.start(path, self.provider, self.provider_options(), precise)
+        self._run = self.start(self.artifact.file(self.file))
 
     def close(self) -> None:
         self._run = None
@@ -105,11 +108,6 @@ class OnnxRuntimeCuda(OnnxRuntime):
         import onnxruntime
 
         return None if cls.provider in onnxruntime.get_available_providers() else Reason("no_cuda_provider")
-
-    @classmethod
-    def quantized(cls, precision: str) -> bool:
-        """The mode is the CPU's."""
-        return False
 
     def provider_options(self) -> Mapping[str, str]:
         """TF32 only where the precision is TF32."""

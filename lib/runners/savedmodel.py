@@ -19,7 +19,7 @@ from lib.text import Text
 class SavedModel(Runner):
     """The signature `serving_default` of the trained model, through tf.saved_model.load.
 
-    TensorFlow's own thread pool has as many threads as the process may use cores (its default, host.threads()).
+    TensorFlow's own thread pool has as many threads as the process may use cores (its default, onnx_session.threads()).
     """
 
     name = REFERENCE.runner

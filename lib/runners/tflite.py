@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lib import export, models
+from lib import export, models, onnx_session
 from lib.experiment.precision import PRECISIONS
-from lib.runners import host
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
 from lib.text import Text
@@ -39,7 +38,7 @@ class TFLite(Runner):
         path = str(self.artifact.file(self.file))
         with warnings.catch_warnings(), models.quiet():  # tf.lite.Interpreter announces its end, yet is what TensorFlow carries
             warnings.simplefilter("ignore", UserWarning)
-            self._interpreter: Any = tf.lite.Interpreter(model_path=path, num_threads=host.threads())
+            self._interpreter: Any = tf.lite.Interpreter(model_path=path, num_threads=onnx_session.threads())
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]

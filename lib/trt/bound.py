@@ -12,8 +12,8 @@ from lib.store import artifacts
 def read(folder: Path, kind: str, file: str, fields: dict[str, str], expected: dict[str, Any], again: str) -> bytes:
     """The bytes of a payload file, read once: their hash is the manifest's, and every one of its `fields` is as `expected`.
 
-    fields: key in the manifest -> its name in words, in the order of checking; file: the payload file that matters;
-    again: the way to make it again. Raises ArtifactError, one line that names the first field that differs.
+    fields: key in the manifest -> its name in words, in the order of checking; again: the way to make it again. Raises ArtifactError, one
+    line that names the first field that differs.
     """
     manifest = artifacts.read_manifest(folder)
     if manifest["kind"] != kind:

@@ -76,16 +76,12 @@ class Execution:
     def profile_layers(self, batch: np.ndarray, repeats: int) -> list[list[tuple[str, float]]]:
         """(layer, ms) of every layer, in order, for each of `repeats` runs of one batch, from TensorRT's profiler.
 
-        A run with a profiler times its layers one by one, so their sum is more than the engine takes without. The
-        profiler stays: what runs in this Execution afterwards is slowed down by it too.
+        It times layers one by one, so their sum is more than the engine takes without, and it stays: what runs afterwards is slower too.
         """
         trt = versions.module()
         runs: list[list[tuple[str, float]]] = []
 
         class Profiler(trt.IProfiler):  # type: ignore[misc]
-            def __init__(self) -> None:
-                trt.IProfiler.__init__(self)
-
             def report_layer_time(self, layer_name: str, ms: float) -> None:
                 runs[-1].append((layer_name, ms))
 

@@ -1,8 +1,5 @@
-"""What a network and its engine consist of.
-
-The parsed network can be read anywhere: it says in which type every convolution and matrix product is asked for. The
-layers of a finished engine, and the types they really run in, come from the engine inspector, which needs a GPU.
-"""
+"""What a network and its engine consist of: the types that the parsed network asks for, which can be read anywhere, and the layers of
+the finished engine with the types they really run in, by the engine inspector, which needs a GPU."""
 
 from __future__ import annotations
 
@@ -53,8 +50,8 @@ class EngineLayer:
 def engine_layers(trt: ModuleType, engine: Any, context: Any) -> list[EngineLayer]:
     """The layers of a deserialized ICudaEngine that was built with detailed verbosity, in its order.
 
-    context: an execution context of it whose input shapes are set; without one a dynamic engine does not tell its types.
-    Source: TensorRT developer guide, "Engine Inspector". Raises EngineError for what is not the inspector's JSON.
+    context: of it, with input shapes set; without one a dynamic engine does not tell its types. Raises EngineError for what is not the
+    inspector's JSON. Source: TensorRT developer guide, "Engine Inspector".
     """
     inspector = engine.create_engine_inspector()
     inspector.execution_context = context
@@ -71,9 +68,8 @@ def engine_layer(described: dict[str, Any] | str) -> EngineLayer:
         return EngineLayer(described, "", "", "")
     kind, tactic = described.get("LayerType", ""), described.get("TacticName", "")
     parameter = described.get("ParameterType", "")
-    of = next((found for tensor in described.get("Inputs", []) if (found := _word(tensor))), "")
-    weights = described.get("Weights")
-    of = of or (_word(weights) if isinstance(weights, dict) else "")
+    told = [*described.get("Inputs", []), described.get("Weights")]
+    of = next((found for tensor in told if isinstance(tensor, dict) and (found := _word(tensor))), "")
     if of == "fp32" and "tf32" in tactic.lower():
         of = "tf32"
     kind = kind if PRODUCT_WORDS.search(kind) or not parameter else f"{kind} ({parameter})"
@@ -86,11 +82,8 @@ def engine_types(listed: Iterable[EngineLayer]) -> dict[str, int]:
 
 
 def other_than_asked(precision: str, found: dict[str, int]) -> str:
-    """What is wrong with an engine whose products run in `found` types, or "" where they are what `precision` asked for.
-
-    A type that was not asked for is wrong, and so is an engine in which nothing runs in the type that it is named after.
-    A layer whose type the inspector did not tell ("") speaks neither for nor against.
-    """
+    """What is wrong with an engine whose products run in `found` types, or "": a type that was not asked for, or none in the type that
+    it is named after. A layer whose type the inspector did not tell ("") speaks neither for nor against."""
     told, allowed = {name for name in found if name}, PRECISIONS[precision].layer_types
     listed = ", ".join(f"{number} in {name or 'an unknown type'}" for name, number in sorted(found.items()))
     if told - set(allowed) or (told and not told & set(allowed[:1])):
@@ -107,11 +100,8 @@ def tensors(network: Any) -> dict[str, Any]:
 
 
 def layers(network: Any) -> list[NetworkLayer]:
-    """The layers of a parsed INetworkDefinition, in its order, before any fusion.
-
-    A product whose input comes from a Dequantize layer counts as int8: TensorRT fuses the pair into an INT8 kernel
-    (TensorRT developer guide, "Explicit quantization").
-    """
+    """The layers of a parsed INetworkDefinition, in its order, before any fusion. A product fed by a Dequantize layer counts as int8:
+    TensorRT fuses the pair into an INT8 kernel (TensorRT developer guide, "Explicit quantization")."""
     every = [network.get_layer(i) for i in range(network.num_layers)]
     producer = {layer.get_output(k).name: layer for layer in every for k in range(layer.num_outputs)}
     return [_layer(layer, producer) for layer in every]

@@ -49,12 +49,11 @@ def layer_times(session: Session, precision: str, artifact: Artifact, images: np
 def intermediate(session: Session, precision: str, tensors: Sequence[str], images: np.ndarray) -> dict[str, np.ndarray]:
     """Values of `tensors`, named as in the ONNX, for `images`, float32 (n, 32, 32, 3); each float32 (n, …).
 
-    From an engine of the same network, precision and calibration in which they are outputs. That keeps TensorRT from
-    fusing across them, so another kernel may run than in the engine itself. Raises EngineError for unknown tensors.
+    From an engine of the same network, precision and calibration in which they are outputs, across which TensorRT does not fuse: another
+    kernel may run than in the engine itself. Raises EngineError for unknown tensors.
     """
     onnx, cache = plans.source(session, precision)
-    count = len(images)
-    settings = session.profile.engines.model_copy(update={"min_batch": count, "opt_batch": count, "max_batch": count})
+    settings = session.profile.engines.model_copy(update=dict.fromkeys(("min_batch", "opt_batch", "max_batch"), len(images)))
     built = build(onnx, precision, settings, calibrator=plans.reader(session, onnx, cache), outputs=tensors)
     with Execution(built.plan) as run:
         found = run.infer(images)

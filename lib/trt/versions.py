@@ -13,10 +13,8 @@ from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
 from lib.store.records import Reason
 
-MODULES = {  # the wheel of bindings alone is imported under a name of its own
-    "tensorrt": ("tensorrt",),
-    "tensorrt_rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
-}
+# The wheel of bindings alone is imported under a name of its own.
+MODULES = {"tensorrt": ("tensorrt",), "tensorrt_rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
 NAMES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 NOT_INSTALLED = Reason("not_installed", {"package": "TensorRT"})
 
@@ -64,10 +62,7 @@ FEATURES: tuple[Feature, ...] = (
 
 @cache
 def flavour() -> str | None:
-    """Which TensorRT engines are built with here: "tensorrt" (needs a GPU to build), "tensorrt_rtx", or None.
-
-    TensorRT comes first where there is a GPU; without one only TensorRT for RTX can build.
-    """
+    """Which TensorRT engines are built with here: "tensorrt" where there is a GPU, which it needs to build, "tensorrt_rtx", or None."""
     order = ("tensorrt", "tensorrt_rtx") if system.gpus() else ("tensorrt_rtx",)
     return next((name for name in order if _import(name) is not None), None)
 
@@ -121,14 +116,12 @@ def not_buildable(precision: str, trt: ModuleType | None = None) -> Reason | Non
 
     A missing flag is a reason, never skipped: skipping it would give an FP32 engine under another name.
     """
-    if trt is None:
-        if flavour() is None:
-            return NOT_INSTALLED
-        trt = module()
-    row = PRECISIONS[precision]
+    if trt is None and flavour() is None:
+        return NOT_INSTALLED
+    trt, row = trt or module(), PRECISIONS[precision]
     if row.calibrator and not hasattr(trt, "IInt8EntropyCalibrator2"):
         return Reason("no_calibrator")
-    carried = () if not typed(trt) else CARRIED  # by the types in the ONNX
+    carried = CARRIED if typed(trt) else ()  # by the types in the ONNX
     missing = [flag for flag in row.trt_flags if not flag.startswith("!") and flag not in carried and not hasattr(trt.BuilderFlag, flag)]
     return Reason("no_builder_flag", {"flag": missing[0]}) if missing else None
 
