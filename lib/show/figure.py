@@ -83,14 +83,21 @@ def bars(axes: Axes, rows: Sequence[Row], digits: int, label: Text, language: La
     _names(axes, rows, label, language)
 
 
-def dots(axes: Axes, rows: Sequence[Row], form: str, reference: float | None, label: Text, language: Language) -> None:
-    """Dots with their intervals from the top, each with its number behind it; reference: of a dotted line; label: as in `bars`."""
+def bar_chart(rows: Sequence[Row], digits: int, label: Text, alt: Text, caption: Text) -> Figure:
+    """A figure of `bars` alone."""
+    return plot(lambda axes, language: bars(axes, rows, digits, label, language), alt, caption, height_in=height_in(rows))
+
+
+def dots(axes: Axes, rows: Sequence[Row], form: str, label: Text, language: Language, reference: float | None = None) -> None:
+    """Dots with their intervals from the top, each with its number; reference: of a dotted line; label: as in `bars`."""
     for y, row in enumerate(rows):
         if isinstance(row.value, Interval):
             value, low, high = row.value
             ends = [[max(0.0, value - low)], [max(0.0, high - value)]]  # a paired interval is centred beside its estimate
             axes.errorbar(value, y, xerr=ends, fmt=row.marker, color=row.colour, capsize=3)
-            axes.annotate(format(value, form), (max(value, high), y), (6, 0), textcoords="offset points", va="center", fontsize=8)
+            # The number stands behind the interval; above a dot that has none.
+            offset, ha, va = ((6, 0), "left", "center") if high > low else ((0, 5), "center", "bottom")
+            axes.annotate(format(value, form), (max(value, high), y), offset, textcoords="offset points", fontsize=8, ha=ha, va=va)
     if reference is not None:
         axes.axvline(reference, color="grey", linewidth=1, linestyle=":")
     _names(axes, rows, label, language)

@@ -26,13 +26,9 @@ US = 1e3  # a ms
 def sizes(run: Run) -> Figure:
     """Horizontal bars, one an engine, in the colour of its precision: plan size in MB (10^6 bytes)."""
     rows = [base.Row(c.precision_label, c.colour, (common.value(run, "file_size", c) or 0) / 1e6) for c in rules.built(run)]
-
-    def paint(axes: base.Axes, language: Language) -> None:
-        base.bars(axes, rows, 2, W("axes.size"), language)
-
     shown = [W("parts.size", engine=row.name, size=row.value) for row in rows]
     alt = W("alts.sizes", engines=shown) if shown else W("alts.no_sizes")
-    return base.plot(paint, alt, W("captions.sizes"), height_in=base.height_in(rows))
+    return base.bar_chart(rows, 2, W("axes.size"), alt, W("captions.sizes"))
 
 
 def times(run: Run) -> Figure:

@@ -7,7 +7,6 @@ from lib.pages import common
 from lib.pages.export import rules
 from lib.pages.export.rules import W
 from lib.show import figure as base
-from lib.show.figure import Row
 from lib.show.table import Figure
 from lib.stats import Interval
 from lib.store.run import Run
@@ -18,21 +17,17 @@ SMALLEST = 1e-9  # below it the logarithmic axis is linear, so that no differenc
 
 def sizes(run: Run) -> Figure:
     """Horizontal bars, MB a file, each with its number."""
-    rows = [Row(rules.label(c), c.colour, (common.value(run, "file_size", c) or 0) / 1e6) for c in run.candidates("export_time")]
-
-    def paint(axes: base.Axes, language: Language) -> None:
-        base.bars(axes, rows, 2, W("axes.size"), language)
-
-    return base.plot(paint, W("alts.sizes"), W("captions.sizes"), height_in=base.height_in(rows))
+    rows = [base.Row(rules.label(c), c.colour, (common.value(run, "file_size", c) or 0) / 1e6) for c in run.candidates("export_time")]
+    return base.bar_chart(rows, 2, W("axes.size"), W("alts.sizes"), W("captions.sizes"))
 
 
 def differences(run: Run) -> Figure:
     """Largest differences on a logarithmic axis, each with the limit of its precision as a vertical line."""
     values = {r.candidate: r.value for r in run.records("max_abs") if r.value is not None and r.candidate}
-    rows = [Row(rules.label(c), c.colour, Interval(value, value, value)) for c, value in values.items()]
+    rows = [base.Row(rules.label(c), c.colour, Interval(value, value, value)) for c, value in values.items()]
 
     def paint(axes: base.Axes, language: Language) -> None:
-        base.dots(axes, rows, ".1e", None, W("axes.difference"), language)
+        base.dots(axes, rows, ".1e", W("axes.difference"), language)
         for y, candidate in enumerate(values):
             if expected := PRECISIONS.get(candidate.precision):
                 axes.vlines(expected.max_abs_difference, y - 0.35, y + 0.35, color="black", linewidth=2)

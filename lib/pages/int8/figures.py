@@ -11,7 +11,6 @@ from lib.pages import common
 from lib.pages.int8 import rules
 from lib.pages.int8.rules import ONNX, TENSORRT, Model, W
 from lib.show import figure as base
-from lib.show.figure import Row
 from lib.show.table import NO_CAPTION, Figure
 from lib.stats import Interval
 from lib.store.records import Reason
@@ -27,21 +26,21 @@ TICK_RATIO = 1.8  # of image counts that are named below the axis
 def comparison(run: Run) -> Figure:
     """One row a model: its paired difference in accuracy from the reference; beside it, of engines, throughput over FP32's."""
     full, models = Model(Candidate(TENSORRT, "fp32")), list[Model]()
-    differences, ratios = list[Row](), list[Row]()
+    differences, ratios = list[base.Row](), list[base.Row]()
     for model in rules.compared(run):
         found = common.points(rules.found(run, "accuracy", model))
         if model.candidate.precision != "fp32" and found:
             look, marker = model.candidate.colour, MARKERS.get(model.method, "D")
             models.append(model)
-            differences.append(Row(_name(model), look, found, marker))
-            ratios.append(Row(NO_CAPTION, look, rules.speedup(run, model, full), marker))
+            differences.append(base.Row(_name(model), look, found, marker))
+            ratios.append(base.Row(NO_CAPTION, look, rules.speedup(run, model, full), marker))
     timed = any(row.value for row in ratios)
 
     def paint(axes: Any, language: Language) -> None:
         left, *right = np.atleast_1d(axes)
-        base.dots(left, differences, "+.2f", 0.0, W("axes.difference"), language)
+        base.dots(left, differences, "+.2f", W("axes.difference"), language, reference=0.0)
         for axis in right:
-            base.dots(axis, ratios, ".2f", 1.0, W("axes.ratio"), language)
+            base.dots(axis, ratios, ".2f", W("axes.ratio"), language, reference=1.0)
 
     said = [W("parts.points_short", model=m.label, points=row.value.value) for m, row in zip(models, differences, strict=True)]
     height = base.height_in(models) + 0.2

@@ -110,7 +110,9 @@ def speedup(run: Run, model: Model, base: Model) -> stats.Interval | None:
     """How many times as fast as another a model is; None for itself and where either was not timed."""
     timed = latencies(run)
     own, other = timed.get(model), timed.get(base)
-    return common.speedup(own, other) if own and other and own is not other else None
+    if own is None or other is None or own is other or len(own.samples) != len(other.samples):
+        return None
+    return stats.speedup(own.samples, other.samples)
 
 
 def _at(run: Run, runner: str) -> int:

@@ -9,7 +9,6 @@ from lib.pages import common
 from lib.pages.precision import rules
 from lib.pages.precision.rules import W
 from lib.show import figure as base
-from lib.show.figure import Row
 from lib.show.table import NO_CAPTION, Figure
 from lib.stats import Interval
 from lib.store.run import Run
@@ -18,10 +17,10 @@ from lib.text import Language
 
 def accuracy(run: Run) -> Figure:
     """Dot plot: accuracy of every candidate with its Wilson interval; the line is the reference."""
-    rows = [Row(candidate.label, candidate.colour, value) for candidate, value in _accuracies(run).items()]
+    rows = [base.Row(candidate.label, candidate.colour, value) for candidate, value in _accuracies(run).items()]
 
     def paint(axes: base.Axes, language: Language) -> None:
-        base.dots(axes, rows, ".2f", rows[0].value.value if rows else None, W("axes.accuracy"), language)
+        base.dots(axes, rows, ".2f", W("axes.accuracy"), language, reference=rows[0].value.value if rows else None)
 
     return base.plot(paint, W("alts.accuracy"), W("captions.accuracy"), height_in=base.height_in(rows))
 
@@ -32,8 +31,8 @@ def cost(run: Run) -> Figure:
     rates = {candidate: common.rate(latency).value for candidate, latency in rules.latencies(run).items()}
 
     def paint(axes: np.ndarray, language: Language) -> None:
-        base.bars(axes[0], [Row(c.label, c.colour, size) for c, size in sizes.items()], 2, W("axes.size"), language)
-        base.bars(axes[1], [Row(NO_CAPTION, c.colour, rates.get(c)) for c in sizes], 0, W("axes.throughput"), language)
+        base.bars(axes[0], [base.Row(c.label, c.colour, size) for c, size in sizes.items()], 2, W("axes.size"), language)
+        base.bars(axes[1], [base.Row(NO_CAPTION, c.colour, rates.get(c)) for c in sizes], 0, W("axes.throughput"), language)
 
     return base.plot(paint, W("alts.cost"), W("captions.cost"), columns=2, height_in=base.height_in(sizes))
 
