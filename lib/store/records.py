@@ -21,15 +21,11 @@ if TYPE_CHECKING:
 
     import pandas
 
-# unit -> (smallest, largest) value it can have.
+# unit -> (smallest, largest) value it can have. A share is of images, of time, or a p-value; a difference of outputs, of accuracies.
 UNITS: dict[str, tuple[float, float]] = {
-    "share": (0, 1),  # of images, of time; also a p-value
-    "count": (0, math.inf),
-    "bytes": (0, math.inf),
-    "ms": (0, math.inf),
-    "s": (0, math.inf),
-    "ratio": (0, math.inf),
-    "difference": (-math.inf, math.inf),  # of outputs, of accuracies
+    **dict.fromkeys(("count", "bytes", "ms", "s", "ratio"), (0, math.inf)),
+    "share": (0, 1),
+    "difference": (-math.inf, math.inf),
 }
 WHOLE = ("count", "bytes")
 PERCENTILES = ("p50", "p90", "p95", "p99")

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, JsonValue
 from pydantic.dataclasses import dataclass
 
 from lib.errors import ReportError
@@ -43,8 +43,8 @@ class Stage:
     stage: str
     run_id: str
     system_id: str
-    system: dict[str, Any]
-    profile: dict[str, Any]
+    system: dict[str, JsonValue]
+    profile: dict[str, JsonValue]
     dataset: str
     class_names: list[str]
     started_at: Annotated[str, AfterValidator(_utc)]
@@ -132,8 +132,7 @@ def _content(values: list[dict[str, Any]], path: Path) -> StageFile:
 
 
 def _stage(value: dict[str, Any], path: Path) -> Stage:
-    schema = value.get("schema")
-    if type(schema) is not int or schema != SCHEMA:
+    if type(schema := value.get("schema")) is not int or schema != SCHEMA:
         raise ReportError(f"{path}:1: schema {schema!r}, this version reads {SCHEMA}; take the version that wrote it, or {_remedy(path)}")
     try:
         stage = Stage(**value["stage"])
@@ -146,16 +145,12 @@ def _stage(value: dict[str, Any], path: Path) -> Stage:
 
 def _values(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
-        value = json.loads(line, parse_constant=_refuse)
+        value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise _wrong(path, number, f"not JSON ({error})") from None
     if not isinstance(value, dict):
         raise _wrong(path, number, "not a record")
     return value
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
 
 
 def _line(value: Any) -> str:
