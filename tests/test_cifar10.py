@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from lib.data import cifar10
 from lib.data import dataset as datasets
 from lib.data.cifar10 import FOLDER, TEST, TRAIN
 from lib.errors import DatasetError
+from lib.experiment.profile import ROOT
 
 N = 50  # images a batch in these tests, but for one of the dataset's own size
 RNG = np.random.default_rng(0)
@@ -125,7 +130,9 @@ def test_unknown_copies_have_names_of_their_own(copy):
 
 def test_known_copy_needs_no_consent(copy, monkeypatch):
     parts = {name: cifar10.read_batch(copy / name) for name in (*TRAIN, TEST)}
-    monkeypatch.setitem(cifar10.KNOWN_COPIES, cifar10.fingerprint(parts), "CIFAR-10, a mirror")
+    monkeypatch.setitem(
+        cifar10.KNOWN_COPIES, cifar10.fingerprint(array for name in (*TRAIN, TEST) for array in parts[name]), "CIFAR-10, a mirror"
+    )
     assert cifar10.load(str(copy), False)[0] == "CIFAR-10, a mirror"
 
 
@@ -321,6 +328,22 @@ def test_no_network(monkeypatch, reason):
         cifar10.load(None, False)
     assert "CIFAR10_DIR" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [({"backend": "torch"}, r"URL fetch failure .*"), ({"floatx": "float8"}, r".+"), ({"image_data_format": "sideways"}, r".+")],
+    ids=["another backend", "no such type", "no such layout"],
+)
+def test_the_users_keras_settings_end_no_download_in_a_traceback(tmp_path, settings, reason):
+    """A proxy that no one listens at stands for a machine without a network."""
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    environment = os.environ | {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9", "PYTHONPATH": str(ROOT)}
+    environment.pop("KERAS_BACKEND", None)
+    program = "from lib.data import cifar10\ntry:\n    cifar10.load(None, False)\nexcept cifar10.DatasetError as error:\n    print(error)"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    assert "Traceback" not in done.stderr
+    assert re.fullmatch(rf"CIFAR-10 could not be downloaded \({reason}\); set dataset\.folder or .*", done.stdout.splitlines()[-1])
 
 
 def test_download_that_leaves_nothing(monkeypatch):

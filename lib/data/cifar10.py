@@ -1,7 +1,7 @@
 """Reads CIFAR-10 in its own layout (`cifar-10-batches-py`) without trusting its pickles.
 
-Source of the format: Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009), and the
-dataset's page: each batch is a pickled dict with b'data', uint8 (10000, 3072), and b'labels', 10,000 integers.
+Source: Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009), and the dataset's page: each batch is a pickled
+dict with b'data', uint8 (10000, 3072), and b'labels', 10,000 integers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,8 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load(folder: str | None, accept_unknown: bool) -> tuple[str, tuple[str, ...], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(label, class names, x_train, y_train, x_test, y_test): uint8 (N, 32, 32, 3) images, int64 (N,) labels.
+    """The fields of `dataset.Images`, from `folder`, else $CIFAR10_DIR, else Keras' cache, else downloaded by Keras.
 
-    Looked for in `folder`, then in $CIFAR10_DIR, then in Keras' cache, then downloaded by Keras.
     Raises DatasetError for missing, truncated, altered, hostile or misshapen files, and without a network.
     """
     root = find(folder)
@@ -85,25 +85,22 @@ def find(folder: str | None) -> Path:
 
 def _keras_cache() -> Path | None:
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"
-    for root in (home / FOLDER, home / f"{FOLDER}-target" / FOLDER):
-        if (root / TEST).is_file():
-            return root
-    return None
+    return next((root for root in (home / FOLDER, home / f"{FOLDER}-target" / FOLDER) if (root / TEST).is_file()), None)
 
 
 def _download() -> Path:
     """Let Keras fetch the archive, whose hash Keras checks; the batches are then read by this module."""
-    import keras
-
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's keras.json asks for
     try:
+        import keras
+
         keras.datasets.cifar10.load_data()
-    except Exception as error:  # Keras raises a bare Exception for every failure of a download
+    except Exception as error:  # Keras raises a bare Exception for a failed download, and several for a keras.json it does not take
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(f"CIFAR-10 could not be downloaded ({reason}); {HINT}") from None
-    root = _keras_cache()
-    if root is None:
-        raise DatasetError(f"CIFAR-10 was downloaded but is not in Keras' cache; {HINT}")
-    return root
+    if root := _keras_cache():
+        return root
+    raise DatasetError(f"CIFAR-10 was downloaded but is not in Keras' cache; {HINT}")
 
 
 def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -140,21 +137,18 @@ def _identify(root: Path, parts: dict[str, tuple[np.ndarray, np.ndarray]], accep
     altered = [name for name in parts if hashlib.md5((root / name).read_bytes(), usedforsecurity=False).hexdigest() != ORIGINAL_MD5[name]]
     if not altered:
         return "CIFAR-10"
-    digest = fingerprint(parts)
-    if digest in KNOWN_COPIES:
-        return KNOWN_COPIES[digest]
-    if accept_unknown:
-        return f"CIFAR-10, unknown copy {digest[:12]}"
+    digest = fingerprint(array for name in (*TRAIN, TEST) for array in parts[name])
+    if digest in KNOWN_COPIES or accept_unknown:
+        return KNOWN_COPIES.get(digest, f"CIFAR-10, unknown copy {digest[:12]}")
     raise DatasetError(
         f"{root / altered[0]}: not the original (MD5 differs) nor a known copy; get the dataset again, "
         "or set dataset.accept_unknown: true to measure on this copy under that name"
     )
 
 
-def fingerprint(parts: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    """Hex SHA-256 over pixels and labels of the batches, in the dataset's order."""
+def fingerprint(arrays: Iterable[np.ndarray]) -> str:
+    """Hex SHA-256 over the values of arrays, in their order."""
     digest = hashlib.sha256()
-    for name in (*TRAIN, TEST):
-        for array in parts[name]:
-            digest.update(array)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()

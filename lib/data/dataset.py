@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,11 +22,7 @@ IMAGES = {"digits": (1797 - DIGITS_TEST, DIGITS_TEST), "cifar10": (5 * cifar10.I
 
 @dataclass(frozen=True)
 class Images:
-    """A dataset in memory.
-
-    x_*: uint8 (N, 32, 32, 3), RGB, 0 to 255; y_*: int64 (N,). `label` is what records call the dataset,
-    `sha256` covers every pixel and label.
-    """
+    """A dataset in memory. label: what records call it; x_*: uint8 (N, 32, 32, 3), RGB, 0 to 255; y_*: int64 (N,)."""
 
     label: str
     class_names: tuple[str, ...]
@@ -38,11 +33,8 @@ class Images:
 
     @cached_property
     def sha256(self) -> str:
-        """Hex SHA-256 over all four arrays."""
-        digest = hashlib.sha256()
-        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
-            digest.update(np.ascontiguousarray(array))
-        return digest.hexdigest()
+        """Hex SHA-256 over every pixel and label."""
+        return cifar10.fingerprint((self.x_train, self.y_train, self.x_test, self.y_test))
 
 
 def check(profile: config.Profile) -> None:
@@ -50,8 +42,7 @@ def check(profile: config.Profile) -> None:
     for key, asked, there, where in _asked(profile):
         if asked > there:
             raise ConfigError(f"profile {profile.name}: key '{key}': {asked} is more than {there}, {where}")
-    named = profile.dataset.folder or os.environ.get("CIFAR10_DIR")
-    if profile.dataset.name == "cifar10" and named:
+    if profile.dataset.name == "cifar10" and (profile.dataset.folder or os.environ.get("CIFAR10_DIR")):
         try:
             cifar10.find(profile.dataset.folder)
         except DatasetError as error:
