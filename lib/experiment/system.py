@@ -17,18 +17,14 @@ from lib import cuda
 
 LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13-libs", "numpy")
 GPU_FIELDS = ("name", "compute_cap", "driver_version", "memory.total")
-# Of x86 and of Arm: the width of vectors, half precision, and INT8 products, which some kernels have exact and some saturate.
+# What decides on kernels and so on answers, of x86 and of Arm: the width of vectors, half precision, INT8 products (exact or saturated).
 CPU_FEATURES = {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni"}
 CPU_FEATURES |= {"avx_vnni_int8", "amx_tile", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2"}
 
 
 @cache
 def describe() -> dict[str, Any]:
-    """This system, as JSON.
-
-    cpu: model name; cpu_features: of CPU_FEATURES, which decide on kernels and so on answers; cores: those this process may
-    use; memory_gib: total; gpus: see `gpus`; os, python; libraries: {name: version} of what is installed.
-    """
+    """This system, as JSON. cores: those this process may use; cpu_features: of CPU_FEATURES; libraries: name -> version."""
     return {
         "cpu": _cpu("model name") or platform.processor() or platform.machine(),
         "cpu_features": sorted(CPU_FEATURES & {*_cpu("flags").split(), *_cpu("Features").split()}),
