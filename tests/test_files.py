@@ -139,7 +139,7 @@ def _python(path: Path, before: str) -> subprocess.CompletedProcess[str]:
     code = f"""
         import os
         from pathlib import Path
-        from lib import files
+        from lib.store import files
         from lib.errors import ReportError
         {before}
         try:

@@ -10,32 +10,32 @@ import pytest
 
 from lib import export
 from lib.errors import ReportError
+from lib.experiment.candidate import REFERENCE
 from lib.measure import predictions
 from lib.models import train as training
-from lib.pages.train import tables as evaluation
 from lib.store import session
 from lib.store.records import Record
+from lib.store.run import Run
 
 STAGES = {
     "ONNX": lambda opened: export.onnx(opened, "fp32"),
     "TFLite": lambda opened: export.tflite(opened, "fp32"),
     "samples": export.samples,
-    "predictions": lambda opened: predictions.artifact(opened, "savedmodel", "fp32"),
+    "predictions": lambda opened: predictions.artifact(opened, REFERENCE),
 }
+STAGE = "01_train"
 
 
 @pytest.fixture
 def crowded(quick, disk, monkeypatch):
-    """A session whose outputs lie on a disk with the trained model and 8 KiB of room, and the file that fills it up."""
+    """A session whose outputs lie on a disk with the model, trained and saved, and 8 KiB of room, and the file that fills it up."""
     place = disk(4096)
-    shutil.copytree(training.trained(quick).path.parents[2], place / "tiny" / "artifacts")
-    for other in (place / "tiny" / "artifacts").iterdir():
-        if other.name != "model":
-            shutil.rmtree(other)
+    for artifact in (training.trained(quick), export.saved_model(quick)):
+        shutil.copytree(artifact.path.parent, place / artifact.path.parent.relative_to(quick.folder.parent))
     monkeypatch.setenv(session.OUTPUTS, str(place))
     filler = place / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(place).free - 8192))
-    return replace(quick), filler
+    return replace(quick, stage=STAGE, records=[], exhibits={}), filler
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -51,25 +51,26 @@ def test_stage(crowded, stage):
     ] == []
     assert not list(opened.folder.rglob(".*"))
     filler.unlink()
-    assert STAGES[stage](opened).fresh
+    assert STAGES[stage](opened).path.is_dir()
 
 
 def test_records_of_the_last_run_survive(crowded):
     opened, filler = crowded
     filler.unlink()
-    old = Record("accuracy", "1", 0.5)
-    opened.save([old])
+    old = Record("images", "count", 5)
+    opened.record(old)
+    opened.save()
     filler.write_bytes(bytes(shutil.disk_usage(filler.parent).free - 8192))
     with pytest.raises(ReportError, match="no space left on the disk"):
-        opened.save([replace(old, samples=[1.0] * 10_000)])
-    assert [record.value for record in opened.recorded("test")] == [0.5]
+        replace(opened, records=[replace(old, value=6, samples=[1.0] * 10_000)]).save()
+    assert Run.open(opened.results, STAGE).records() == [old]
 
 
 def test_read_only_file_system(crowded):
     opened, filler = crowded
     subprocess.run(["mount", "-o", "remount,ro", filler.parent], check=True)
     with pytest.raises(ReportError, match=r"read-only file system\); remount it"):
-        opened.save([])
+        opened.save()
     with pytest.raises(ReportError, match=r"read-only file system\); remount it"):
         export.samples(opened)
-    assert evaluation.history(training.trained(opened))  # what is there can be read
+    assert training.history(training.trained(opened))  # what is there can be read

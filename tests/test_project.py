@@ -179,12 +179,6 @@ def test_make_lists_every_target() -> None:
     assert [line.split()[0] for line in shown.stdout.splitlines()[1:]] == phony
 
 
-def test_make_report_passes_profile_and_a_folder_with_spaces() -> None:
-    planned = make("--dry-run", "report", "PROFILE=cifar10", "OUTPUTS=/tmp/a b", "FROM=05").stdout
-    assert '-m lib run --profile "cifar10" --outputs "/tmp/a b" --from "05"' in planned
-    assert "requirements-dev" not in planned
-
-
 @pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
 def test_readme_names_only_what_is_there(readme: str) -> None:
     text = (ROOT / readme).read_text(encoding="utf-8")
