@@ -14,7 +14,7 @@ from lib.runners.base import Runner
 from lib.store.records import Reason
 from lib.store.session import Session
 
-ONNX, NULL = Candidate("onnxrt", "fp32"), Candidate(HARNESS, "fp32")
+ONNX, INT8, NULL = Candidate("onnxrt", "fp32"), Candidate("onnxrt", "int8_qdq"), Candidate(HARNESS, "fp32")
 
 
 class Fake(Runner):
@@ -69,6 +69,11 @@ def test_what_cannot_run_here_says_why(session):
     (record,) = [record for record in session.records if record.metric == "latency"]
     assert record.value is None
     assert not record.reason.failed
+
+
+def test_a_speed_of_int8_says_how_it_was_computed(session):
+    sweep.timings(session, [ONNX, INT8], [8])
+    assert {r.candidate: r.stats.get("mode") for r in session.records if r.metric == "latency"} == {ONNX: None, INT8: "precise"}
 
 
 @pytest.mark.parametrize(
