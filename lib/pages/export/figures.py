@@ -7,7 +7,7 @@ from lib.pages import common
 from lib.pages.export import rules
 from lib.pages.export.rules import W
 from lib.show import figure as base
-from lib.show.table import Figure
+from lib.show.table import NOT_RECORDED, Figure
 from lib.stats import Interval
 from lib.store.run import Run
 from lib.text import Language
@@ -24,6 +24,8 @@ def sizes(run: Run) -> Figure:
 def differences(run: Run) -> Figure:
     """Largest differences on a logarithmic axis, each with the limit of its precision as a vertical line."""
     values = {r.candidate: r.value for r in run.records("max_abs") if r.value is not None and r.candidate}
+    if not values:
+        return base.sentence(NOT_RECORDED)
     rows = [base.Row(rules.label(c), c.colour, Interval(value, value, value)) for c, value in values.items()]
 
     def paint(axes: base.Axes, language: Language) -> None:
