@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lib.show.style import style
-from lib.show.table import NO_CAPTION, Figure
+from lib.show.table import NO_CAPTION, NOT_RECORDED, Figure
 from lib.stats import Interval
 from lib.text import Language, Text
 
@@ -84,7 +84,9 @@ def bars(axes: Axes, rows: Sequence[Row], digits: int, label: Text, language: La
 
 
 def bar_chart(rows: Sequence[Row], digits: int, label: Text, alt: Text, caption: Text) -> Figure:
-    """A figure of `bars` alone."""
+    """A figure of `bars` alone; without rows, a sentence."""
+    if not rows:
+        return sentence(NOT_RECORDED)
     return plot(lambda axes, language: bars(axes, rows, digits, label, language), alt, caption, height_in=height_in(rows))
 
 

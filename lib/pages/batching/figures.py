@@ -12,7 +12,7 @@ from lib.experiment.candidate import Candidate
 from lib.pages import common
 from lib.pages.batching.rules import W
 from lib.show import figure as base
-from lib.show.table import Figure
+from lib.show.table import NOT_RECORDED, Figure
 from lib.stats import Interval
 from lib.store.records import PERCENTILES, Record
 from lib.store.run import Run
@@ -43,11 +43,13 @@ def _spread(latency: Record) -> Interval:
 
 def _panels(run: Run, what: str, value: Callable[[Record], Interval]) -> Figure:
     curves = common.curves(run)
+    if not curves:
+        return base.sentence(NOT_RECORDED)
     runners: dict[str, dict[Candidate, Points]] = {}
     for candidate, curve in curves.items():
         runners.setdefault(candidate.runner, {})[candidate] = {size: value(record) for size, record in curve.items()}
-    columns = min(PANELS_A_ROW, len(runners)) or 1
-    rows = math.ceil(len(runners) / columns) or 1
+    columns = min(PANELS_A_ROW, len(runners))
+    rows = math.ceil(len(runners) / columns)
 
     def paint(drawn: Any, language: Language) -> None:
         axes = np.reshape(drawn, (rows, columns))

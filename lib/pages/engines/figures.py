@@ -13,7 +13,7 @@ from lib.pages.engines import layers, rules
 from lib.pages.engines.exhibits import Layer
 from lib.pages.engines.rules import W
 from lib.show import figure as base
-from lib.show.table import Figure
+from lib.show.table import NOT_RECORDED, Figure
 from lib.store.run import Run
 from lib.text import Language
 
@@ -27,13 +27,14 @@ def sizes(run: Run) -> Figure:
     """Horizontal bars, one an engine, in the colour of its precision: plan size in MB (10^6 bytes)."""
     rows = [base.Row(c.precision_label, c.colour, (common.value(run, "file_size", c) or 0) / 1e6) for c in rules.built(run)]
     shown = [W("parts.size", engine=row.name, size=row.value) for row in rows]
-    alt = W("alts.sizes", engines=shown) if shown else W("alts.no_sizes")
-    return base.bar_chart(rows, 2, W("axes.size"), alt, W("captions.sizes"))
+    return base.bar_chart(rows, 2, W("axes.size"), W("alts.sizes", engines=shown), W("captions.sizes"))
 
 
 def times(run: Run) -> Figure:
     """Horizontal bars of the median time (µs), one row a layer, one panel an engine; layers of one operation share a row."""
     timed = rules.profiles(run)
+    if not timed:
+        return base.sentence(NOT_RECORDED)
     engines = {candidate: layers.by_operation(own) for candidate, own in timed.items()}
     order = base.merged(engines.values())
     names = {row: layers.short(by[row].name) for by in reversed(engines.values()) for row in by}
@@ -53,9 +54,8 @@ def times(run: Run) -> Figure:
         _axes(panels, max((layer.ms for own in timed.values() for layer in own), default=0.0), [names[row] for row in order])
         panels[0].figure.supxlabel(W("axes.time").in_(language), fontsize=8)
 
-    alt = W("alts.times", engines=shown) if shown else W("alts.no_times")
-    size = {"columns": len(engines) or 1, "width_in": WIDTH_IN, "height_in": HEAD_IN + ROW_IN * max(len(order), 1)}
-    return base.plot(paint, alt, W("captions.times"), **size)
+    size = {"columns": len(engines), "width_in": WIDTH_IN, "height_in": HEAD_IN + ROW_IN * max(len(order), 1)}
+    return base.plot(paint, W("alts.times", engines=shown), W("captions.times"), **size)
 
 
 def _bars(panel: base.Axes, shown: Sequence[Layer | None], language: Language) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from lib.pages.train.exhibits import Confusion, Examples, History, Samples
 from lib.pages.train.rules import W
 from lib.show import figure as base
-from lib.show.table import Figure
+from lib.show.table import NOT_RECORDED, Figure
 from lib.store import picture
 from lib.store.run import Run
 from lib.text import Language
@@ -20,7 +20,9 @@ LONG_NAME = 2  # letters over which names of classes are turned
 
 def samples(run: Run) -> Figure:
     """Some training images of every class, one column a class."""
-    found = run.exhibit("samples", Samples) or Samples(classes=[], pictures=[])
+    found = run.exhibit("samples", Samples)
+    if found is None or not found.classes:
+        return base.sentence(NOT_RECORDED)
     rows = max((len(each) for each in found.pictures), default=1)
 
     def paint(axes: np.ndarray, language: Language) -> None:
@@ -29,8 +31,7 @@ def samples(run: Run) -> Figure:
             for ax, png in zip(column, pictures, strict=False):
                 ax.imshow(picture.decode(png), interpolation="nearest")
 
-    columns = max(1, len(found.classes))
-    return base.plot(paint, W("alts.samples"), W("captions.samples"), rows, columns, height_in=0.8 * rows + 0.25)
+    return base.plot(paint, W("alts.samples"), W("captions.samples"), rows, len(found.classes), height_in=0.8 * rows + 0.25)
 
 
 def curves(run: Run) -> Figure:
@@ -56,7 +57,9 @@ def curves(run: Run) -> Figure:
 
 def confusion(run: Run) -> Figure:
     """The counts of the confusion matrix: rows are true classes, shaded by share of the row."""
-    found = run.exhibit("confusion", Confusion) or Confusion(classes=["–"], counts=[[0]])
+    found = run.exhibit("confusion", Confusion)
+    if found is None:
+        return base.sentence(NOT_RECORDED)
     counts, names = np.array(found.counts), found.classes
 
     def paint(axes: base.Axes, language: Language) -> None:
@@ -76,7 +79,9 @@ def confusion(run: Run) -> Figure:
 
 def examples(run: Run) -> Figure:
     """Test images that are right (first row) and wrong (second row), each with its most probable classes."""
-    found = run.exhibit("examples", Examples) or Examples(examples=[])
+    found = run.exhibit("examples", Examples)
+    if found is None or not found.examples:
+        return base.sentence(NOT_RECORDED)
     split = {key: [one for one in found.examples if one.right is right] for key, right in (("right", True), ("wrong", False))}
 
     def paint(axes: np.ndarray, language: Language) -> None:
