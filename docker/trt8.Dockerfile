@@ -3,6 +3,9 @@
 ARG BASE=nvcr.io/nvidia/tensorrt:23.03-py3
 FROM ${BASE}
 
+# What `make cpp` needs beside the image's compiler.
+RUN apt-get update && apt-get install -y --no-install-recommends cmake libcli11-dev nlohmann-json3-dev libssl-dev && rm -rf /var/lib/apt/lists/*
+
 COPY docker/requirements-trt.txt /tmp/requirements-trt.txt
 RUN python3 -m pip install --no-cache-dir uv \
  && UV_PYTHON_INSTALL_DIR=/opt/python uv venv --python 3.10 /opt/venv \
