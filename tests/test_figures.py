@@ -1,109 +1,219 @@
-"""Figures of notebook 01 are drawn in both languages, with every character in the font."""
+"""Every figure of every notebook in both languages: each character in the font, no label on another, the same marks."""
 
 from __future__ import annotations
 
+import ast
+import importlib
+import itertools
+import os
 import re
+import shutil
+import subprocess
+import sys
 import warnings
+from pathlib import Path
+from typing import NamedTuple
 
+import nbformat
 import numpy as np
 import pytest
+from records import made_run
 
-from lib.data import dataset as datasets
-from lib.pages.train import figures as training
-from lib.pages.train import tables as evaluation
+from lib.experiment import profile as config
+from lib.pages import page
+from lib.report import headline, index_figure
 from lib.show import figure as base
-from lib.text import LANGUAGES
+from lib.show import table as show
+from lib.show.style import style
+from lib.store import session
+from lib.store.run import Run
+from lib.store.session import Session
+from lib.text import LANGUAGES, Text
 
-RNG = np.random.default_rng(0)
-HISTORY = [
-    {"loss": 2 / k, "accuracy": 1 - 0.5 / k, "val_loss": 2.2 / k, "val_accuracy": 1 - 0.6 / k, "learning_rate": 0.1 / k, "seconds": 1.0}
-    for k in range(1, 6)
-]
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+NAMES_ONLY = ("samples",)  # figures that say nothing but names of classes
+RECORDED = sorted(path for path in (config.ROOT / "outputs").glob("*/results/*") if path.is_dir())
+INDEX = "overview"
+
+
+def calls() -> list[tuple[str, str, tuple]]:
+    """(stage, function, what it is given beside the run) of every figure that a notebook shows."""
+    found = []
+    for path in sorted((config.ROOT / "notebooks").glob("*.ipynb")):
+        cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        for node in itertools.chain.from_iterable(ast.walk(ast.parse(cell)) for cell in cells):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("figures."):
+                found.append((path.stem, node.func.attr, tuple(map(ast.literal_eval, node.args[1:]))))
+    return found
+
+
+CALLS = calls()
+
+
+def figures_of(run: Run) -> dict[str, show.Figure]:
+    """All figures of a run, the overview's among them; each by a name."""
+    made = {f"{INDEX} {k}": each for k, each in enumerate(index_figure.charts(headline.table(run.newest()).rows))}
+    for stage, name, given in CALLS:
+        figures = importlib.import_module(f"lib.pages.{stage[3:]}.figures")
+        if stage in run.files:
+            made[" ".join((stage, name, *given))] = getattr(figures, name)(run.of(stage), *given)
+    return made
 
 
 @pytest.fixture(scope="module")
-def images():
-    return datasets.load_digits()
+def measured(quick: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """results/SYSTEM in which every page has been measured on the tiny model, here and now."""
+    place = tmp_path_factory.mktemp("measured")
+    shutil.copytree(quick.store.root, place / quick.profile.name / "artifacts")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(session.OUTPUTS, str(place))
+        patch.setenv(session.RUN_ID, "figures")
+        patch.delenv(page.REPLAY, raising=False)
+        for stage in dict.fromkeys(stage for stage, *_ in CALLS):
+            opened = Session(quick.profile, stage)
+            importlib.import_module(f"lib.pages.{stage[3:]}.measure").measure(opened)
+            folder = opened.save().folder
+    return folder
 
 
-@pytest.fixture(scope="module")
-def figures(images):
-    """{name: draw} of every figure of notebook 01."""
-    labels = images.y_test
-    probabilities = RNG.dirichlet(np.ones(10) * 0.1, len(labels)).astype(np.float32)
-    chosen = evaluation.examples(probabilities, labels, 6)
-    matrix = evaluation.confusion(probabilities.argmax(1), labels, 10)
-    return {
-        "samples": lambda language: training.samples(images, language),
-        "curves": lambda language: training.curves(HISTORY, language),
-        "confusion": lambda language: training.confusion(matrix, images.class_names, language),
-        "examples": lambda language: training.examples(images, probabilities, chosen, language),
-    }
+@pytest.fixture(scope="module", params=["measured", "nothing", *RECORDED], ids=lambda one: one if isinstance(one, str) else one.name)
+def figures(request: pytest.FixtureRequest) -> dict[str, show.Figure]:
+    """The figures of one run: measured here and now, of pages that recorded nothing, or recorded in the project."""
+    if request.param == "nothing":
+        return figures_of(made_run("01_train", others={stage: [] for stage, *_ in CALLS}))
+    return figures_of(Run.open(request.getfixturevalue("measured") if request.param == "measured" else request.param))
 
 
-def words(figure):
-    import matplotlib.text
+class Drawn(NamedTuple):
+    """What is on a figure: words: all texts; covered: those that lie on another; marks: lines, bars and images."""
 
-    return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+    words: str
+    covered: list[tuple[str, str]]
+    marks: list
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", ["samples", "curves", "confusion", "examples"])
-def test_drawn_without_a_missing_glyph(figures, name, language):
-    with warnings.catch_warnings():
+def drawn(shown: show.Figure, language: str) -> Drawn:
+    """Draw it; what matplotlib warns of (a missing glyph, a layout that collapses) is an error."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with warnings.catch_warnings(), style(language):
         warnings.simplefilter("error")
-        figure = figures[name](language)
-        figure.savefig("/dev/null", format="png")
-    if name != "samples":  # which has class names only
-        assert bool(JAPANESE.search(words(figure))) == (language == "ja")
+        figure = shown.draw(language)
+        canvas = FigureCanvasAgg(figure)
+        renderer, said = canvas.get_renderer(), []
+        draw_text = renderer.draw_text
+        renderer.draw_text = lambda gc, x, y, text, *more, **how: (said.append(text), draw_text(gc, x, y, text, *more, **how))
+        figure.draw(renderer)
+        return Drawn(" ".join(said), covered(figure, renderer), marks(figure))
 
 
-def test_both_languages_draw_the_same_numbers(figures):
-    def numbers(language):
-        return [line.get_xydata().tolist() for ax in figures["curves"](language).axes for line in ax.lines]
-
-    assert numbers("en") == numbers("ja")
-    assert len(numbers("en")) == 5  # training and validation twice, and the learning rate
-
-
-def test_curves_show_the_history(figures):
-    losses, accuracies, rates = figures["curves"]("en").axes
-    assert losses.lines[0].get_ydata().tolist() == [epoch["loss"] for epoch in HISTORY]
-    assert accuracies.lines[1].get_ydata() == pytest.approx([100 * epoch["val_accuracy"] for epoch in HISTORY])
-    assert rates.lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5]
-
-
-def test_confusion_matrix_counts_every_image(figures):
-    ax = figures["confusion"]("en").axes[0]
-    assert sum(int(text.get_text()) for text in ax.texts) == 500
+def covered(figure, renderer) -> list[tuple[str, str]]:
+    """Tick labels of one axis, and titles and labels of all axes, that lie on each other. Slanted ones are not looked at."""
+    groups = [axis.get_ticklabels() for ax in figure.axes if ax.axison for axis in (ax.xaxis, ax.yaxis)]
+    groups.append([ax.title for ax in figure.axes] + [axis.label for ax in figure.axes if ax.axison for axis in (ax.xaxis, ax.yaxis)])
+    found = []
+    for texts in groups:
+        upright = [text for text in texts if text.get_text().strip() and text.get_visible() and text.get_rotation() % 90 == 0]
+        for one, other in itertools.combinations(upright, 2):
+            # A box is as high as its font's tallest letters: by a tenth two may touch without a letter on another.
+            first, second = (text.get_window_extent(renderer).shrunk(0.95, 0.9) for text in (one, other))
+            if first.overlaps(second):
+                found.append((one.get_text(), other.get_text()))
+    return found
 
 
-def test_examples_without_a_mistake_are_drawn(images):
-    certain = np.eye(10, dtype=np.float32)[images.y_test]
-    chosen = evaluation.examples(certain, images.y_test, 6)
-    assert len(chosen.wrong) == 0
-    figure = training.examples(images, certain, chosen, "ja")
-    assert "誤答" not in words(figure)
-    assert "正答" in words(figure)
+def marks(figure) -> list:
+    """All that is drawn of numbers, in the order of drawing."""
+    lines = [np.asarray(line.get_xydata(), float).tolist() for ax in figure.axes for line in ax.lines]
+    bars = [bar.get_bbox().extents.tolist() for ax in figure.axes for bar in ax.patches]
+    return [lines, bars, [np.asarray(image.get_array(), float).tolist() for ax in figure.axes for image in ax.images]]
 
 
-def test_alt_texts_say_the_numbers():
-    alt = training.curves_alt(HISTORY)
-    assert "from 40.0% to 88.0%" in alt.en
-    assert "40.0% から 88.0%" in alt.ja
-    matrix = np.array([[50, 3], [0, 40]])
-    assert "90 of 93" in training.confusion_alt(matrix).en
-    assert "93 枚のうち 90 枚" in training.confusion_alt(matrix).ja
+def test_every_notebook_but_none_by_accident_has_figures():
+    assert len({stage for stage, *_ in CALLS}) == len(list((config.ROOT / "notebooks").glob("*.ipynb")))
+
+
+@pytest.mark.timeout(600)
+def test_drawn_in_both_languages_with_every_glyph_and_no_label_on_another(figures):
+    wrong = {}
+    for name, shown in figures.items():
+        english, japanese = (drawn(shown, language) for language in LANGUAGES)
+        assert repr(english.marks) == repr(japanese.marks), name
+        assert not JAPANESE.search(english.words), name
+        assert english.words, f"{name} is blank"
+        if name.split()[1] not in NAMES_ONLY:
+            assert JAPANESE.search(japanese.words), name
+        if found := english.covered + japanese.covered:
+            wrong[name] = found
+    assert wrong == {}
+
+
+def test_each_says_in_words_what_it_shows(figures):
+    for name, shown in figures.items():
+        assert len(shown.alt.en) > 20, name
+        assert JAPANESE.search(shown.alt.ja), name
+
+
+def test_labels_that_lie_on_each_other_are_found():
+    def draw(language):
+        figure, ax = base.subplots()
+        ax.set_xlim(0, 1)
+        ax.set_xticks([0.1, 0.50, 0.51], ["apart", "a long label", "another"])
+        return figure
+
+    assert drawn(show.Figure(draw, Text("", "")), "en").covered == [("a long label", "another")]
+
+
+HOSTILE = """
+axes.facecolor: black
+axes.grid.axis: x
+axes.prop_cycle: cycler('color', ['white'])
+axes.unicode_minus: True
+figure.dpi: 30
+figure.edgecolor: red
+font.size: 30
+lines.linewidth: 9
+patch.force_edgecolor: True
+path.sketch: 5, 100, 2
+savefig.facecolor: blue
+savefig.pad_inches: 3
+savefig.transparent: True
+text.usetex: True
+xtick.labelsize: 4
+"""
+DRAW = """
+from lib.show import figure, table
+from lib.text import Text
+def draw(language):
+    with figure.style(language):
+        made, ax = figure.subplots()
+        ax.plot([-1, 0, 1])
+        ax.bar([0, 1], [-1, 1])
+        ax.set_title(Text("time", "時間").in_(language))
+    return made
+shown = table.Figure(draw, Text("a line", "線"))
+print(*(table.figure_html(shown, language) for language in ("en", "ja")))
+"""
+
+
+def test_the_users_matplotlibrc_changes_no_figure(tmp_path):
+    said = []
+    for name, settings in (("plain", ""), ("hostile", HOSTILE)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "matplotlibrc").write_text(settings)
+        environment = os.environ | {"MATPLOTLIBRC": str(tmp_path / name / "matplotlibrc"), "PYTHONPATH": str(config.ROOT)}
+        said.append(subprocess.run([sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True, timeout=120))
+    assert [done.returncode for done in said] == [0, 0], said[1].stderr
+    assert said[0].stdout == said[1].stdout
 
 
 def test_style_does_not_leak():
     import matplotlib
 
     before = matplotlib.rcParams["font.family"], matplotlib.rcParams["axes.grid"]
-    with base.style("ja"):
+    with style("ja"):
         assert matplotlib.rcParams["font.family"] == ["IPAexGothic"]
-    with base.style("en"):
+    with style("en"):
         assert matplotlib.rcParams["font.family"] != ["IPAexGothic"]
     assert (matplotlib.rcParams["font.family"], matplotlib.rcParams["axes.grid"]) == before
 
