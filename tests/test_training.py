@@ -51,11 +51,6 @@ def test_validation_images_are_never_trained_on(quick):
     assert np.array_equal(y_val, images.y_train[-30:])
 
 
-def test_validation_never_takes_more_than_a_fifth(quick):
-    images = Images("n", ("a",) * 10, numbered(100), np.arange(100) % 10, numbered(1), np.zeros(1, int))
-    assert len(training.split(settings(quick, validation_images=97), images)[2]) == 20
-
-
 def test_an_epoch_shows_every_image_once_with_its_label(quick):
     x, y = epoch(settings(quick, batch_size=16))
     numbers = x[:, 0, 0, 2]
