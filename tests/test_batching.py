@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from records import keys, latency, made_run, missing, other_cpu
 
 from lib.experiment.candidate import Candidate
+from lib.pages import common
 from lib.pages.batching import figures, rules, tables
 from lib.show.table import table_html
 from lib.store.records import Reason
@@ -84,6 +86,18 @@ def test_a_disturbed_machine_has_no_winner_and_says_so_first():
     assert not {"highest", "highest_at_once", "gains", "slower"} & {f.key for f in rules.findings(run)}
     assert not any(row.get("best") for row in tables.summary(run).rows)
     assert any(row.get("best") for row in tables.summary(recorded()).rows)
+
+
+def test_blocks_of_an_earlier_version_have_no_winner_and_that_is_said_once():
+    """One latency is enough: what was timed beside it in rounds cannot be held against it."""
+    run = recorded(replace(curve("tensorrt/fp32", {32: 9000})[0], stats={"rounds": "windows"}))
+    assert keys(rules.findings(run))[:1] == [("warn", "not_rounds")]
+    assert [key for _, key in keys(rules.findings(run))].count("not_rounds") == 1
+    assert not {"highest", "highest_at_once", "gain", "gains", "slower"} & {f.key for f in rules.findings(run)}
+    assert not any(row.get("best") or row.get("enough") for row in tables.summary(run).rows)
+    assert not common.calm(run.of("07_precision"))  # nor on a page that reads the sweep
+    assert common.calm(recorded())
+    assert not found(recorded(), "not_rounds")
 
 
 @pytest.mark.parametrize(

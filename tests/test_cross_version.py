@@ -23,14 +23,22 @@ NOISE = (1.0, 1.01, 0.99, 1.005, 0.995)
 
 
 def system(
-    results: Path, name: str, tensorrt: str, ms: float = 1.0, correct: int = 9000, gpu: str = "NVIDIA X", share=0.01, dataset="digits"
+    results: Path,
+    name: str,
+    tensorrt: str,
+    ms: float = 1.0,
+    correct: int = 9000,
+    gpu: str = "NVIDIA X",
+    share=0.01,
+    dataset="digits",
+    sweep=SWEEP,
+    stats=None,
 ):
     """Write what one system recorded below `results`."""
     here = SYSTEM | {"gpus": [{"name": gpu, "driver_version": "1"}] if gpu else [], "libraries": {"tensorrt": tensorrt}}
-    others = {
-        SWEEP: [latency("tensorrt/fp16", [ms * n for n in NOISE]), other_cpu(share)],
-        "07_precision": [accuracy("tensorrt/fp16", correct, 10000)],
-    }
+    others = {SWEEP: [], "07_precision": [accuracy("tensorrt/fp16", correct, 10000)]}
+    one = latency("tensorrt/fp16", [ms * n for n in NOISE])
+    others[sweep] += [replace(one, stats=one.stats | (stats or {})), other_cpu(share)]
     engines = [Record("file_size", "bytes", 8_000_000, FP16), Record("build_time", "s", 10.0, FP16)]
     run = made_run(ENGINES, engines, others=others, system=here, system_id=name, dataset=dataset)
     for stage, file in run.files.items():
@@ -65,6 +73,13 @@ def test_a_disturbed_system_is_not_compared(tmp_path, opened):
     system(tmp_path, "old", "8.5.3.1", share=0.5)
     system(tmp_path, "new", "10.6.0", 0.5)
     assert not {"faster", "slower"} & {finding.key for finding in rules.findings(opened("old"))}
+
+
+def test_a_system_timed_in_blocks_is_shown_but_neither_faster_nor_slower(tmp_path, opened):
+    system(tmp_path, "old", "8.5.3.1", stats={"rounds": "windows"}, sweep="07_precision")
+    system(tmp_path, "new", "10.6.0", 0.5)
+    assert not {"faster", "slower", "no_difference"} & {finding.key for finding in rules.findings(opened("old"))}
+    assert tables.ratios(opened("old")).rows[0]["latency"] == pytest.approx(2.0)  # without an interval
 
 
 @pytest.mark.parametrize(("correct", "level"), [(9001, "good"), (8700, "bad"), (8930, "note")])

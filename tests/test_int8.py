@@ -180,7 +180,7 @@ def test_rounds_that_do_not_agree_are_named(measured: list[Record]) -> None:
     assert said(measured, "unsettled") == []
     shaky = latency("tensorrt/fp32", [0.2, 0.4, 0.8, 0.2, 0.4, 0.8, 0.2, 0.9])
     (found,) = said([shaky if r.key == shaky.key else r for r in measured], "unsettled")
-    assert [text.en for text in found.values["models"]] == ["TensorRT FP32"]
+    assert [text.en for text in found.values["what"]] == ["TensorRT FP32"]
 
 
 def test_tables_compute_what_they_show_from_counts_and_rounds(measured: list[Record]) -> None:

@@ -21,6 +21,7 @@ SWEEP = "06_batching"  # measures every candidate at every batch size; other pag
 NOT_RECORDED = Reason("not_recorded")
 WINDOWS = "windows"  # stats "rounds" of latencies that an earlier version measured in one block each
 K = TypeVar("K")
+Row = dict[str, Any]  # of a table
 Curve = dict[int, Record]  # batch size -> latency
 LOSS_MARGIN = 0.01  # accuracy lost against the reference that is a problem: one percentage point
 
@@ -67,12 +68,33 @@ def timed(run: Run) -> Run:
 def disturbed(run: Run) -> list[Finding]:
     """What made the timings that a page shows doubtful, in amber."""
     seen = [(record.value, record.stats.get("gpu") or {}) for record in timed(run).records("other_cpu")]
-    return [COMMON.finding("warn", key, **values) for one in seen for key, values in disturbances(*one)]
+    alone = [COMMON.finding("warn", "not_rounds")] if any(map(one_block, timed(run).records("latency"))) else []
+    return alone + [COMMON.finding("warn", key, **values) for one in seen for key, values in disturbances(*one)]
+
+
+def one_block(latency: Record) -> bool:
+    """Whether a latency was measured in one block of calls, as an earlier version did: it shares no round with any other."""
+    return latency.stats.get("rounds") == WINDOWS
 
 
 def calm(run: Run) -> bool:
     """Whether winners may be named."""
     return not disturbed(run)
+
+
+def unsettled(run: Run, latencies: Mapping[Any, Record]) -> list[Finding]:
+    """A note on latencies whose rounds do not agree. Keys: what a sentence calls them (Candidate, Text)."""
+    shaky = [name for name, latency in latencies.items() if not settled(run, latency)]
+    return [COMMON.finding("note", "unsettled", what=shaky)] if shaky else []
+
+
+def same_plan(sizes: Iterable[Record | None]) -> list[list[Record]]:
+    """The sizes of engines that are one and the same plan, together."""
+    plans: dict[str, list[Record]] = defaultdict(list)
+    for size in sizes:
+        if size is not None and "plan_sha256" in size.stats:
+            plans[size.stats["plan_sha256"]].append(size)
+    return [twins for twins in plans.values() if len(twins) > 1]
 
 
 def curves(run: Run, scope: str = "end_to_end") -> dict[Candidate, Curve]:
@@ -95,13 +117,13 @@ def settled(run: Run, latency: Record) -> bool:
 
 
 def paired(a: Record, b: Record) -> bool:
-    """Whether two latencies come from the same rounds. Windows of one block, as an earlier version measured them, do not."""
-    return len(a.samples) == len(b.samples) > 1 and WINDOWS not in (a.stats.get("rounds"), b.stats.get("rounds"))
+    """Whether two latencies come from the same rounds."""
+    return len(a.samples) == len(b.samples) > 1 and not one_block(a) and not one_block(b)
 
 
-def speedup(a: Record, b: Record) -> Interval | None:
-    """Throughput of a over that of b, paired by round; None for what was not measured in the same rounds."""
-    if not paired(a, b):
+def speedup(a: Record | None, b: Record | None) -> Interval | None:
+    """Throughput of a over that of b, paired by round; None for what was not measured in the same rounds, or is the same."""
+    if a is None or b is None or a is b or not paired(a, b):
         return None
     work = (a.batch_size or 1) / (b.batch_size or 1)
     return Interval(*(work * end for end in stats.speedup(a.samples, b.samples)))
@@ -112,14 +134,11 @@ def slower(run: Run, latencies: Mapping[Candidate, Record]) -> dict[Candidate, I
 
     Empty on a disturbed machine.
     """
-    least, found = timed(run).profile.measuring.least_ratio if latencies else 0.0, {}
-    for candidate, own in latencies.items():
-        base = latencies.get(full(candidate))
-        if base is not None and base is not own and len(own.samples) >= stats.LEAST_ROUNDS and calm(run):
-            ratio = speedup(own, base)
-            if ratio is not None and ratio.high < 1 / (1 + least):
-                found[candidate] = ratio
-    return found
+    if not latencies or not calm(run):
+        return {}
+    least = timed(run).profile.measuring.least_ratio
+    told = {c: speedup(own, latencies.get(full(c))) for c, own in latencies.items() if len(own.samples) >= stats.LEAST_ROUNDS}
+    return {candidate: ratio for candidate, ratio in told.items() if ratio and ratio.high < 1 / (1 + least)}
 
 
 def full(candidate: Candidate) -> Candidate:
@@ -138,7 +157,7 @@ def best_rates(run: Run, latencies: Mapping[Any, Record]) -> set[Any]:
     return set(found) if len(found) < len(rounds) else set()
 
 
-def mark(rows: list[dict[str, Any]], key: str = "size", digits: int = 2) -> None:
+def mark(rows: list[Row], key: str = "size", digits: int = 2) -> None:
     """Mark the rows whose number in a column, as it is shown, is the smallest; none where all are alike."""
     values = {place: round(float(row[key]), digits) for place, row in enumerate(rows) if isinstance(row.get(key), (int, float))}
     best = [place for place, value in values.items() if value == min(values.values())]
@@ -221,19 +240,21 @@ def _lost(records: Iterable[Record]) -> dict[tuple[Any, Any], list[int]]:
     return found
 
 
-def missing_rows(records: Iterable[Record], *keys: str) -> list[dict[str, Any]]:
-    """Table rows of candidates without a number: one a backend and reason, with its precisions; the reason stands in columns `keys`."""
-    groups: dict[tuple[str, Reason], list[Candidate]] = defaultdict(list)
+def missing_rows(records: Iterable[Record], *keys: str, more: Callable[[list[Record]], Row] | None = None) -> list[Row]:
+    """Table rows of candidates without a number: one a backend and reason, with its precisions; the reason stands in columns `keys`.
+
+    more: further cells of the records that share a row.
+    """
+    groups: dict[tuple[str, Reason], list[Record]] = defaultdict(list)
     for record in records:
         if record.reason is not None and record.candidate:
-            groups[record.candidate.runner, record.reason].append(record.candidate)
-    return [missing_row(candidates) | dict.fromkeys(keys, reason) for (_, reason), candidates in groups.items()]
-
-
-def missing_row(candidates: Iterable[Candidate]) -> dict[str, Any]:
-    """The names of candidates of one backend that lack something for one reason."""
-    found = ordered(candidates)
-    return {"runner": found[0].runner_label, "precision": joined(candidate.precision_label for candidate in found)}
+            groups[record.candidate.runner, record.reason].append(record)
+    rows = []
+    for (_, reason), lost in groups.items():
+        found = ordered(record.candidate for record in lost if record.candidate)
+        row = {"runner": found[0].runner_label, "precision": joined(candidate.precision_label for candidate in found)}
+        rows.append(row | (more(lost) if more else {}) | dict.fromkeys(keys, reason))
+    return rows
 
 
 def joined(texts: Iterable[Text]) -> Text:

@@ -31,7 +31,7 @@ class System:
     @property
     def description(self) -> dict[str, Any]:
         """As lib/experiment/system.py tells it, of the page that was recorded last."""
-        return max((file.stage for file in self.run.files.values()), key=lambda stage: stage.started_at).system
+        return self.run.newest().info.system
 
     @property
     def tensorrt(self) -> str:
@@ -61,7 +61,7 @@ class System:
     @property
     def profile(self) -> Profile:
         """The parameters that its last page was measured with."""
-        return self.run.of(list(self.run.files)[-1]).profile
+        return self.run.newest().profile
 
     def find(self, metric: str, candidate: Candidate) -> Record | None:
         """The record of one number, of whichever page has it; a latency is that at the batch size of notebook 07, end to end.
@@ -95,11 +95,13 @@ def candidates(found: list[System]) -> list[Candidate]:
 
 def ratio(metric: str, base: System, other: System, candidate: Candidate) -> Interval | float | Reason:
     """A number of a system over the baseline's, for what both measured on the same dataset; for a latency, throughput over
-    throughput with its interval."""
+    throughput, with its interval where both have rounds."""
     of, to = other.find(metric, candidate), base.find(metric, candidate)
     if of is None or to is None or of.value is None or not to.value or of.batch_size != to.batch_size or not _same_data(base, other):
         return NOT_COMPARED
-    return stats.ratio(of.samples, to.samples) if metric == "latency" else of.value / to.value
+    if metric != "latency":
+        return of.value / to.value
+    return to.value / of.value if common.one_block(of) or common.one_block(to) else stats.ratio(of.samples, to.samples)
 
 
 def findings(run: Run) -> list[Finding]:

@@ -118,15 +118,11 @@ def _weights(run: Run) -> Iterator[Finding]:
 
 def _same_plan(run: Run) -> Iterator[Finding]:
     """Precisions with one and the same plan: one of them carries a wrong name, unless one only allows more than the other."""
-    plans: dict[str, list[Candidate]] = defaultdict(list)
-    for record in run.records("file_size", case={}):
-        if record.candidate and "plan_sha256" in record.stats:
-            plans[record.stats["plan_sha256"]].append(record.candidate)
-    for twins in plans.values():
-        if len(twins) > 1:
-            asked = {PRECISIONS[twin.precision].layer_types[:1] if twin.precision in PRECISIONS else twin.precision for twin in twins}
-            level, key = ("note", "same_plan") if len(asked) == 1 else ("bad", "same_plan_wrong")
-            yield W.finding(level, key, engines=[twin.precision_label for twin in ordered(twins)])  # type: ignore[arg-type]
+    for sizes in common.same_plan(run.records("file_size", case={})):
+        twins = ordered(size.candidate for size in sizes if size.candidate)
+        asked = {PRECISIONS[twin.precision].layer_types[:1] if twin.precision in PRECISIONS else twin.precision for twin in twins}
+        level, key = ("note", "same_plan") if len(asked) == 1 else ("bad", "same_plan_wrong")
+        yield W.finding(level, key, engines=[twin.precision_label for twin in twins])  # type: ignore[arg-type]
 
 
 def _number(run: Run) -> list[Finding]:

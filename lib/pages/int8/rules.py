@@ -109,10 +109,7 @@ def default(run: Run) -> Model | None:
 def speedup(run: Run, model: Model, base: Model) -> stats.Interval | None:
     """How many times as fast as another a model is; None for itself and where either was not timed."""
     timed = latencies(run)
-    own, other = timed.get(model), timed.get(base)
-    if own is None or other is None or own is other or len(own.samples) != len(other.samples):
-        return None
-    return stats.speedup(own.samples, other.samples)
+    return common.speedup(timed.get(model), timed.get(base))
 
 
 def _at(run: Run, runner: str) -> int:
@@ -218,17 +215,12 @@ def _against_explicit(run: Run) -> Iterator[Finding]:
 
 def _same_plan(run: Run) -> Iterator[Finding]:
     """Engines that are one and the same plan: how far apart one thing measured twice lies."""
-    plans: dict[str, list[Model]] = defaultdict(list)
-    for model in latencies(run):
-        size = found(run, "file_size", model)
-        if size is not None and "plan_sha256" in size.stats:
-            plans[size.stats["plan_sha256"]].append(model)
-    for first, *others in plans.values():
+    for sizes in common.same_plan(found(run, "file_size", model) for model in latencies(run)):
+        first, *others = map(Model.of, sizes)
         for other in others:
             if ratio := speedup(run, first, other):
                 yield W.finding("note", "same_plan", models=[first.label, other.label], ratio=ratio)
 
 
 def _unsettled(run: Run) -> list[Finding]:
-    shaky = [model.label for model, latency in latencies(run).items() if not common.settled(run, latency)]
-    return [W.finding("note", "unsettled", models=shaky)] if shaky else []
+    return common.unsettled(run, {model.label: latency for model, latency in latencies(run).items()})

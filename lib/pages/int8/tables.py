@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from lib import stats
@@ -12,18 +13,18 @@ from lib.pages.int8 import rules
 from lib.pages.int8.rules import ONNX, TENSORRT, Model, W
 from lib.show.columns import columns
 from lib.show.table import Table, named
-from lib.store.records import Reason
+from lib.store.records import Record
 from lib.store.run import Run
 from lib.words import COMMON
 
 
 def comparison(run: Run) -> Table:
     """One row a model: accuracy (%) and its paired difference from the reference (percentage points), p adjusted by Holm."""
-    models = rules.compared(run)
-    rows = [named(m.candidate) | {"calibration": m.calibration} | _accuracy(run, m) for m in models if _reason(run, "accuracy", m) is None]
+    asked = _asked(run, "accuracy", rules.compared(run))
+    rows = [named(m.candidate) | {"calibration": m.calibration} | _accuracy(one) for m, one in asked.items() if one.reason is None]
     _adjusted(rows)
     keys = "runner precision calibration accuracy difference p"
-    return Table(rows + _missing(run, "accuracy", models), columns(W, keys), W("captions.comparison"))
+    return Table(rows + common.missing_rows(asked.values(), "accuracy", more=_lost), columns(W, keys), W("captions.comparison"))
 
 
 def costs(run: Run) -> Table:
@@ -42,29 +43,30 @@ def costs(run: Run) -> Table:
     sizes = sorted({latency.batch_size or 0 for latency in timed.values()})
     caption = W("captions.costs", batch=sizes or ["–"], gpu=COMMON("captions.gpu_compute"))
     keys = "precision calibration throughput ratio gpu_compute size size_ratio"
-    return Table(rows + _missing(run, "latency", models, "throughput"), columns(W, keys), caption)
+    lost = common.missing_rows(_asked(run, "latency", models, scope="end_to_end").values(), "throughput", more=_lost)
+    return Table(rows + lost, columns(W, keys), caption)
 
 
 def calibrations(run: Run) -> Table:
     """One row a calibration: accuracy (%), its paired difference (percentage points), answers that change (%); folded."""
-    models = [model for runner in (ONNX, TENSORRT) for model in rules.calibrations(run, runner)]
+    asked = _asked(run, "agreement", [model for runner in (ONNX, TENSORRT) for model in rules.calibrations(run, runner)])
     rows = [
         {"runner": model.candidate.runner_label, "method": rules.method(model.method), "images": model.images}
-        | _accuracy(run, model)
-        | {"changed": common.share(rules.found(run, "agreement", model), "others")}
-        for model in models
-        if rules.changed(run, model) is not None
+        | _accuracy(rules.found(run, "accuracy", model))
+        | {"changed": common.share(one, "others")}
+        for model, one in asked.items()
+        if one.value is not None
     ]
     _adjusted(rows)
     usual = rules.default(run)
     caption = W("captions.calibrations_default", how=usual.calibration) if usual else W("captions.calibrations")
     keys = "runner method images accuracy difference changed p"
-    return Table(rows + _missing(run, "agreement", models), columns(W, keys), caption, folded=True)
+    lost = common.missing_rows(asked.values(), "accuracy", more=_lost)
+    return Table(rows + lost, columns(W, keys), caption, folded=True)
 
 
-def _accuracy(run: Run, model: Model) -> dict[str, Any]:
+def _accuracy(one: Record | None) -> dict[str, Any]:
     """Accuracy, its difference from the reference's, and p, which is not adjusted yet."""
-    one = rules.found(run, "accuracy", model)
     row: dict[str, Any] = {"accuracy": common.share(one), "difference": common.points(one) or common.NOT_RECORDED}
     only = common.only(one)
     return row | {"p": stats.mcnemar(*only[:2])} if only else row
@@ -77,23 +79,15 @@ def _adjusted(rows: list[dict[str, Any]]) -> None:
         row["p"] = p
 
 
-def _reason(run: Run, metric: str, model: Model) -> Reason | None:
-    """Why a model has no number; a number of gpu_compute scope is none."""
-    where = {"scope": "end_to_end"} if metric == "latency" else {}
-    one = run.find(metric, model.candidate, case=model.case, **where)
-    return common.NOT_RECORDED if one is None else one.reason
+def _asked(run: Run, metric: str, models: Iterable[Model], **where: Any) -> dict[Model, Record]:
+    """The record of each model, or one that says that there is none."""
+    none = Record(metric, "ms" if metric == "latency" else "share", None, reason=common.NOT_RECORDED)
+    return {m: run.find(metric, m.candidate, case=m.case, **where) or replace(none, candidate=m.candidate, case=m.case) for m in models}
 
 
-def _missing(run: Run, metric: str, models: Iterable[Model], column: str = "accuracy") -> list[dict[str, Any]]:
-    """One row a backend and reason for the models without a number."""
-    groups: dict[tuple[str, Reason], list[Model]] = {}
-    for model in models:
-        if reason := _reason(run, metric, model):
-            groups.setdefault((model.candidate.runner, reason), []).append(model)
-    rows = []
-    for (_, reason), lost in groups.items():
-        methods = dict.fromkeys(rules.method(model.method) for model in lost if model.method)
-        row = common.missing_row(model.candidate for model in lost) | ({"method": common.joined(methods)} if methods else {})
-        row |= {"calibration": lost[0].calibration, "images": lost[0].images} if len(lost) == 1 and methods else {}
-        rows.append(row | {column: reason})
-    return rows
+def _lost(records: list[Record]) -> dict[str, Any]:
+    """Calibrations that have no number for one reason."""
+    models = [model for model in map(Model.of, records) if model.method]
+    methods = {"method": common.joined(dict.fromkeys(rules.method(model.method) for model in models))} if models else {}
+    alone = len(records) == len(models) == 1
+    return methods | ({"calibration": models[0].calibration, "images": models[0].images} if alone else {})

@@ -17,13 +17,13 @@ W = Words(__file__)
 
 def findings(run: Run) -> list[Finding]:
     """All findings of notebook 07."""
-    accuracies, speeds = run.everywhere("accuracy", case={}), list(latencies(run).values())
+    accuracies = run.everywhere("accuracy", case={})
     chance = common.at_chance(run, accuracies)
     made = common.disturbed(run) + chance
     made += [] if chance else common.losses(accuracies)  # of a classifier at chance level nothing is said that could sound like a result
     made += below_minimum(run) + speed(run) + repeated(run)
     asked = [*run.records("accuracy", case={}), *run.records("load_time"), *_asked(run)]
-    return made + common.failures(asked) + unsettled(run, speeds) + common.unmeasured(asked)
+    return made + common.failures(asked) + common.unsettled(run, latencies(run)) + common.unmeasured(asked)
 
 
 def candidates(run: Run) -> list[Candidate]:
@@ -49,8 +49,7 @@ def below_minimum(run: Run) -> list[Finding]:
 def ratio(run: Run, candidate: Candidate) -> Interval | None:
     """Throughput over that of the same backend's FP32, paired by round; None for that itself and where one is missing."""
     found = latencies(run)
-    own, base = found.get(candidate), found.get(common.full(candidate))
-    return None if own is None or base is None or own is base else common.speedup(own, base)
+    return common.speedup(found.get(candidate), found.get(common.full(candidate)))
 
 
 def speed(run: Run) -> list[Finding]:
@@ -81,12 +80,6 @@ def repeated(run: Run) -> list[Finding]:
         return []
     level, key = ("warn", "repeated_apart") if apart else ("good", "repeated")
     return [W.finding(level, key, what=apart, count=len(twice))]  # type: ignore[arg-type]
-
-
-def unsettled(run: Run, found: list[Record]) -> list[Finding]:
-    """A note where the rounds of a latency do not agree."""
-    shaky = [latency.candidate for latency in found if not common.settled(run, latency)]
-    return [W.finding("note", "unsettled", candidates=shaky)] if shaky else []
 
 
 def _asked(run: Run) -> list[Record]:
