@@ -306,7 +306,7 @@ def test_a_number_of_the_headline_is_the_one_that_the_run_holds(tmp_path: Path) 
     onnx, tensorrt = headline.table(found).rows
     assert (onnx["candidate"], tensorrt["candidate"]) == (ONNX, TENSORRT)
     assert onnx["accuracy"].value == 75
-    assert (onnx["size"], onnx["latency"], onnx["gpu"], onnx["load"]) == (2.0, 20.0, 5.0, None)
+    assert (onnx["size"], onnx["latency"], onnx["gpu_compute"], onnx["load"]) == (2.0, 20.0, 5.0, None)
     assert onnx["throughput"].value == pytest.approx(1600)
     assert tensorrt["size"] == Reason("no_gpu")
     assert headline.GPU in headline.table(found).columns

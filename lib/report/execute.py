@@ -19,7 +19,7 @@ from lib.report import notebooks
 from lib.store import files
 
 NOISE = re.compile(
-    r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|INFO: |.*Warning: |\s"
+    r"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |WARNING: All log messages|INFO:|.*Warning: |\s"
     r"|To enable the following|fully_quantize: "
 )
 INDENT = " " * 6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from lib.errors import ReportError
 from lib.store import files
 
 LOCK = ".lock"
-HOLDER = ".lock.json"  # who holds it: the lock itself is an advisory lock of the system that ends with its process
+HOLDER = ".lock.txt"  # who holds it, in words: the lock itself is an advisory lock of the system that ends with its process
 
 
 @contextmanager
@@ -26,29 +25,19 @@ def held(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    holder = folder / HOLDER
     with files.writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            raise ReportError(f"{folder}: {_holder(folder)} is running this profile; wait for it, or stop it first") from None
+            # The holder may not have said who it is yet.
+            who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+            raise ReportError(f"{folder}: {who} is running this profile; wait for it, or stop it first") from None
     try:
-        files.write_text(folder / HOLDER, json.dumps({"pid": os.getpid(), "host": platform.node(), "since": _now()}))
+        files.write_text(holder, f"process {os.getpid()} on {platform.node()} (since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S UTC})")
         yield
     finally:
-        (folder / HOLDER).unlink(missing_ok=True)
+        holder.unlink(missing_ok=True)
         lock.release()
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _holder(folder: Path) -> str:
-    """The process that holds the lock, in words; it may have ended, or not have said who it is yet."""
-    try:
-        holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
-        return f"process {holder['pid']} on {holder['host']} (since {holder['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"

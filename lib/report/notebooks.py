@@ -15,6 +15,7 @@ from lib.text import LANGUAGES, Text
 
 FOLDER = config.ROOT / "notebooks"
 INJECTED = "injected-parameters"
+OPENING = re.compile(r"\s*# +(?:\d\d[\s.:\uff1a-]+)?(?P<title>.+)\s*(?P<question>(?:.*\S.*\n?)*)")
 
 
 @dataclass(frozen=True)
@@ -77,23 +78,16 @@ def _describe(path: Path) -> Notebook:
 
 
 def _first(cells: list[dict[str, Any]], tag: str, stage: str) -> tuple[str, str]:
-    """Title and question (the first paragraph, markdown marks taken off) of the first cell with this tag."""
+    """Title (without the number, which pages show beside it) and question (the first paragraph) of the first cell with this tag."""
     for cell in cells:
         if cell.get("cell_type") == "markdown" and tag in cell.get("metadata", {}).get("tags", []):
-            paragraphs = [part.strip() for part in re.split(r"\n\s*\n", "".join(cell["source"]).strip()) if part.strip()]
-            title = paragraphs[0].removeprefix("#").strip() if paragraphs and paragraphs[0].startswith("# ") else ""
-            question = _plain(paragraphs[1]) if title and len(paragraphs) > 1 else ""
-            lines = title.splitlines()
-            return (unnumbered(lines[0]) if lines else stage), (question or _plain("\n".join(lines[1:])))
+            found = OPENING.match("".join(cell["source"]))
+            return (found["title"], _plain(found["question"])) if found else (stage, "")
     return stage, ""
 
 
-def unnumbered(title: str) -> str:
-    """A title without the notebook's number, which pages show beside it: `01 Training` -> `Training`."""
-    return re.sub(r"^\d\d[\s.:\uff1a-]+", "", title)
-
-
 def _plain(markdown: str) -> str:
+    """Without marks, and without line breaks inside a Japanese sentence."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
-    text = re.sub(r"[*`]", "", text)
-    return re.sub(r"(?<=[^\x00-\x7f])\n(?=[^\x00-\x7f])", "", text).replace("\n", " ").strip()
+    text = re.sub(r"[*`]", "", text).strip()
+    return re.sub(r"(?<=[^\x00-\x7f])\n(?=[^\x00-\x7f])", "", text).replace("\n", " ")

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import ReportError
-from lib.experiment import profile as config
 from lib.report import cells, index, notebooks, replay, shell
-from lib.report.shell import LANGUAGE_NAMES, WORDS, Report, Stage
+from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
 from lib.store import files
 from lib.text import LANGUAGES, Language
@@ -63,8 +62,7 @@ def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any]) 
         _pages(html, report, by_stage[done.notebook.stage], None if done.failure else done.node)
     for language in LANGUAGES:
         files.write_text(html / language / "index.html", index.page(report, language))
-    choices = [{"code": code, "name": LANGUAGE_NAMES[code], "title": WORDS("page.report").in_(code)} for code in LANGUAGES]
-    files.write_text(html / "index.html", shell.fill("choose.html.j2", {"title": WORDS("page.report").en, "choices": choices}))
+    files.write_text(html / "index.html", shell.fill("choose.html.j2", "en"))
     levels = Counter(finding.level for stage in report.stages for finding in stage.findings)
     return Outcome(html / "index.html", levels, [stage.broken for stage in report.stages if stage.broken])
 
@@ -79,42 +77,29 @@ def page(report: Report, stage: Stage, node: Any, language: Language) -> str:
 
     node: the notebook as it was executed on its records, None where it has none or cannot show them: its title and question stand then.
     """
-    node = cells.opening(notebooks.read(stage.notebook.path)) if node is None else node
-    found = cells.parts(node, language)
+    if node is None:
+        node = notebooks.read(stage.notebook.path)
+        node.cells = node.cells[: len(LANGUAGES)]
     there = [other for other in report.stages if other.there]
     at = there.index(stage)
     said = [finding for finding in stage.findings if finding.level in ("good", "note")]
-    values = shell.common(report, language, stage.notebook.page, found.sections) | {
-        "title": found.title or stage.notebook.title.in_(language),
-        "number": stage.notebook.number,
-        "count": report.stages[-1].notebook.number,
-        "facts": shell.facts(stage.run.info if stage.run.measured else report.newest, language),
-        "lede": shell.safe(found.lede),
-        "problems": _lines([*stage.failures, *(f.text for f in stage.findings if f.level == "bad")], language),
-        "doubts": _lines([f.text for f in stage.findings if f.level == "warn"], language),
-        "findings": shell.safe(show.findings_html(said[:FINDINGS], language)) if said else "",
-        "folded": shell.safe(show.findings_html(said[FINDINGS:], language)) if said[FINDINGS:] else "",
-        "more": WORDS("said.more", count=len(said[FINDINGS:])).in_(language),
-        "content": shell.safe(found.content),
-        "parameters": config.as_rows(stage.run.profile) if stage.run.measured else [],
-        "previous": _turn(there[at - 1], language) if at else {"page": "index.html", "title": WORDS("page.overview").in_(language)},
-        "next": _turn(there[at + 1], language) if at + 1 < len(there) else None,
-        "records": _records(report, stage),
-    }
-    return shell.fill("page.html.j2", values)
-
-
-def _lines(texts: list[Any], language: Language) -> list[dict[str, str]]:
-    return [{"page": "", "text": text.in_(language)} for text in texts]
-
-
-def _turn(stage: Stage, language: Language) -> dict[str, str]:
-    return {"page": stage.notebook.page, "title": stage.notebook.title.in_(language)}
-
-
-def _records(report: Report, stage: Stage) -> dict[str, str] | None:
-    """File name and SHA-256 of the stage's records, None where it left none."""
-    if not stage.run.measured:
-        return None
-    path = stage.run.files[stage.notebook.stage].path
-    return {"name": path.relative_to(report.folder).as_posix(), "sha256": files.sha256(path)}
+    boxes = [shell.safe(show.findings_html(those, language)) if those else "" for those in (said[:FINDINGS], said[FINDINGS:])]
+    path = stage.run.files[stage.notebook.stage].path if stage.run.measured else None
+    return shell.write(
+        "page.html.j2",
+        language,
+        report,
+        stage.run,
+        name=stage.notebook.page,
+        title=stage.notebook.title,
+        number=stage.notebook.number,
+        problems=[(text, None) for text in stage.problems],
+        doubts=[(text, None) for text in stage.doubts],
+        findings=boxes[0],
+        folded=boxes[1],
+        more=WORDS("said.more", count=len(said[FINDINGS:])),
+        previous=there[at - 1].notebook if at else {"page": "index.html", "title": WORDS("page.overview")},
+        next=there[at + 1].notebook if at + 1 < len(there) else None,
+        records=path and {"name": path.relative_to(report.folder).as_posix(), "sha256": files.sha256(path)},
+        **cells.parts(node, language)._asdict(),
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from lib.errors import ReportError
+from lib.experiment import profile as config
 from lib.experiment.system import system_id
 from lib.report import cells, failed, notebooks, told
 from lib.report.failed import Failed
@@ -17,10 +18,11 @@ from lib.report.notebooks import Notebook
 from lib.store import session, stage_file
 from lib.store.run import Run
 from lib.text import Language, Text
-from lib.words import LIST_MARK, Finding, Words
+from lib.words import Finding, Words
 
 WORDS = Words(__file__)
 LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "ja": "日本語"}
+NO_GPU = WORDS("said.no_gpu")
 
 
 @dataclass
@@ -57,6 +59,17 @@ class Stage:
             said.append(WORDS("said.failed", **values, earlier=shown))
         return said + ([WORDS("said.broken", error=self.broken)] if self.broken and earlier else [])
 
+    @property
+    def problems(self) -> list[Text]:
+        """What stands in the red banner."""
+        bad = [finding.text for finding in self.findings if finding.level == "bad"]  # first, for it may leave something `broken`
+        return self.failures + bad
+
+    @property
+    def doubts(self) -> list[Text]:
+        """What stands in the amber banner."""
+        return [finding.text for finding in self.findings if finding.level == "warn"]
+
 
 @dataclass
 class Report:
@@ -66,12 +79,13 @@ class Report:
     profile: str
     folder: Path
     run: Run
-    stages: list[Stage] = field(default_factory=list)
+    stages: list[Stage]
 
     @property
-    def newest(self) -> stage_file.Stage | None:
-        """Who measured the newest page, when, on what; None where nothing is recorded."""
-        return self.run.info if self.run.measured else None
+    def command(self) -> str:
+        """What makes these pages here: only the system that was measured can measure again, any other renders its records."""
+        measured = self.run.folder.name
+        return f"make report PROFILE={self.profile}" if measured == system_id() else f"make render PROFILE={self.profile} SYSTEM={measured}"
 
 
 def gather(profile: str, folder: Path, system: str = "") -> Report:
@@ -97,56 +111,12 @@ def _newest(results: Path) -> str:
     begun = []
     for path in results.glob("[0-9][0-9]_*.json*"):
         try:
-            first = path.read_text(encoding="utf-8") if path.name.endswith(".failed.json") else path.open(encoding="utf-8").readline()
-            values = json.loads(first)
+            with path.open(encoding="utf-8") as file:
+                values = json.loads(file.readline())
             begun.append(str(values.get("stage", values)["started_at"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             begun.append("0")
     return max(begun, default="")
-
-
-def common(report: Report, language: Language, name: str, sections: list[dict[str, str]]) -> dict[str, Any]:
-    """What the shell of every page needs."""
-    pages = [
-        {"page": s.notebook.page, "number": s.notebook.number, "title": s.notebook.title.in_(language), "there": s.there}
-        for s in report.stages
-    ]
-    return {
-        "language": language,
-        "languages": LANGUAGE_NAMES.items(),
-        "words": words(language),
-        "page": name,
-        "pages": pages,
-        "sections": sections,
-        "command": _command(report),
-        "script": safe((cells.TEMPLATES / "script.js").read_text(encoding="utf-8")),
-    }
-
-
-def words(language: Language) -> dict[str, str]:
-    """The words of the templates in one language, by key."""
-    return {key: text.in_(language) for key, text in WORDS.groups["page"].items()}
-
-
-def _command(report: Report) -> str:
-    """What makes this page here: only the system that was measured can measure again, any other renders its records."""
-    measured = report.run.folder.name
-    return f"make report PROFILE={report.profile}" if measured == system_id() else f"make render PROFILE={report.profile} SYSTEM={measured}"
-
-
-def facts(info: stage_file.Stage | None, language: Language) -> list[tuple[str, str, str]]:
-    """(name, value, hint) of profile, dataset, system and date for a page's head; none where nothing is recorded."""
-    if info is None:
-        return []
-    system = info.system
-    cores = WORDS("said.cores", cores=system["cores"]).in_(language)
-    device = system["gpus"][0]["name"] if system["gpus"] else WORDS("said.no_gpu").in_(language)
-    return [
-        (WORDS("said.profile").in_(language), str(info.profile.get("name", "")), ""),
-        (WORDS("said.dataset").in_(language), info.dataset, ""),
-        (WORDS("said.system").in_(language), LIST_MARK[language].join([system["cpu"], cores, device]), info.system_id),
-        (WORDS("said.date").in_(language), when(info.started_at), info.run_id),
-    ]
 
 
 def when(started_at: str) -> str:
@@ -154,18 +124,44 @@ def when(started_at: str) -> str:
     return datetime.fromisoformat(started_at).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def fill(template: str, values: dict[str, Any]) -> str:
-    """Fill a template of this folder; every value is escaped but for what `safe` made."""
-    css = safe((cells.TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    return _environment().get_template(template).render(css=css, **values)
+def write(template: str, language: Language, report: Report, run: Run, **values: Any) -> str:
+    """A page of `report` in the frame that all share: profile, dataset, system and date of `run`, of the newest page where it has
+    measured nothing, and the parameters of `run`. values: for the template (`fill`)."""
+    dated = run if run.measured else report.run
+    facts = _facts(dated.info) if dated.measured else []
+    return fill(template, language, report=report, facts=facts, parameters=config.as_rows(run.profile) if run.measured else [], **values)
+
+
+def _facts(info: stage_file.Stage) -> list[tuple[Text, Any, str]]:
+    """(name, value, hint) of profile, dataset, system and date for a page's head."""
+    system = info.system
+    gpu = system["gpus"][0]["name"] if system["gpus"] else NO_GPU
+    machine = WORDS("said.machine", cpu=system["cpu"], cores=system["cores"], gpu=gpu)
+    return [
+        (WORDS("said.profile"), info.profile.get("name", ""), ""),
+        (WORDS("said.dataset"), info.dataset, ""),
+        (WORDS("said.system"), machine, info.system_id),
+        (WORDS("said.date"), when(info.started_at), info.run_id),
+    ]
+
+
+def fill(template: str, language: Language, **values: Any) -> str:
+    """Fill a template of this folder: a Text is said in `language`, and everything is escaped but for what `safe` made."""
+    return _environment(language).get_template(template).render(language=language, **values)
 
 
 @cache
-def _environment() -> Any:
+def _environment(language: Language) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    loader = FileSystemLoader(cells.TEMPLATES)
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    def said(value: Any) -> Any:
+        return value.in_(language) if isinstance(value, Text) else value
+
+    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "keep_trailing_newline": True}
+    made = Environment(loader=FileSystemLoader(cells.TEMPLATES), finalize=said, **options)
+    css, script = (safe((cells.TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    made.globals |= {"css": css, "script": script, "words": WORDS.groups["page"], "languages": LANGUAGE_NAMES}
+    return made
 
 
 def safe(html: str) -> Any:
