@@ -34,9 +34,9 @@ def duration(seconds: float) -> str:
 
 
 class bar:
-    """Context manager: progress of work of size `total` (steps, or their weights) at `what`, with figures such as loss=0.31 beside it.
+    """Context manager: progress of work at `what`, with figures such as loss=0.31 beside it; nothing is said of no work.
 
-    clock: seconds that only rise.
+    total: an int counts steps, a float adds up their weights, which are told in per cent. clock: seconds that only rise.
     """
 
     def __init__(self, total: float, what: str, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -46,7 +46,7 @@ class bar:
         self._points: deque[tuple[float, float]] = deque()  # (time, done) after each step but the first, which is like no other
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
         lines = os.environ.get(LINES) == "lines"
-        self._tqdm: Any = None if lines else tqdm(total=total, desc=what, leave=False, bar_format=form)
+        self._tqdm: Any = None if lines else tqdm(total=total, desc=what, leave=False, bar_format=form, disable=not total)
 
     def __enter__(self) -> bar:
         return self
@@ -97,8 +97,9 @@ class bar:
 
     def _line(self, now: float) -> None:
         self._said = now
-        whole = float(self.total).is_integer() and float(self.done).is_integer()
-        done = f"{self.done:.0f}/{self.total:.0f}" if whole else f"{self.done / self.total:.0%}"
+        if not self.total:
+            return
+        done = f"{self.done:.0f}/{self.total}" if isinstance(self.total, int) else f"{self.done / self.total * 100:.0f} %"
         say(f"{self.what}: {done}, {duration(now - self.started)}{self._left_in_words(now)} {self.figures}".rstrip())
 
 

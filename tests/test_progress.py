@@ -124,10 +124,20 @@ def test_log_gets_a_line_now_and_then_with_the_time_left(lines, capsys):
     assert said[-1] == "work: 20/20, 3 min 20 s"
 
 
-def test_weights_that_are_no_counts_are_shown_as_a_share(lines, capsys):
-    with progress.bar(total=10.5, what="work") as bar:
-        bar.update(2.1)
-    assert capsys.readouterr().err == "work: 20%, 0 s\n"
+@pytest.mark.parametrize(("total", "step"), [(10.5, 2.1), (40_000.0, 8000)])
+def test_weights_are_told_in_per_cent(lines, capsys, total, step):
+    with progress.bar(total=total, what="work") as bar:
+        bar.update(step)
+    assert capsys.readouterr().err == "work: 20 %, 0 s\n"
+
+
+@pytest.mark.parametrize("total", [0, 0.0])
+@pytest.mark.parametrize("shown", ["lines", ""])
+def test_nothing_is_said_of_no_work(monkeypatch, capsys, total, shown):
+    monkeypatch.setenv(progress.LINES, shown)
+    with progress.bar(total, "warming up") as bar:
+        bar.update(0)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_terminal_gets_a_bar_with_the_same_time_left(monkeypatch, capsys):

@@ -19,7 +19,7 @@ from lib.experiment import profile as config
 from lib.experiment import system
 from lib.experiment.candidate import HARNESS, LABELS, REFERENCE, Candidate, Way
 from lib.experiment.precision import PRECISIONS, of_type
-from lib.runners import RUNNERS, host, onnxrt
+from lib.runners import RUNNERS, onnxrt
 from lib.runners import candidates as every
 from lib.runners.base import Runner, wrong_output
 from lib.store.records import Reason
@@ -186,7 +186,7 @@ def test_what_this_system_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     assert RUNNERS["onnxrt_cuda"].unavailable("fp32") == Reason("no_gpu")
     monkeypatch.setattr(system, "gpus", lambda: [{"name": "a GPU"}])
     assert RUNNERS["onnxrt_cuda"].unavailable("fp32") in (None, Reason("no_cuda_provider"))
-    monkeypatch.setattr(host.importlib.util, "find_spec", lambda module: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
     for name, package in (("savedmodel", "TensorFlow"), ("onnxrt", "ONNX Runtime"), ("tflite", "TensorFlow")):
         reason = RUNNERS[name].unavailable("fp32")
         assert reason is not None

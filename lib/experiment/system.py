@@ -9,6 +9,8 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ def describe() -> dict[str, Any]:
         "gpus": gpus(),
         "os": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "libraries": versions(LIBRARIES),
     }
 
 
@@ -64,6 +66,15 @@ def gpus() -> list[dict[str, str]]:
     return [known[bus] for bus in cuda.devices() if bus in known] if known else []
 
 
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The version of each of these packages that is installed."""
+    found = {}
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
 def slug(text: str) -> str:
     """Lower-case letters, digits, dots and hyphens of a text, for file names."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
@@ -76,10 +87,3 @@ def _cpu(field: str) -> str:
     except OSError:
         match = None
     return match.group(1).strip() if match else ""
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def artifact(session: Session, candidate: Candidate) -> Artifact:
     one = made(session, candidate)
     inputs = {
         **_what(session, one),
-        "libraries": _libraries(made.libraries) | made.versions(),
+        "libraries": system.versions(made.libraries) | made.versions(),
         # The reference may come from another system; every other answer is this system's own, even with shared outputs.
         "system": "" if candidate == REFERENCE else system.system_id(),
     }
@@ -138,14 +137,3 @@ def _checked(runner: Runner, answer: np.ndarray, start: int, count: int, given: 
     if not np.isfinite(answer).all():
         raise WrongOutput(f"{where}: the answer holds NaN or infinity; the exported model overflows or is damaged")
     return answer[:count].copy()  # a runner may reuse its output buffer
-
-
-def _libraries(names: tuple[str, ...] | None) -> dict[str, str]:
-    """The installed versions of these packages, of all that the system's description names where None."""
-    found = {}
-    for name in system.LIBRARIES if names is None else names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

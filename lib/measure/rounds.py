@@ -88,7 +88,7 @@ def run(
                     break
             bar.update()
     order, shuffled = list(timers), random.Random(seed)
-    with progress.bar(settings.rounds * sum(cost.values()), f"timing in {settings.rounds} rounds (ms)") as bar:
+    with progress.bar(float(settings.rounds * sum(cost.values())), f"timing in {settings.rounds} rounds") as bar:
         for _ in range(settings.rounds):
             shuffled.shuffle(order)
             for key in order:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,9 +11,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from lib.errors import NotMeasured, ReportError
+from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.experiment.precision import PRECISIONS, Precision
-from lib.runners import host
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
 from lib.store.session import Session
@@ -45,7 +46,7 @@ class Runner(ABC):
     A class in a file of this folder is a backend of the report; nothing else names it. It says
     name: key in RUNNERS; label: as shown in reports; place: sorts the backends of the report;
     column: field of Precision that names its exported model; needs: module and name of the package it cannot do without;
-    libraries: packages whose version changes its answers, None for all that `lib.experiment.system` knows;
+    libraries: packages whose version changes its answers, all that `lib.experiment.system` knows where a class names none;
     file: what of `artifact` runs; api: the name of the plain call, which may be called by it too;
     batches_itself: whether `infer` splits any number of images itself; tells_gpu_time: whether it has `gpu_ms`;
     min_batch, max_batch: images a call, no upper limit where None.
@@ -56,7 +57,7 @@ class Runner(ABC):
     place: ClassVar[float]
     column: ClassVar[str] = ""
     needs: ClassVar[tuple[str, str] | None] = None
-    libraries: ClassVar[tuple[str, ...] | None] = None
+    libraries: ClassVar[tuple[str, ...]] = system.LIBRARIES
     file: ClassVar[str] = ""
     batches_itself: ClassVar[bool] = False
     tells_gpu_time: ClassVar[bool] = False
@@ -81,7 +82,9 @@ class Runner(ABC):
     @classmethod
     def unavailable(cls, precision: str) -> Reason | None:
         """Why this system cannot run it at this precision, or None if it can."""
-        return host.not_installed(*cls.needs) if cls.needs else None
+        if cls.needs and importlib.util.find_spec(cls.needs[0]) is None:
+            return Reason("not_installed", {"package": cls.needs[1]})
+        return None
 
     @classmethod
     def ways(cls, precision: str) -> list[Way]:

@@ -15,7 +15,6 @@ from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Way
 from lib.experiment.precision import PRECISIONS
 from lib.models import vgg
-from lib.runners import host
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
@@ -103,7 +102,7 @@ class OnnxRuntimeCuda(OnnxRuntime):
     @classmethod
     def unavailable(cls, precision: str) -> Reason | None:
         """onnxruntime is not installed, there is no GPU, or it was built without CUDA; else None."""
-        if reason := super().unavailable(precision) or host.no_gpu():
+        if reason := super().unavailable(precision) or (None if system.gpus() else Reason("no_gpu")):
             return reason
         import onnxruntime
 
