@@ -199,8 +199,10 @@ def test_both_readmes_have_the_same_parts() -> None:
 
 def test_every_package_that_is_asked_for_has_its_reason_written_down() -> None:
     packages = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Packages")[1]
-    reasons = re.findall(r"^\| ([^|]+) \|", packages, re.MULTILINE)
-    explained = {name.strip() for row in reasons for name in row.split(",")}
+    rows = re.findall(r"^\| ([^|(]+?)(?: \([^|]*\))? \| ([^|]+) \|$", packages, re.MULTILINE)
+    explained = {name.strip() for names, reason in rows if "C++" not in reason for name in names.split(",")}
     asked = named("requirements.in") | named("requirements-dev.in")
     assert asked <= explained
     assert explained - {"package", "---"} <= asked
+    (compiled,) = [names.replace("/", "_").split(", ") for names, reason in rows if "C++" in reason]
+    assert compiled == re.findall(r'"(\w+) [\w-]+-dev"', (ROOT / "lib/cpp/CMakeLists.txt").read_text())
