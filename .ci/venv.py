@@ -76,7 +76,7 @@ def install(name: str, whole: bool) -> None:
     print(f"Installing {LOCKS[name].name} into .venv (once; the first time it downloads more than a gigabyte)", flush=True)
     install_uv(LOCKS[name])
     lock = str(LOCKS[name])
-    if call([str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON), lock]):
+    if call([str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes", "--python", str(PYTHON), lock]):
         print("uv could not (see above); trying the same with pip, which takes longer", flush=True)
         advise(pip_install("--require-hashes", "-r", lock), "The packages could not be installed (see above). " + AGAIN)
     STAMP.write_text(json.dumps({"name": name, "lock": digest(LOCKS[name]), "folder": str(VENV)}))
