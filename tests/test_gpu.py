@@ -25,7 +25,7 @@ from lib.runners import cpp
 from lib.runners.tensorrt import TensorRT
 from lib.store import artifacts, files, session
 from lib.store.session import Session
-from lib.trt import calibrate, execution, inspect, plans, timing_cache, versions
+from lib.trt import bound, calibrate, execution, inspect, plans, timing_cache, versions
 
 HERE = versions.unavailable()
 pytestmark = [
@@ -77,8 +77,8 @@ def here(opened, precision="fp32", engine=None):
     from lib import export
 
     onnx = export.onnx(opened, trt.onnx_variant(precision)).file("model.onnx")
-    bound = trt.identity(onnx, precision, opened.profile.engines)
-    return bound | ({"calibration": engine.inputs["calibration"]} if engine else {})
+    expected = trt.identity(onnx, precision, opened.profile.engines)
+    return expected | ({"calibration": engine.inputs["calibration"]} if engine else {})
 
 
 def tensorrt(opened, precision="fp32", api="", engine=None):
@@ -256,11 +256,15 @@ def test_ten_thousand_cycles_hold_device_memory(opened, images):
 # Engines that can be trusted
 
 
+def load_plan(folder, expected):
+    return bound.read(folder, plans.KIND, plans.PLAN, expected)
+
+
 def test_refusals(opened):
     artifact = trt.engine(opened, "fp32")
     folder, expected = artifact.path.parent, here(opened)
     assert "its precision is" in said(ArtifactError, lambda: tensorrt(opened, "tf32", engine=artifact).__enter__())
-    assert trt.load_plan(folder, expected) == artifact.file(plans.PLAN).read_bytes()
+    assert load_plan(folder, expected) == artifact.file(plans.PLAN).read_bytes()
     for field, value in {
         "tensorrt": "10.16.0.1",
         "gpu": "NVIDIA A100-SXM4-80GB",
@@ -269,7 +273,7 @@ def test_refusals(opened):
         "precision": "fp16",
         "profile": [1, 16, 256],
     }.items():
-        assert plans.FIELDS[field] in said(ArtifactError, lambda field=field, value=value: trt.load_plan(folder, expected | {field: value}))
+        assert bound.FIELDS[field] in said(ArtifactError, lambda field=field, value=value: load_plan(folder, expected | {field: value}))
 
 
 def test_a_changed_onnx_makes_another_engine(opened, tmp_path):
@@ -277,7 +281,7 @@ def test_a_changed_onnx_makes_another_engine(opened, tmp_path):
     changed = plans.identity(other, "fp32", opened.profile.engines)
     artifact = trt.engine(opened, "fp32")
     assert artifacts.key_of(plans.KIND, changed) != artifact.key
-    assert "its ONNX is" in said(ArtifactError, lambda: trt.load_plan(artifact.path.parent, changed))
+    assert "its ONNX is" in said(ArtifactError, lambda: load_plan(artifact.path.parent, changed))
 
 
 def test_altered_plans_are_refused(opened, tmp_path):
@@ -287,7 +291,7 @@ def test_altered_plans_are_refused(opened, tmp_path):
         copy = tmp_path / what
         shutil.copytree(artifact.path.parent, copy)
         (copy / "payload" / plans.PLAN).write_bytes(change(artifact.file(plans.PLAN).read_bytes()))
-        assert "altered or truncated" in said(ArtifactError, lambda copy=copy: trt.load_plan(copy, expected))
+        assert "altered or truncated" in said(ArtifactError, lambda copy=copy: load_plan(copy, expected))
 
 
 def test_what_tensorrt_itself_does_not_load(opened):
@@ -329,7 +333,7 @@ def test_calibration_reads_the_batches_and_is_bound(opened, tmp_path):
 def test_calibrators_make_different_engines(opened):
     entropy, minmax = (trt.engine(opened, "int8", trt.Calibration(method, 320)) for method in ("entropy", "minmax"))
     assert entropy.key != minmax.key
-    assert "its calibration cache is" in said(ArtifactError, lambda: trt.load_plan(entropy.path.parent, here(opened, "int8", minmax)))
+    assert "its calibration cache is" in said(ArtifactError, lambda: load_plan(entropy.path.parent, here(opened, "int8", minmax)))
 
 
 @calibrated

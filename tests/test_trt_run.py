@@ -298,7 +298,7 @@ def test_layers_that_hold_little_work():
     pooling = {"Name": "p", "LayerType": "CaskPooling", "ParameterType": "Pooling", "Inputs": []}
     assert not inspect.engine_layer(pooling).is_product
     assert inspect.engine_layer("only a name") == inspect.EngineLayer("only a name", "", "", "")
-    assert inspect.engine_types([inspect.engine_layer(described()), inspect.engine_layer(pooling)]) == {"fp32": 1}
+    assert inspect.product_types([inspect.engine_layer(described()), inspect.engine_layer(pooling)]) == {"fp32": 1}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ Importing this package imports no TensorRT; the functions below do when they are
 
 from lib.trt.calibrate import Calibration
 from lib.trt.calibrate import default as default_calibration
-from lib.trt.plans import PLAN, engine, identity, load_plan, plan_sha256, trusted
+from lib.trt.plans import PLAN, engine, identity, plan_sha256, trusted
 from lib.trt.probe import LayerTime, intermediate, layer_times
 from lib.trt.versions import (
     FEATURES,

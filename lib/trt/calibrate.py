@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import cuda, export
-from lib.errors import ArtifactError
 from lib.experiment.precision import PRECISIONS
 from lib.models import train as training
 from lib.store import files
@@ -25,17 +24,6 @@ from lib.trt.versions import EngineError
 
 KIND, VERSION, CACHE = "calibration", 1, "calibration.cache"
 CALIBRATORS = {"entropy": "IInt8EntropyCalibrator2", "minmax": "IInt8MinMaxCalibrator"}
-FIELDS = {  # in the order in which a cache is checked
-    "tensorrt": "TensorRT version",
-    "method": "calibrator",
-    "onnx_sha256": "ONNX",
-    "dataset": "dataset",
-    "images": "number of calibration images",
-    "seed": "seed of the calibration images",
-    "held_out": "number of images held out for validation",
-    "batch": "calibration batch",
-    "version": "version of this project's calibration",
-}
 
 
 class Calibration(NamedTuple):
@@ -84,11 +72,10 @@ def load_cache(folder: Path, expected: dict[str, Any], tensors: set[str]) -> byt
 
     Raises ArtifactError, one line that names what differs and how to calibrate again.
     """
-    again = f"remove {folder} and run notebook 03_engines to calibrate again"
-    data = bound.read(folder, KIND, CACHE, FIELDS, expected, again)
+    data = bound.read(folder, KIND, CACHE, expected)
     alien = sorted(set(scales(data)) - tensors)
     if alien:
-        raise ArtifactError(f"{folder / 'payload' / CACHE}: holds a scale for '{alien[0]}', which is no tensor of this network; {again}")
+        raise bound.refused(folder / "payload" / CACHE, f"holds a scale for '{alien[0]}', which is no tensor of this network")
     return data
 
 

@@ -14,37 +14,39 @@ from typing import Any
 from lib.experiment.precision import PRECISIONS
 from lib.trt.versions import EngineError
 
-PRODUCTS = ("CONVOLUTION", "MATRIX_MULTIPLY")  # the layers that hold nearly all of the work
 TRANSPARENT = ("SHUFFLE",)  # moves values, leaves their type as it is
 TYPES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8"}
 # The inspector's words, which differ between versions: a tensor's "Row major linear FP32", a weight's "Half".
 WORDS = (("int8", r"\bint8\b"), ("fp16", r"\b(fp16|half)\b"), ("bf16", r"\b(bf16|bfloat16)\b"), ("fp32", r"\b(fp32|float)\b"))
-PRODUCT_WORDS = re.compile(r"conv|gemm|matrix|matmul|fully", re.IGNORECASE)
+PRODUCTS = re.compile(r"conv|gemm|matrix|matmul|fully", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class NetworkLayer:
-    """One layer of the parsed network. type: of its inputs ("fp32", "fp16", "int8"); shape: of its output, -1 is dynamic."""
+class Layer:
+    """A layer of a network. kind: as TensorRT calls it; type: of its inputs ("fp32", "tf32", "fp16", "int8", …, "" unknown)."""
 
     name: str
     kind: str
     type: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class EngineLayer:
-    """One layer of a finished engine, after fusion. type: it runs in ("fp32", "tf32", …, "" unknown); tactic: its kernel."""
-
-    name: str
-    kind: str
-    type: str
-    tactic: str
 
     @property
     def is_product(self) -> bool:
         """Whether it holds a convolution or a matrix product, so nearly all of the work."""
-        return bool(PRODUCT_WORDS.search(self.kind))
+        return bool(PRODUCTS.search(self.kind))
+
+
+@dataclass(frozen=True)
+class NetworkLayer(Layer):
+    """One layer of the parsed network. shape: of its output, -1 is dynamic."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class EngineLayer(Layer):
+    """One layer of a finished engine, after fusion, with the type it runs in. tactic: its kernel."""
+
+    tactic: str
 
 
 def engine_layers(trt: ModuleType, engine: Any, context: Any) -> list[EngineLayer]:
@@ -72,12 +74,12 @@ def engine_layer(described: dict[str, Any] | str) -> EngineLayer:
     of = next((found for tensor in told if isinstance(tensor, dict) and (found := _word(tensor))), "")
     if of == "fp32" and "tf32" in tactic.lower():
         of = "tf32"
-    kind = kind if PRODUCT_WORDS.search(kind) or not parameter else f"{kind} ({parameter})"
+    kind = kind if PRODUCTS.search(kind) or not parameter else f"{kind} ({parameter})"
     return EngineLayer(described.get("Name", ""), kind, of, tactic)
 
 
-def engine_types(listed: Iterable[EngineLayer]) -> dict[str, int]:
-    """How many convolutions and matrix products run in each type, for example {"int8": 9, "fp32": 1}."""
+def product_types(listed: Iterable[Layer]) -> dict[str, int]:
+    """How many convolutions and matrix products have each type, for example {"int8": 9, "fp32": 1}."""
     return dict(Counter(layer.type for layer in listed if layer.is_product))
 
 
@@ -105,11 +107,6 @@ def layers(network: Any) -> list[NetworkLayer]:
     every = [network.get_layer(i) for i in range(network.num_layers)]
     producer = {layer.get_output(k).name: layer for layer in every for k in range(layer.num_outputs)}
     return [_layer(layer, producer) for layer in every]
-
-
-def product_types(listed: list[NetworkLayer]) -> dict[str, int]:
-    """How many convolutions and matrix products are asked for in each type, for example {"int8": 9}."""
-    return dict(Counter(layer.type for layer in listed if layer.kind in PRODUCTS))
 
 
 def weights_bytes(log: list[str]) -> int | None:

@@ -24,19 +24,6 @@ from lib.trt.versions import EngineError
 KIND, VERSION = "engine", 3  # of this builder; a change makes stored engines stale
 PLAN, LOG, ENGINE_LAYERS = "model.plan", "build.log", "engine_layers.json"
 RTX_TARGETS = "default (8.0, 8.6, 8.9, 12.0 and later)"  # TensorRT for RTX documentation, "CPU-Only AOT and TensorRT-RTX Engines"
-FIELDS = {  # in the order in which a plan is checked
-    "flavour": "TensorRT flavour",
-    "tensorrt": "TensorRT version",
-    "gpu": "GPU",
-    "compute_capability": "compute capability",
-    "onnx_sha256": "ONNX",
-    "precision": "precision",
-    "flags": "builder flags",
-    "calibration": "calibration cache",
-    "profile": "optimization profile",
-    "workspace_mib": "workspace (MiB)",
-    "version": "builder version",
-}
 
 
 def engine(session: Session, precision: str, calibration: Calibration | None = None) -> Artifact:
@@ -90,21 +77,10 @@ def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | No
     }
 
 
-def load_plan(folder: Path, expected: dict[str, Any]) -> bytes:
-    """The bytes of a stored plan, after its hash and every field of its manifest were checked against `expected`.
-
-    `folder` is the artifact's (manifest.json and payload/), `expected` comes from `identity`. Deserializing runs code out of the file, and
-    the hash does not show who wrote it: load plans from folders that you trust only. Raises ArtifactError, one line that names the field
-    and the way to rebuild.
-    """
-    again = f"remove {folder} and run notebook 03_engines to build it again"
-    return bound.read(folder, KIND, PLAN, FIELDS, expected, again)
-
-
 def trusted(session: Session, precision: str, artifact: Artifact) -> bytes:
-    """The plan of an engine, if it is one of this session's model at `precision`, for here, with any calibration. Raises as `load_plan`."""
+    """The plan of an engine, if it is one of this session's model at `precision`, for here, with any calibration. See bound.read."""
     expected = identity(_onnx(session, precision), precision, session.profile.engines) | {"calibration": artifact.inputs.get("calibration")}
-    return load_plan(artifact.path.parent, expected)
+    return bound.read(artifact.path.parent, KIND, PLAN, expected)
 
 
 def plan_sha256(artifact: Artifact) -> str:
@@ -125,7 +101,7 @@ def reader(session: Session, onnx: Path, cache: Artifact | None) -> Callable[[se
 def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Artifact | None) -> dict[str, Any]:
     built = build(onnx, precision, session.profile.engines, calibrator=reader(session, onnx, cache), timings=timing_cache.path(session))
     finished = _finished(built.plan)
-    if finished is not None and (wrong := inspect.other_than_asked(precision, inspect.engine_types(finished))):
+    if finished is not None and (wrong := inspect.other_than_asked(precision, inspect.product_types(finished))):
         raise EngineError(f"{onnx}: {wrong}")
     (folder / PLAN).write_bytes(built.plan)
     (folder / LOG).write_text("\n".join(built.log) + "\n", encoding="utf-8")
@@ -137,7 +113,7 @@ def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Ar
         "calibration_s": cache.info.get("seconds") if cache else None,
         "timing_cache": built.timing_cache,
         "product_types": inspect.product_types(built.layers),
-        "engine_types": None if finished is None else inspect.engine_types(finished),
+        "engine_types": None if finished is None else inspect.product_types(finished),
         "weights_bytes": inspect.weights_bytes(built.log),
         "onnx": versions.onnx_variant(precision),
         "system_id": system.system_id(),
