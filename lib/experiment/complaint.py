@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import math
-import re
 import reprlib
-import unicodedata
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lib.experiment import strict_yaml
-
 BOOLEANS = dict.fromkeys(("yes", "on", "y", "true", "1"), "true") | dict.fromkeys(("no", "off", "n", "false", "0"), "false")
+NUMBERS = {"int_type": "10 or 1000", "float_type": "0.05 or 5.0e-3"}  # as every reader of YAML reads them
 
 
 class Misfit(ValueError):
@@ -71,26 +67,7 @@ def _write(value: Any, wanted: str) -> str:
     """What to write in place of a value that is read otherwise than a person means it, "" where that cannot be known."""
     if wanted in ("string_type", "literal_error") and isinstance(value, (int, float)):
         return "; write it in quotes"
-    text = unicodedata.normalize("NFKC", str(value)).strip()[:40]
     if wanted == "bool_type":
-        return f"; write {BOOLEANS[text.lower()]}" if text.lower() in BOOLEANS else ""
-    if wanted not in ("int_type", "float_type") or isinstance(value, bool) or (number := _number(text)) is None:
-        return ""
-    if wanted == "float_type" and strict_yaml.FRACTION.fullmatch(said := re.sub(r"^([-+]?\d+)([eE].*)$", r"\1.0\2", text)):
-        return f"; write {said}"
-    return f"; write {int(number) if number == int(number) else number}" if wanted == "float_type" or number == int(number) else ""
-
-
-def _number(text: str) -> float | None:
-    """The number that a person may mean by 010, 1_000, 1,000, 0,05, 0x10, 5e-3 or 1:30 (of minutes); None for anything else."""
-    if re.fullmatch(r"\d{1,4}(:[0-5]\d){1,2}", text):
-        return float(sum(int(part) * 60**place for place, part in enumerate(reversed(text.split(":")))))
-    thousands = re.fullmatch(r"[-+]?[1-9]\d{0,2}(,\d{3})+", text)
-    digits = re.sub(r"(?<=\d)_(?=\d)", "", text.replace(",", "" if thousands else "."))
-    for reader in (float, lambda said: float(int(said, 0))):
-        try:
-            number = reader(digits)
-        except ValueError:
-            continue
-        return number if math.isfinite(number) and abs(number) < 1e15 else None
-    return None
+        text = str(value).strip().lower()
+        return f"; write {BOOLEANS[text]}" if text in BOOLEANS else ""
+    return f"; write a number such as {NUMBERS[wanted]}" if wanted in NUMBERS else ""
