@@ -358,7 +358,7 @@ def test_the_worst_images_come_first_each_once_with_the_runner_that_differs_most
     given = {candidate: answers(labels) for candidate in (REFERENCE, ORT, FP16)}
     for candidate, image, p in ((ORT, 7, 0.6), (FP16, 7, 0.7), (ORT, 3, 0.8)):
         given[candidate][image, [labels[image], (labels[image] + 1) % 10]] = 0.9 - p, p
-    found = measure.disagreements(session, given, compare.matrix(given))
+    found = measure.disagreements(session, given)
     assert [(one.image, one.candidate) for one in found.worst] == [(3, ORT.key), (7, FP16.key)]
     assert (found.differing, found.images) == (2, len(labels))
     assert found.worst[0].p_got == pytest.approx(0.8)

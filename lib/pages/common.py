@@ -39,10 +39,17 @@ def number(record: Record | None, factor: float = 1.0) -> float | Reason:
     return factor * record.value
 
 
+def file_size(found: Any, candidate: Candidate, **more: Any) -> Record:
+    """The file_size (bytes) of a runner that is ready (`found`), or why there is none. more: further fields of the record."""
+    if isinstance(found, Reason):
+        return Record("file_size", "bytes", None, candidate, reason=found, **more)
+    return Record("file_size", "bytes", found.size_bytes, candidate, artifact_sha256=found.artifact_sha256, **more)
+
+
 def share(record: Record | None, of: str = "correct") -> Interval | Reason:
     """A share of images (%) with its Wilson interval, or why there is none. of: the "correct" ones or the "others"."""
     if record is None or record.value is None:
-        return (record and record.reason) or NOT_RECORDED
+        return number(record)  # type: ignore[return-value]  # the reason
     correct, total = record.stats["correct"], record.stats["total"]
     return percent(stats.wilson(correct if of == "correct" else total - correct, total))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import cycle, zip_longest
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -24,28 +24,22 @@ DENSE = 12  # candidates, over which labels and numbers of a heat map have to be
 MARKERS = "osD^v<>"  # tell runners of the same precision apart
 
 
-class View(NamedTuple):
-    """One way to colour the matrix: `value` of a difference; log: whether its colour is logarithmic."""
-
-    value: Callable[[Apart], float]
-    log: bool = True
-
-
-VIEWS = {
-    "max_abs": View(lambda apart: apart.max_abs),
-    "mean_abs": View(lambda apart: apart.mean_abs),
-    "cosine": View(lambda apart: max(0.0, 1 - apart.cosine)),
-    "agreement": View(lambda apart: 100 * (1 - apart.agreement), log=False),
+VIEWS: dict[str, Callable[[Apart], float]] = {  # what may colour the matrix
+    "max_abs": lambda apart: apart.max_abs,
+    "mean_abs": lambda apart: apart.mean_abs,
+    "cosine": lambda apart: max(0.0, 1 - apart.cosine),
+    "agreement": lambda apart: 100 * (1 - apart.agreement),
 }
+LINEAR = "agreement"  # the colours of the others are logarithmic
 
 
 def matrix(run: Run, view: str) -> Figure:
     """Heat map of one of VIEWS over every two candidates that ran here; dark is far apart."""
-    shown, found, label = VIEWS[view], rules.pairs(run), W(f"views.{view}")
+    log, found, label = view != LINEAR, rules.pairs(run), W(f"views.{view}")
     if not found:
         return base.sentence(NOT_RECORDED)
     measured = ordered(candidate for pair in found for candidate in pair)
-    values = {(measured.index(one), measured.index(other)): shown.value(apart) for (one, other), apart in found.items()}
+    values = {(measured.index(one), measured.index(other)): VIEWS[view](apart) for (one, other), apart in found.items()}
     dense = len(measured) > DENSE
     size = 6 if dense else 8
 
@@ -56,8 +50,8 @@ def matrix(run: Run, view: str) -> Figure:
         for place, value in values.items():
             coloured[place] = max(value, FLOOR)
         top = max(values.values())
-        norm = LogNorm(FLOOR, max(top, FLOOR * 10)) if shown.log else Normalize(0, max(top, 1e-6))
-        said = {place: _number(value, shown.log, dense) for place, value in values.items()}
+        norm = LogNorm(FLOOR, max(top, FLOOR * 10)) if log else Normalize(0, max(top, 1e-6))
+        said = {place: _number(value, log, dense) for place, value in values.items()}
         base.heat(axes, coloured, said, norm, "cividis_r", size)
         names = [_short(candidate, language) for candidate in measured]
         rotated = {"rotation": 90 if dense else 30, "ha": "right", "va": "center", "rotation_mode": "anchor"}
@@ -65,7 +59,7 @@ def matrix(run: Run, view: str) -> Figure:
         axes.set_yticks(range(len(names)), names, fontsize=size)
         axes.set_title(label.in_(language), loc="left", fontsize=10)
 
-    caption = W("captions.matrix_log" if shown.log else "captions.matrix", what=label)
+    caption = W("captions.matrix_log" if log else "captions.matrix", what=label)
     return base.plot(paint, W("alts.matrix", what=label), caption, height_in=1.6 + (0.35 if dense else 0.5) * len(measured))
 
 

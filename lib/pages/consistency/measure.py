@@ -39,7 +39,7 @@ def measure(session: Session) -> None:
     answers = {candidate: predictions.read(artifact) for candidate, artifact in stored.items()}
     apart = compare.matrix(answers)
     session.record(*_against_reference(session, stored, lost, apart), *_pairs(list(answers), apart))
-    session.exhibit("disagreements", disagreements(session, answers, apart))
+    session.exhibit("disagreements", disagreements(session, answers))
     for precision in TensorRT.precisions:
         session.record(*_calls(session, precision))
     session.record(*_layers(session, answers, lost, apart))
@@ -68,20 +68,17 @@ def _against_reference(
     session: Session, stored: Mapping[Candidate, Artifact], lost: Mapping[Candidate, Reason], apart: Apart
 ) -> Iterator[Record]:
     """cosine, agreement, max_abs and mean_abs of every candidate where no earlier page of this run has them."""
-    for metric, unit in (("cosine", "difference"), ("agreement", "share"), ("max_abs", "difference"), ("mean_abs", "difference")):
-        known = {record.candidate for record in session.earlier(metric, case={})} | {REFERENCE}
-        yield from (Record(metric, unit, None, candidate, reason=why) for candidate, why in lost.items() if candidate not in known)
-        for candidate, artifact in stored.items():
-            if candidate in known:
-                continue
+    units = {"cosine": "difference", "agreement": "share", "max_abs": "difference", "mean_abs": "difference"}
+    made = [Record(metric, unit, None, candidate, reason=why) for candidate, why in lost.items() for metric, unit in units.items()]
+    for candidate, artifact in stored.items():
+        if candidate != REFERENCE:
             found, more = apart[REFERENCE, candidate], {"artifact_sha256": artifact.inputs["model"]}
-            if metric == "agreement":
-                yield common.agreement(found, candidate, **more)
-            elif metric == "cosine":
-                told = {"min": found.cosine_min, "reference_system": stored[REFERENCE].info["system_id"]}
-                yield Record(metric, unit, found.cosine_mean, candidate, stats=told, **more)
-            else:
-                yield Record(metric, unit, getattr(found, metric), candidate, **more)
+            told = {"min": found.cosine_min, "reference_system": stored[REFERENCE].info["system_id"]}
+            made.append(Record("cosine", "difference", found.cosine_mean, candidate, stats=told, **more))
+            made.append(common.agreement(found, candidate, **more))
+            made += [Record(metric, "difference", getattr(found, metric), candidate, **more) for metric in ("max_abs", "mean_abs")]
+    known = {(metric, record.candidate) for metric in units for record in session.earlier(metric)}
+    yield from (record for record in made if (record.metric, record.candidate) not in known)
 
 
 def _pairs(asked: list[Candidate], apart: Apart) -> Iterator[Record]:
@@ -93,24 +90,20 @@ def _pairs(asked: list[Candidate], apart: Apart) -> Iterator[Record]:
             yield common.agreement(found, candidate, "pair_agreement", case={"other": other.key}, stats=differences)
 
 
-def disagreements(session: Session, answers: Answers, apart: Apart) -> Disagreements:
+def disagreements(session: Session, answers: Answers) -> Disagreements:
     """The images whose class differs from the reference's, worst first, as many as the profile wants."""
-    expected, images = answers[REFERENCE], session.images
-    farthest: dict[int, tuple[float, Candidate]] = {}
-    for candidate, own in answers.items():
-        for i in apart[REFERENCE, candidate].disagree.tolist() if candidate != REFERENCE else ():
-            far = float(np.abs(own[i] - expected[i]).max())
-            if i not in farthest or far > farthest[i][0]:
-                farthest[i] = far, candidate
-    chosen = sorted(farthest, key=lambda i: (-farthest[i][0], i))[: session.profile.consistency.worst_samples]
-    worst = []
-    for i in chosen:
-        far, candidate = farthest[i]
+    expected, images, candidates = answers[REFERENCE], session.images, list(answers)
+    differs = [own.argmax(axis=1) != expected.argmax(axis=1) for own in answers.values()]
+    far = np.where(differs, [np.abs(own - expected).max(axis=1) for own in answers.values()], 0)  # (candidates, N)
+    largest, worst = far.max(axis=0), []
+    differing = int((largest > 0).sum())
+    for i in np.argsort(-largest, kind="stable")[: min(differing, session.profile.consistency.worst_samples)].tolist():
+        candidate = candidates[far[:, i].argmax()]
         e, g = int(expected[i].argmax()), int(answers[candidate][i].argmax())
-        shown = {"image": i, "png": picture.encode(images.x_test[i]), "candidate": candidate.key, "difference": far}
+        shown = {"image": i, "png": picture.encode(images.x_test[i]), "candidate": candidate.key, "difference": float(largest[i])}
         classes = {"true": int(images.y_test[i]), "expected": e, "got": g}
         worst.append(Disagreement(**shown, **classes, p_expected=float(expected[i, e]), p_got=float(answers[candidate][i, g])))
-    return Disagreements(worst=worst, differing=len(farthest), images=len(expected))
+    return Disagreements(worst=worst, differing=differing, images=len(expected))
 
 
 def batch_sizes(smallest: int, largest: int) -> list[int]:
@@ -129,7 +122,9 @@ def _calls(session: Session, precision: str) -> Iterator[Record]:
     base: np.ndarray | None = None
     with progress.bar(len(candidates) * len(sizes), f"ways to call the {precision} engine") as bar, ExitStack() as stack:
         for candidate in candidates:
-            runner = _entered(session, candidate, stack)
+            made = RUNNERS[candidate.runner]
+            no_call = made.unavailable(precision) or (None if made.takes(candidate) else Reason("no_call", {"call": candidate.way.api}))
+            runner = no_call or sweep.entered(made, session, candidate, stack)
             if isinstance(runner, Reason):
                 yield _call(candidate, runner)
                 if base is None:  # nothing to compare with
@@ -149,16 +144,6 @@ def _calls(session: Session, precision: str) -> Iterator[Record]:
                         yield _call(candidate, found, size, runner.artifact_sha256)
                 bar.update()
             stack.close()
-
-
-def _entered(session: Session, candidate: Candidate, stack: ExitStack) -> Runner | Reason:
-    """The open runner, or why there is none: not on this system, or this way of calling is not in its library."""
-    made = RUNNERS[candidate.runner]
-    if reason := made.unavailable(candidate.precision):
-        return reason
-    if not made.takes(candidate):
-        return Reason("no_call", {"call": candidate.way.api})
-    return sweep.entered(made, session, candidate, stack)
 
 
 def called(runner: Runner, images: np.ndarray, size: int) -> np.ndarray:

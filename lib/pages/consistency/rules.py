@@ -170,27 +170,19 @@ def _calls(run: Run) -> Iterator[Finding]:
 
 def _not_called(calls: list[Record]) -> Iterator[Finding]:
     """Ways to call an engine that this system lacks, by reason."""
-    for reason, labels in common.by_reason(calls, _call_label).items():
-        yield W.finding("note", "not_called", calls=labels, why=reason.text)
-
-
-def _call_label(call: Record) -> Text:
-    """Runner and way, for engines of several precisions."""
-    assert call.candidate is not None
-    return W("words.call", runner=call.candidate.runner_label, way=call.candidate.way.label)
+    ways = [call for call in calls if call.candidate]
+    for reason, lost in common.by_reason(ways, lambda call: (call.candidate.runner_label, call.candidate.way.label)).items():  # type: ignore[union-attr]
+        yield W.finding("note", "not_called", calls=[W("words.call", runner=runner, way=way) for runner, way in lost], why=reason.text)
 
 
 def _layers(run: Run) -> Iterator[Finding]:
     """Where differences begin, by precision and tensor; those that begin nowhere together; those that could not be compared."""
     far, lost = over(run), {record.reason for record in run.records("cosine")}
     chosen = Text("", "") if far else W("words.farthest")
-    groups: dict[tuple[str, str], list[Trace]] = defaultdict(list)
-    grown = []
+    groups: dict[tuple[Any, Any] | None, list[Trace]] = defaultdict(list)
     for trace in traces(run):
-        if trace.begins:
-            groups[trace.candidate.precision, str(trace.begins.case["tensor"])].append(trace)
-        else:
-            grown.append(trace)
+        groups[(trace.candidate.precision, trace.begins.case["tensor"]) if trace.begins else None].append(trace)
+    grown = groups.pop(None, [])
     for group in groups.values():
         yield _begins(group, chosen)
     if grown:

@@ -27,7 +27,9 @@ def measure(session: Session) -> None:
     engines = {candidate: _engine(session, candidate) for candidate in runners.candidates() if candidate.runner == RUNNER}
     for candidate, engine in engines.items():
         session.record(*_built(candidate, engine))
-    session.exhibit("networks", Networks(engines=[_network(c, engine) for c, engine in engines.items() if not isinstance(engine, Reason)]))
+    found = {candidate.key: engine.info for candidate, engine in engines.items() if not isinstance(engine, Reason)}
+    networks = [Network(candidate=c, onnx=i["onnx"], asked=i["product_types"], found=i["engine_types"]) for c, i in found.items()]
+    session.exhibit("networks", Networks(engines=networks))
     _profile(session, engines)
 
 
@@ -65,11 +67,6 @@ def _built(candidate: Candidate, engine: Artifact | Reason) -> list[Record]:
     if info["calibration_s"] is not None:
         made.append(Record("calibration_time", "s", None if elsewhere else info["calibration_s"], reason=elsewhere, **common))
     return made
-
-
-def _network(candidate: Candidate, engine: Artifact) -> Network:
-    info = engine.info
-    return Network(candidate=candidate.key, onnx=info["onnx"], asked=info["product_types"], found=info["engine_types"])
 
 
 def _profile(session: Session, engines: dict[Candidate, Artifact | Reason]) -> None:

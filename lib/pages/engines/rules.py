@@ -85,12 +85,11 @@ def _other_type(run: Run) -> Iterator[Finding]:
     """Red: engines that do not compute in the type that was asked, by their layers or by what the engine inspector told."""
     timed, inside = profiles(run), networks(run)
     for candidate in ordered({*timed, *inside}):
-        found = _contradiction(candidate, timed.get(candidate, []))
         told = (inside[candidate].found or {}) if candidate in inside else {}
-        if found is None and (layers.not_allowed(candidate.precision, told) or layers.lacks_its_type(candidate.precision, told)):
-            found = W.finding("bad", "other_type", engine=candidate.precision_label, types=types(told))
-        if found is not None:
+        if found := _contradiction(candidate, timed.get(candidate, [])):
             yield found
+        elif layers.not_allowed(candidate.precision, told) or layers.lacks_its_type(candidate.precision, told):
+            yield W.finding("bad", "other_type", engine=candidate.precision_label, types=types(told))
 
 
 def _contradiction(candidate: Candidate, own: list[Layer]) -> Finding | None:
@@ -163,8 +162,7 @@ def _in_type(run: Run) -> Iterator[Finding]:
         if _contradiction(candidate, own) is not None or candidate.precision not in PRECISIONS:
             continue
         heavy, label = layers.heavy(own), candidate.precision_label
-        others = layers.not_as_asked(candidate.precision, heavy)
-        if others:
+        if others := layers.not_as_asked(candidate.precision, heavy):
             counts = {"right": len(heavy) - len(others), "count": len(heavy)}
             parts.append(W("parts.in_type", engine=label, layers=_names(others), **counts))
         else:

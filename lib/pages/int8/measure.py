@@ -128,9 +128,10 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
                     found = _empty(candidate, case, answer)
                 else:
                     values, sha256 = answer(method, images)
-                    changed[images][method] = values.argmax(axis=1) != predictions.of(session, REFERENCE).argmax(axis=1)
+                    apart = compare.difference(predictions.of(session, REFERENCE), values, (REFERENCE.key, candidate.key))
+                    changed[images][method] = np.isin(np.arange(apart.images), apart.disagree)
                     found = [accuracy.counted(session, candidate, values, case=case, artifact_sha256=sha256)]
-                    found.append(_agreement(candidate, case, changed[images][method]))
+                    found.append(common.agreement(apart, candidate, case=case))
             except ReportError as error:
                 found = _empty(candidate, case, sweep.why(error))
             session.record(*found)
@@ -143,12 +144,6 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
 
 def _empty(candidate: Candidate, case: Case, reason: Reason) -> list[Record]:
     return [Record(metric, "share", None, candidate, case=case, reason=reason) for metric in ("accuracy", "agreement")]
-
-
-def _agreement(candidate: Candidate, case: Case, changed: np.ndarray) -> Record:
-    """The share of images with the reference's class. changed: bool (N,), the others."""
-    counts = {"correct": int((~changed).sum()), "total": len(changed)}
-    return Record("agreement", "share", counts["correct"] / counts["total"], candidate, case=case, stats=counts)
 
 
 def _apart(what: str, candidate: Candidate, case: Case, sides: dict[str, np.ndarray]) -> Record:
@@ -171,15 +166,9 @@ def _costs(session: Session, images: int) -> None:
             runner = sweep.entered(partial(_opened, calibration=calibration), session, candidate, stack)
             arms[sweep.Arm(candidate, session.profile.engines.max_batch, tuple(case.items()))] = runner
             if case or not session.earlier("file_size", candidate=candidate, case={}):
-                session.record(_size(candidate, case, runner))
+                plan = {"plan_sha256": trt.plan_sha256(runner.artifact)} if isinstance(runner, Runner) and runner.artifact else {}
+                session.record(common.file_size(runner, candidate, case=case, stats=plan))
         sweep.timed(session, arms)
-
-
-def _size(candidate: Candidate, case: Case, runner: Runner | Reason) -> Record:
-    if isinstance(runner, Reason):
-        return Record("file_size", "bytes", None, candidate, case=case, reason=runner)
-    plan = {"plan_sha256": trt.plan_sha256(runner.artifact)} if runner.artifact else {}
-    return Record("file_size", "bytes", runner.size_bytes, candidate, case=case, stats=plan, artifact_sha256=runner.artifact_sha256)
 
 
 def _implicit_and_explicit(session: Session, images: int) -> None:

@@ -10,6 +10,7 @@ from lib import progress, runners
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.measure import accuracy, sweep
+from lib.pages import common
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.store.records import Reason, Record
@@ -24,7 +25,7 @@ def measure(session: Session) -> None:
     accuracy.accuracies(session, every)
     ready = {candidate: _prepared(session, candidate) for candidate in every}
     known = {record.candidate for record in session.earlier("file_size")}
-    session.record(*(_size(candidate, runner) for candidate, runner in ready.items() if candidate not in known))
+    session.record(*(common.file_size(runner, candidate) for candidate, runner in ready.items() if candidate not in known))
     _load_times(session, ready)
     size = session.profile.precision.batch_size
     if not session.earlier("latency", batch_size=size, scope="end_to_end"):
@@ -41,12 +42,6 @@ def _prepared(session: Session, candidate: Candidate) -> Runner | Reason:
         return runner
     except ReportError as error:
         return sweep.why(error)
-
-
-def _size(candidate: Candidate, runner: Runner | Reason) -> Record:
-    if isinstance(runner, Reason):
-        return Record("file_size", "bytes", None, candidate, reason=runner)
-    return Record("file_size", "bytes", runner.size_bytes, candidate, artifact_sha256=runner.artifact_sha256)
 
 
 def _load_times(session: Session, ready: dict[Candidate, Runner | Reason]) -> None:
@@ -69,7 +64,9 @@ def _load_times(session: Session, ready: dict[Candidate, Runner | Reason]) -> No
                     except ReportError as error:
                         failed[candidate] = sweep.why(error)
     for candidate in ready:
-        session.record(_load_time(candidate, failed.get(candidate), took.get(candidate, [])[1:]))
+        reason, counted = failed.get(candidate), took.get(candidate, [])[1:]
+        stats = {} if reason else {"min": min(counted), "max": max(counted), "n": len(counted)}
+        session.record(Record("load_time", "s", None if reason else median(counted), candidate, stats=stats, reason=reason))
 
 
 def _load(session: Session, runner: Runner) -> float:
@@ -82,9 +79,3 @@ def _load(session: Session, runner: Runner) -> float:
         return time.perf_counter() - started
     finally:
         runner.close()
-
-
-def _load_time(candidate: Candidate, reason: Reason | None, took: list[float]) -> Record:
-    if reason:
-        return Record("load_time", "s", None, candidate, reason=reason)
-    return Record("load_time", "s", median(took), candidate, stats={"min": min(took), "max": max(took), "n": len(took)})
