@@ -93,11 +93,17 @@ def candidates(found: list[System]) -> list[Candidate]:
     return ordered(r.candidate.plain for r in records if r.candidate and r.candidate.runner == RUNNER)
 
 
+def both(metric: str, base: System, other: System, candidate: Candidate) -> tuple[Record, Record] | None:
+    """A number of the baseline and of another system, None unless both measured it on the same dataset."""
+    to, of = base.find(metric, candidate), other.find(metric, candidate)
+    datasets = {file.stage.dataset for system in (base, other) for file in system.run.files.values()}
+    return (to, of) if to and of and to.value is not None and of.value is not None and len(datasets) == 1 else None
+
+
 def ratio(metric: str, base: System, other: System, candidate: Candidate) -> Interval | float | Reason:
-    """A number of a system over the baseline's, for what both measured on the same dataset; for a latency, throughput over
-    throughput, with its interval where both have rounds."""
-    of, to = other.find(metric, candidate), base.find(metric, candidate)
-    if of is None or to is None or of.value is None or not to.value or of.batch_size != to.batch_size or not _same_data(base, other):
+    """A number of a system over the baseline's; for a latency, throughput over throughput, with its interval where both have rounds."""
+    to, of = both(metric, base, other, candidate) or (None, None)
+    if to is None or of is None or not to.value or of.batch_size != to.batch_size:
         return NOT_COMPARED
     if metric != "latency":
         return of.value / to.value
@@ -114,11 +120,11 @@ def findings(run: Run) -> list[Finding]:
     for other in others:
         cards = [system.gpu.get("name", "–") for system in (other, base)]
         if cards[0] != cards[1]:
-            made.append(W.finding("note", "other_hardware", **_both(base, other), gpus=" / ".join(cards)))
+            made.append(W.finding("note", "other_hardware", **_names(base, other), gpus=" / ".join(cards)))
         told = [_speed(base, other, candidate) for candidate in candidates(found)]
         told += [_accuracy(base, other, candidate) for candidate in candidates(found)]
         told = [finding for finding in told if finding]
-        made += told or [W.finding("note", "nothing_shared", **_both(base, other))]
+        made += told or [W.finding("note", "nothing_shared", **_names(base, other))]
     return made
 
 
@@ -128,23 +134,17 @@ def _speed(base: System, other: System, candidate: Candidate) -> Finding | None:
         return None
     least = other.profile.measuring.least_ratio
     key = "faster" if apart.low > 1 + least else "slower" if apart.high < 1 / (1 + least) else "no_difference"
-    return W.finding("note", key, precision=candidate.precision_label, ratio=apart, **_both(base, other))
+    return W.finding("note", key, precision=candidate.precision_label, ratio=apart, **_names(base, other))
 
 
 def _accuracy(base: System, other: System, candidate: Candidate) -> Finding | None:
-    of, to = other.find("accuracy", candidate), base.find("accuracy", candidate)
-    if of is None or to is None or of.value is None or to.value is None or not _same_data(base, other):
+    counts = [one.stats[count] for one in both("accuracy", base, other, candidate) or () for count in ("correct", "total")]
+    if not counts:
         return None
-    counts = to.stats["correct"], to.stats["total"], of.stats["correct"], of.stats["total"]
     points = common.percent(stats.difference(*counts))
     level = "bad" if points.high < -100 * common.LOSS_MARGIN else "good" if points.low >= -100 * common.LOSS_MARGIN else "note"
-    return W.finding(level, "accuracy", precision=candidate.precision_label, points=points, **_both(base, other))
+    return W.finding(level, "accuracy", precision=candidate.precision_label, points=points, **_names(base, other))
 
 
-def _both(base: System, other: System) -> dict[str, str]:
+def _names(base: System, other: System) -> dict[str, str]:
     return {"name": other.name, "reference": base.name}
-
-
-def _same_data(base: System, other: System) -> bool:
-    """Whether two systems measured on the same images."""
-    return len({file.stage.dataset for system in (base, other) for file in system.run.files.values()}) == 1

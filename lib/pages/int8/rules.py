@@ -201,16 +201,15 @@ def _saturates(run: Run) -> Iterator[Finding]:
 
 def _against_explicit(run: Run) -> Iterator[Finding]:
     """Implicit INT8 at the default calibration beside explicit Q/DQ: accuracy, and speed where it was measured."""
+    timed = latencies(run) if common.calm(run) else {}
     for record in run.records("accuracy_difference", candidate=CALIBRATED):
         model = Model.of(record)
-        values = {"model": model.label, "points": common.points(record)}
-        ratio = speedup(run, model, Model(EXPLICIT)) if common.calm(run) else None
-        if ratio is None:
+        own, base, values = timed.get(model), timed.get(Model(EXPLICIT)), {"model": model.label, "points": common.points(record)}
+        if own and base and (ratio := common.speedup(own, base)):
+            speed = W(f"speeds.{stats.compared(own.samples, base.samples, run.profile.measuring.least_ratio)}", ratio=ratio)
+            yield W.finding("note", "beside_explicit_timed", speed=speed, batch=own.batch_size, **values)
+        else:
             yield W.finding("note", "beside_explicit", **values)
-            continue
-        timed = latencies(run)
-        verdict = stats.compared(timed[model].samples, timed[Model(EXPLICIT)].samples, run.profile.measuring.least_ratio)
-        yield W.finding("note", "beside_explicit_timed", speed=W(f"speeds.{verdict}", ratio=ratio), batch=timed[model].batch_size, **values)
 
 
 def _same_plan(run: Run) -> Iterator[Finding]:

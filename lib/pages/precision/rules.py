@@ -22,8 +22,8 @@ def findings(run: Run) -> list[Finding]:
     made = common.disturbed(run) + chance
     made += [] if chance else common.losses(accuracies)  # of a classifier at chance level nothing is said that could sound like a result
     made += below_minimum(run) + speed(run) + repeated(run)
-    asked = [*run.records("accuracy", case={}), *run.records("load_time"), *_asked(run)]
-    return made + common.failures(asked) + common.unsettled(run, latencies(run)) + common.unmeasured(asked)
+    every = [*run.records("accuracy", case={}), *run.records("load_time"), *asked(run)]
+    return made + common.failures(every) + common.unsettled(run, latencies(run)) + common.unmeasured(every)
 
 
 def candidates(run: Run) -> list[Candidate]:
@@ -82,6 +82,6 @@ def repeated(run: Run) -> list[Finding]:
     return [W.finding(level, key, what=apart, count=len(twice))]  # type: ignore[arg-type]
 
 
-def _asked(run: Run) -> list[Record]:
+def asked(run: Run) -> list[Record]:
     """Latencies at this page's batch size, those without a number included."""
     return common.timed(run).records("latency", batch_size=run.profile.precision.batch_size, scope="end_to_end")

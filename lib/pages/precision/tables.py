@@ -27,7 +27,7 @@ def accuracy(run: Run) -> Table:
 
 def cost(run: Run) -> Table:
     """Size (MB), load time (ms), latency (ms) and throughput (images/s) at the profile's batch size."""
-    found, rows = rules.latencies(run), list[dict[str, Any]]()
+    found, rows, why = rules.latencies(run), list[dict[str, Any]](), {record.candidate: record.reason for record in rules.asked(run)}
     best, sizes = common.best_rates(run, found), [one for candidate in rules.candidates(run) if (one := run.find("file_size", candidate))]
     for size in (size for size in sizes if size.value is not None):
         candidate, load = size.candidate, run.find("load_time", size.candidate)
@@ -37,15 +37,9 @@ def cost(run: Run) -> Table:
         if latency := found.get(candidate):
             row |= {"latency": latency.value, "throughput": common.rate(latency), "ratio": rules.ratio(run, candidate)}
         else:
-            row |= dict.fromkeys(("latency", "throughput"), _why(run, candidate))
+            row |= dict.fromkeys(("latency", "throughput"), why.get(candidate) or common.NOT_RECORDED)
         rows.append(row | {"best": {"throughput"} if candidate in best else set()})
     common.mark(rows)
     caption = W("captions.cost_table", batch=run.profile.precision.batch_size if run.measured else "–")
     keys = "runner precision throughput ratio latency size load"
     return Table(rows + common.missing_rows(sizes, "size"), columns(W, keys), caption)
-
-
-def _why(run: Run, candidate: Any) -> Any:
-    """Why a candidate has no latency."""
-    asked = common.timed(run).records("latency", candidate=candidate)
-    return next((record.reason for record in asked if record.reason), common.NOT_RECORDED)
