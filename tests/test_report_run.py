@@ -258,7 +258,7 @@ def test_title_and_question_come_from_the_first_pair(tmp_path: Path) -> None:
 def test_progress_lines_wait_until_they_are_complete(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines()
     lines.write("ep")
-    lines.write("och 1\nepoch")
+    lines.write("och 1\nINFO:tensorflow:Assets written to: somewhere\nINFO: Created TensorFlow Lite delegate\nepoch")
     lines.flush()
     assert capsys.readouterr().err == "      epoch 1\n"
 

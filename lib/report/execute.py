@@ -24,8 +24,7 @@ NOISE = re.compile(
 )
 INDENT = " " * 6
 # Where these lie is this machine's business; an environment of its own may lie in the project. Python itself may lie in /usr, as much does.
-ENVIRONMENT = {sys.prefix: "<python>"} if sys.prefix != sys.base_prefix else {}
-PLACES = ENVIRONMENT | {str(config.ROOT): "<project>"}
+PLACES = ({sys.prefix: "<python>"} if sys.prefix != sys.base_prefix else {}) | {str(config.ROOT): "<project>"}
 NAME = "python3"
 # What the next notebook of a kernel finds: nothing that the one before it defined, numbers of cells from 1 on, the same folder.
 AFRESH = "import os; os.chdir({folder!r}); get_ipython().reset(new_session=True)"
@@ -34,7 +33,7 @@ DIED = "the kernel died; the system may have run out of memory"
 
 @dataclass(frozen=True)
 class Failure:
-    """Where and why a notebook stopped. cell: counted from 1 in the notebook as it is stored; line: that cell's first line."""
+    """Where and why a notebook stopped. cell: counted from 1 in the stored notebook; line: that cell's first that does something."""
 
     stage: str
     cell: int
@@ -65,15 +64,15 @@ class Lines:
 class Kernel:
     """A kernel of this very Python, as a context manager. Use it from one thread.
 
-    cwd: where its notebooks lie, for they look for lib beside themselves; work: a folder for what does not come through a
-    notebook (C++ logs, a crash) and for IPython's settings, which are those of no user; environment: variables beside this
-    process's; silent: what notebooks write to standard error is not said. The kernel ends with this process: `__exit__` shuts
-    it down, and where this process is killed, the kernel's own poller ends it.
+    cwd: where its notebooks lie; work: a folder for what does not come through a notebook (C++ logs, a crash) and for IPython's
+    settings, which are those of no user; environment: variables beside this process's; silent: what notebooks write to standard
+    error is not said. The kernel ends with this process, by its own poller where this process is killed.
     """
 
     def __init__(self, cwd: Path, work: Path, name: str, environment: Mapping[str, str], silent: bool = False) -> None:
         self.cwd, self.work, self.name, self.silent = cwd, work, name, silent
-        self.environment = os.environ | dict(environment) | {"IPYTHONDIR": str(work / "ipython")}
+        path = os.pathsep.join([str(config.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])  # the project before all else
+        self.environment = os.environ | {"PYTHONPATH": path, "IPYTHONDIR": str(work / "ipython")} | environment
         self._manager: Any = None
         self._used = False
 
@@ -114,10 +113,14 @@ class Kernel:
             manager = self._ready()
         settings = {"km": manager, "kernel_name": NAME, "progress_bar": False, "stderr_file": None if self.silent else Lines()}
         try:
-            return _outcome(papermill_engines.execute_notebook_with_engine(None, node, **settings), stage)
+            node = papermill_engines.execute_notebook_with_engine(None, node, **settings)
         except DeadKernelError:
             self._end()
-            return node, _failure(node, stage, _at(node), DIED)
+            begun = [index for index, cell in enumerate(node.cells) if cell.metadata.get("papermill", {}).get("start_time")]
+            return node, _failure(node, stage, begun[-1] if begun else 0, DIED)
+        said = [(index, output) for index, cell in enumerate(node.cells) for output in cell.get("outputs", [])]
+        errors = (_failure(node, stage, at, f"{o.ename}: {o.evalue}") for at, o in said if o.output_type == "error")
+        return node, next(errors, None)
 
     def _ready(self) -> Any:
         """The manager of a kernel in which nothing is defined."""
@@ -142,28 +145,12 @@ class Kernel:
         return self._manager
 
 
-def _outcome(node: Any, stage: str) -> tuple[Any, Failure | None]:
-    for index, cell in enumerate(node.cells):
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                return node, _failure(node, stage, index, f"{output.ename}: {output.evalue}")
-    return node, None
-
-
 def _failure(node: Any, stage: str, index: int, error: str) -> Failure:
     """`index` counts the cells of the parameterised notebook, which holds one more than the stored one."""
     injected = sum(notebooks.INJECTED in cell.metadata.get("tags", []) for cell in node.cells[:index])
-    line = notebooks.source_line(node.cells[index].source)
-    return Failure(stage, index + 1 - injected, line, unplaced(error.strip().split("\n")[0]))
-
-
-def _at(node: Any) -> int:
-    """Index of the cell that ran when the kernel died: the last that papermill has begun."""
-    return max((index for index, cell in enumerate(node.cells) if cell.metadata.get("papermill", {}).get("start_time")), default=0)
-
-
-def unplaced(text: str) -> str:
-    """A text without where this machine keeps Python and the project."""
+    lines = [line.strip() for line in node.cells[index].source.splitlines() if line.strip()]
+    code = [line for line in lines if not line.startswith("#")]
+    said = error.strip().split("\n")[0]
     for place, name in PLACES.items():
-        text = text.replace(place, name)
-    return text
+        said = said.replace(place, name)
+    return Failure(stage, index + 1 - injected, next(iter(code or lines), ""), said)

@@ -43,9 +43,3 @@ def read(results: Path, stage: str) -> Failed | None:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise ReportError(f"{file}: does not say how a notebook failed ({error}); remove it, or run notebook {stage} again") from None
-
-
-def forget(results: Path, stage: str) -> None:
-    """The stage has succeeded."""
-    with files.writable(results):
-        path(results, stage).unlink(missing_ok=True)

@@ -60,8 +60,7 @@ def batch_size(run: Run) -> int:
 def number(run: Run, candidate: Candidate, column: Column) -> Record | None:
     """The one record that a run holds of a candidate's number, None where there is none."""
     metric, scope, _ = NUMBERS[column]
-    size = batch_size(run) if scope else None
-    return run.find(metric, candidate, scope=scope, batch_size=size, case={})
+    return run.find(metric, candidate, scope=scope, batch_size=batch_size(run) if scope else None)
 
 
 def measured(row: dict[str, Any], column: Column) -> bool:

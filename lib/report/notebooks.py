@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from lib.text import LANGUAGES, Text
 
 FOLDER = config.ROOT / "notebooks"
 INJECTED = "injected-parameters"
+# A title, without the number that pages show beside it, and the paragraph below it.
 OPENING = re.compile(r"\s*# +(?:\d\d[\s.:\uff1a-]+)?(?P<title>.+)\s*(?P<question>(?:.*\S.*\n?)*)")
 
 
@@ -56,34 +56,17 @@ def read(path: Path) -> Any:
         raise ReportError(f"{path}: not a notebook ({str(error).splitlines()[0]})") from None
 
 
-def python_path() -> str:
-    """PYTHONPATH of kernels: the project before whatever stands there."""
-    return os.pathsep.join([str(config.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-def source_line(source: str) -> str:
-    """The first line of a cell that does something, for messages."""
-    lines = [line.strip() for line in source.splitlines() if line.strip()]
-    code = [line for line in lines if not line.startswith("#")]
-    return (code or lines or [""])[0]
-
-
 def _describe(path: Path) -> Notebook:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        sources = {
+            tag: "".join(cell["source"]) for cell in reversed(cells) for tag in cell["metadata"].get("tags", [])
+        }  # the first of each
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{path}: not a notebook ({error})") from None
-    first = [_first(cells, f"lang-{language}", path.stem) for language in LANGUAGES]
-    return Notebook(path.stem, path, Text(*(title for title, _ in first)), Text(*(question for _, question in first)))
-
-
-def _first(cells: list[dict[str, Any]], tag: str, stage: str) -> tuple[str, str]:
-    """Title (without the number, which pages show beside it) and question (the first paragraph) of the first cell with this tag."""
-    for cell in cells:
-        if cell.get("cell_type") == "markdown" and tag in cell.get("metadata", {}).get("tags", []):
-            found = OPENING.match("".join(cell["source"]))
-            return (found["title"], _plain(found["question"])) if found else (stage, "")
-    return stage, ""
+    found = [OPENING.match(sources.get(f"lang-{language}", "")) for language in LANGUAGES]
+    titles, questions = zip(*[(match["title"], _plain(match["question"])) if match else (path.stem, "") for match in found], strict=True)
+    return Notebook(path.stem, path, Text(*titles), Text(*questions))
 
 
 def _plain(markdown: str) -> str:

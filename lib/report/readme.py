@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.candidate import REFERENCE
-from lib.report import headline, told
+from lib.report import headline, shell
 from lib.show.table import BEST, Column, Table, number
 from lib.stats import Interval
 from lib.store import files
@@ -54,7 +54,8 @@ def find(folder: Path, system: str) -> Path:
 
 def tables(run: Run, language: Language) -> dict[str, str]:
     """The tables that one system's records fill, as Markdown: marker -> table and a line on what it was measured on."""
-    shown, made = headline.table(run, told.doubtful(run)), {}
+    doubtful = any(finding.level == "warn" for stage in run.files for finding in shell.findings(run.of(stage)))
+    shown, made = headline.table(run, doubtful), {}
     engines = [row for row in shown.rows if row["candidate"].runner == ENGINES]
     blocks = {"headline": shown.rows if any(row["candidate"] == REFERENCE for row in shown.rows) else []}
     blocks["engines"] = engines if any(headline.measured(row, headline.LATENCY) for row in engines) else []
@@ -85,7 +86,7 @@ def _cell(value: object, column: Column, best: bool, language: Language) -> str:
 
 def _measured_on(run: Run, language: Language) -> str:
     info, system = run.info, run.info.system
-    gpu = system["gpus"][0]["name"] if system["gpus"] else WORDS("said.no_gpu").in_(language)
+    gpu = system["gpus"][0]["name"] if system["gpus"] else shell.NO_GPU
     libraries = [f"{said} {system['libraries'][name]}" for name, said in LIBRARIES.items() if name in system["libraries"]]
     facts = {"dataset": info.dataset, "cpu": system["cpu"], "cores": system["cores"], "gpu": gpu, "date": info.started_at[:10]}
     return WORDS("readme.measured_on", batch=headline.batch_size(run), libraries=libraries, **facts).in_(language)

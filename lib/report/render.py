@@ -56,10 +56,10 @@ def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any]) 
     for stage in report.stages:
         if stage.there and stage.notebook not in waiting:
             _pages(html, report, stage, executed.get(stage.notebook.stage))
-    for done in replay.replay(waiting, report.run.folder, report.folder / "work" / "replay"):
-        if done.failure:
-            by_stage[done.notebook.stage].broken = str(done.failure)
-        _pages(html, report, by_stage[done.notebook.stage], None if done.failure else done.node)
+    for notebook, node, failure in replay.replay(waiting, report.run.folder, report.folder / "work" / "replay"):
+        if failure:
+            by_stage[notebook.stage].broken = str(failure)
+        _pages(html, report, by_stage[notebook.stage], None if failure else node)
     for language in LANGUAGES:
         files.write_text(html / language / "index.html", index.page(report, language))
     files.write_text(html / "index.html", shell.fill("choose.html.j2", "en"))

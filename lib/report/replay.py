@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any
 
 from lib.pages.page import REPLAY
 from lib.report import notebooks
@@ -17,16 +17,9 @@ from lib.report.notebooks import Notebook
 KERNELS = 2  # each serves several notebooks, for to start one and import what draws figures takes longer than a page does
 
 
-class Replayed(NamedTuple):
-    """A notebook as it was executed (nbformat's node), and where it failed, or None."""
-
-    notebook: Notebook
-    node: Any
-    failure: Failure | None
-
-
-def replay(found: Sequence[Notebook], results: Path, work: Path) -> Iterator[Replayed]:
-    """Execute notebooks with the records of `results` (…/results/SYSTEM) and yield each when it is done, in any order.
+def replay(found: Sequence[Notebook], results: Path, work: Path) -> Iterator[tuple[Notebook, Any, Failure | None]]:
+    """Execute notebooks with the records of `results` (…/results/SYSTEM); yield each when it is done, as executed (nbformat's node),
+    and where it failed, in any order.
 
     work: a folder for logs. A notebook that fails does not keep the others from their end. Where the caller stops before the
     end (Ctrl-C), the kernels are ended.
@@ -34,7 +27,7 @@ def replay(found: Sequence[Notebook], results: Path, work: Path) -> Iterator[Rep
     todo, done = SimpleQueue[Notebook](), SimpleQueue[Any]()
     for notebook in found:
         todo.put(notebook)
-    environment = {REPLAY: str(results.resolve()), "PYTHONPATH": notebooks.python_path()}
+    environment = {REPLAY: str(results.resolve())}
     kernels = [Kernel(found[0].path.parent, work, f"replay{lane}", environment, silent=True) for lane in range(min(KERNELS, len(found)))]
     threads = [Thread(target=_serve, args=(kernel, todo, done), daemon=True) for kernel in kernels]
     for thread in threads:
@@ -63,7 +56,7 @@ def _serve(kernel: Kernel, todo: SimpleQueue[Notebook], done: SimpleQueue[Any]) 
         with kernel:
             while True:
                 notebook = todo.get_nowait()
-                done.put(Replayed(notebook, *kernel.execute(notebooks.read(notebook.path), {}, notebook.stage)))
+                done.put((notebook, *kernel.execute(notebooks.read(notebook.path), {}, notebook.stage)))
     except Empty:
         return
     except BaseException as error:

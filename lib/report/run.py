@@ -66,13 +66,19 @@ def shown(path: Path) -> str:
 
 def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile, outputs: Path) -> tuple[dict[str, Any], Failure | None]:
     """Execute notebooks in order up to the first that fails, with a line before and after each; gives those that did not fail."""
+    import nbformat
+
     say(f"{settings.name}: {len(chosen)} notebooks, {chosen[0].stage} to {chosen[-1].stage}")
     parameters = {"profile": str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile}
     results, work, run_id = outputs / "results" / system.system_id(), outputs / "work", secrets.token_hex(4)
     begun, executed = time.perf_counter(), dict[str, Any]()
     shutil.rmtree(work / "failed", ignore_errors=True)
     for number, notebook in enumerate(chosen, 1):
-        at, before, started_at = f"[{number}/{len(chosen)}] {notebook.stage}", time.perf_counter(), _now()
+        at, before, started_at = (
+            f"[{number}/{len(chosen)}] {notebook.stage}",
+            time.perf_counter(),
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
         say(f"{at}: running{_known(results, notebook.stage)}")
         with Kernel(notebook.path.parent, work / "measuring", notebook.stage, _variables(run_id)) as kernel:
             node, failure = kernel.execute(notebooks.read(notebook.path), parameters, notebook.stage)
@@ -80,10 +86,11 @@ def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile,
         left = len(chosen) - number
         if failure:
             failed.write(results, failure, started_at, run_id)
-            _keep(node, _kept(outputs, notebook.stage))
+            files.write_text(_kept(outputs, notebook.stage), nbformat.writes(node) + "\n")
             say(f"{at}: failed after {took}; {left} not run")
             return executed, failure
-        failed.forget(results, notebook.stage)
+        with files.writable(results):
+            failed.path(results, notebook.stage).unlink(missing_ok=True)
         executed[notebook.stage] = node
         say(f"{at}: done in {took}; {f'{left} left' if left else 'none left'}, {total} so far")
     return executed, None
@@ -103,21 +110,10 @@ def _kept(outputs: Path, stage: str) -> Path:
     return outputs / "work" / "failed" / f"{stage}.ipynb"
 
 
-def _keep(node: Any, path: Path) -> None:
-    import nbformat
-
-    files.write_text(path, nbformat.writes(node) + "\n")
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
 def _variables(run_id: str) -> dict[str, str]:
-    """Environment of the kernels that measure: the project on their path, progress as lines, one run id, the same outputs folder."""
+    """Environment of the kernels that measure: progress as lines, one run id, the same outputs folder."""
     return {
         REPLAY: "",
-        "PYTHONPATH": notebooks.python_path(),
         LINES: "lines",
         session.RUN_ID: run_id,
         session.OUTPUTS: str(session.outputs("").resolve()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,17 +13,32 @@ from typing import Any
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.system import system_id
-from lib.report import cells, failed, notebooks, told
+from lib.report import cells, failed, notebooks
 from lib.report.failed import Failed
 from lib.report.notebooks import Notebook
 from lib.store import session, stage_file
 from lib.store.run import Run
 from lib.text import Language, Text
-from lib.words import Finding, Words
+from lib.words import LEVELS, Finding, Words
 
 WORDS = Words(__file__)
 LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "ja": "日本語"}
 NO_GPU = WORDS("said.no_gpu")
+
+
+def findings(run: Run) -> list[Finding]:
+    """What `lib.pages.NAME.rules` finds in the records of `run`'s page NN_NAME, the worst first; none for a notebook without a page.
+
+    The only way that findings come to a page, to the overview and to what they forbid: no best is named where one is amber.
+    """
+    rules = f"lib.pages.{run.stage[3:]}.rules"
+    try:
+        module = importlib.import_module(rules)
+    except ModuleNotFoundError as error:
+        if error.name not in (rules, rules.removesuffix(".rules")):
+            raise
+        return []
+    return sorted(module.findings(run), key=lambda finding: LEVELS.index(finding.level))
 
 
 @dataclass
@@ -44,7 +60,7 @@ class Stage:
     def findings(self) -> list[Finding]:
         """What its rules find, the worst first. What keeps them from an end is kept in `broken`."""
         try:
-            return told.findings(self.run) if self.run.measured else []
+            return findings(self.run) if self.run.measured else []
         except Exception as error:
             self.broken = self.broken or " ".join(f"{self.notebook.stage}: {type(error).__name__}: {error}".split())
             return []
