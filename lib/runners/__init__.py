@@ -16,7 +16,7 @@ from lib.runners.base import Runner
 def _found() -> dict[str, type[Runner]]:
     """The classes of this folder's modules that have a name, by it, sorted by their place."""
     modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    made = {each for module in modules for each in vars(module).values() if isinstance(each, type) and issubclass(each, Runner)}
+    made = {each for module in modules for each in vars(module).values() if type(each) is type(Runner) and issubclass(each, Runner)}
     named = [each for each in made if "name" in vars(each)]
     return {each.name: each for each in sorted(named, key=lambda each: each.place)}
 
