@@ -136,6 +136,9 @@ def uses(path: Path) -> list[str]:
     found = [r"reasons\..+"] if path == COMMON else []  # below: by what makes them
     readers = [module for module in MODULES if path in owners(module).values()]
     for module in readers:
+        calls = [node for node in ast.walk(MODULES[module]) if isinstance(node, ast.Call) and ast.unparse(node.func) == "columns"]
+        parts = [node for call in calls for node in ast.walk(call.args[1]) if isinstance(node, ast.Constant)]
+        found += [rf"columns\.{key}" for part in parts for key in part.value.split()]
         found += [wanted for file, key, finding in asked(module) if file == path and (wanted := pattern(key, finding))]
         # A key that is chosen first and asked for later stands in the module as a constant of its own, and so does a group's name.
         constants = [n.value for n in ast.walk(MODULES[module]) if isinstance(n, ast.Constant) and isinstance(n.value, str)]

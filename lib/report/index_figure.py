@@ -26,6 +26,6 @@ def charts(rows: list[dict[str, Any]]) -> list[Figure]:
 def _chart(rows: list[Row], column: Column, draw: Any, form: Any) -> Figure:
     key = f"figures.{column.key}"
     values = [WORDS(f"{key}_value", label=row.name, value=getattr(row.value, "value", row.value)) for row in rows]
-    alt = WORDS("figures.alt", title=WORDS(key), values=values)
+    alt = WORDS("figures.alt", title=WORDS(f"figures.{column.key}"), values=values)
     size = {"width_in": WIDTH_IN, "height_in": height_in(rows)}
     return plot(lambda axes, language: draw(axes, rows, form, WORDS(f"{key}_axis"), language), alt, NO_CAPTION, **size)
