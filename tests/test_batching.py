@@ -161,3 +161,11 @@ def test_labels_of_curves_do_not_touch():
     moved = sorted(figures._apart(heights).values())
     assert min(b - a for a, b in itertools.pairwise(moved)) >= figures.LABEL_GAP - 1e-9
     assert moved[-1] <= figures.CEILING + 1e-9
+
+
+def test_the_page_says_in_which_mode_int8_was_measured():
+    int8 = latency("onnxrt/int8_qdq", rounds(1.0), 8)
+    int8.stats["mode"] = "precise"
+    shown = table_html(tables.method(made_run(STAGE, [int8, other_cpu(0)])), "en")
+    assert "INT8 mode of ONNX Runtime (CPU)" in shown
+    assert "precise" in shown

@@ -18,14 +18,15 @@ from lib.words import COMMON
 def method(run: Run) -> Table:
     """The settings of the measurement."""
     m = run.profile.measuring
-    threads = {record.stats["threads"] for record in run.records("latency") if "threads" in record.stats}
+    told = {key: sorted({r.stats[key] for r in run.records("latency") if key in r.stats}) for key in ("threads", "mode")}
     shown = {
         "warmup": f"{m.warmup_s:g} s",
         "rounds": str(m.rounds),
         "slice": f"{m.slice_s:g} s",
         "least_ratio": f"{m.least_ratio:.0%}",
         "tolerance": f"{m.tolerance:.0%}",
-        "threads": ", ".join(map(str, sorted(threads))) or "–",
+        "threads": ", ".join(map(str, told["threads"])) or "–",
+        "int8_mode": W("settings.mode", modes=[W(f"modes.{mode}") for mode in told["mode"]]) if told["mode"] else "–",
         "seed": f"{run.info.run_id}/{run.info.stage}",
     }
     rows = [{"setting": W(f"settings.{key}"), "value": value} for key, value in shown.items()]
