@@ -19,6 +19,8 @@ from lib.store import session
 from lib.store.session import Session
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+for _of_make in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROFILE", "OUTPUTS", "FROM", "TO", "SYSTEM", "TESTS"):  # under `make test`
+    os.environ.pop(_of_make, None)
 hypothesis.settings.register_profile("report", deadline=None, max_examples=50)  # no deadline: machines differ
 hypothesis.settings.load_profile("report")
 
