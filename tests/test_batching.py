@@ -169,3 +169,11 @@ def test_the_page_says_in_which_mode_int8_was_measured():
     shown = table_html(tables.method(made_run(STAGE, [int8, other_cpu(0)])), "en")
     assert "INT8 mode of ONNX Runtime (CPU)" in shown
     assert "precise" in shown
+
+
+def test_sizes_that_are_all_alike_name_no_size_that_comes_up_to_none():
+    wild = [0.9, 1.1, 0.95, 1.05, 1.0]
+    alike = [latency("onnxrt/fp32", [size * ms for ms in order], size) for size, order in ((1, wild), (8, wild[::-1]), (32, wild))]
+    run = made_run(STAGE, [*alike, other_cpu(0)])
+    assert [f.values["enough"] for f in found(run, "highest")] == [1]
+    assert not found(run, "highest_at_once")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from records import accuracy, keys, latency, made_run, missing, other_cpu
 
@@ -135,3 +137,26 @@ def test_figures_have_a_row_a_candidate():
     drawn = figures.accuracy(run).draw("ja")
     assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == [c.label.ja for c in (SAVED, ONNX, INT8)]
     assert len(figures.cost(run).draw("en").axes[1].patches) == 3
+
+
+def test_candidates_that_are_all_alike_have_no_single_winner():
+    wild = [0.9, 1.1, 0.95, 1.05, 1.0]
+    alike = [latency("savedmodel/fp32", [10 * ms for ms in wild]), latency("onnxrt/fp32", [10 * ms for ms in wild[::-1]]), other_cpu(0)]
+    run = made_run(STAGE, [*costs("onnxrt/fp32")], others={SWEEP: alike})
+    assert not found(run, "fastest")
+    assert len(found(run, "fastest_among")) == 1
+    assert not any("throughput" in row.get("best", ()) for row in tables.cost(run).rows)
+
+
+def test_an_accuracy_of_an_earlier_run_does_not_stand_beside_this_runs():
+    again = made_run(STAGE, [accuracy("savedmodel/fp32", 450), accuracy("onnxrt/fp32", 450, only=(0, 0)), *costs("onnxrt/fp32")])
+    old = made_run("02_export", [accuracy("onnxrt/fp32", 300, only=(160, 10))], run_id="old")
+    run = replace(again, files={**old.files, **again.files})
+    assert not found(run, "loss_over")
+    assert [f.values["count"] for f in found(run, "loss_within")] in ([], [1])
+
+
+def test_timings_of_another_run_are_not_shown_as_this_runs():
+    swept = made_run(SWEEP, speeds(), run_id="newer")
+    run = replace(made_run(STAGE, costs("onnxrt/fp32")), files={**swept.files, **made_run(STAGE, costs("onnxrt/fp32")).files})
+    assert rules.latencies(run) == {}

@@ -130,6 +130,17 @@ def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: S
     assert "failed in cell" not in (pages / "02_fails.html").read_text()
 
 
+def test_a_damaged_file_does_not_stop_the_run_that_replaces_it(place: SimpleNamespace, capfd: pytest.CaptureFixture[str]) -> None:
+    small_report.write(place.notebooks, "01_one")
+    path = small_report.recorded(place.results, "01_one", []).files["01_one"].path
+    damaged = path.read_bytes()[:-50]
+    path.write_bytes(damaged)
+    run.run("quickstart", place.notebooks)
+    assert "set aside as 01_one.jsonl.damaged" in capfd.readouterr().err
+    assert path.with_suffix(".jsonl.damaged").read_bytes() == damaged
+    assert run.stage_file.read(path).stage.stage == "01_one"
+
+
 def test_a_dead_kernel_is_a_failure_that_names_its_cell(place: SimpleNamespace) -> None:
     small_report.write(place.notebooks, "01_dies", small_report.code("import os; os._exit(1)"), small_report.code("2"))
     with pytest.raises(ReportError, match=r"01_dies: cell 8 `import os; os._exit\(1\)`: the kernel died"):

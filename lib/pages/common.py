@@ -17,6 +17,7 @@ from lib.text import Text
 from lib.words import COMMON, Finding
 
 TIMED = ("latency", "layers_time", "other_cpu")  # metrics that a page has where it timed anything
+COMPARED = "07_precision"  # shows all candidates at one batch size
 SWEEP = "06_batching"  # measures every candidate at every batch size; other pages read its timings
 NOT_RECORDED = Reason("not_recorded")
 WINDOWS = "windows"  # stats "rounds" of latencies that an earlier version measured in one block each
@@ -68,8 +69,16 @@ def points(record: Record | None) -> Interval | None:
 
 
 def timed(run: Run) -> Run:
-    """The page whose timings this one shows: its own where it measured any, else those of 06."""
-    return run if any(map(run.records, TIMED)) else run.of(SWEEP)
+    """The page whose timings this one shows: its own where it measured any, else those of 06, unless that is of another run."""
+    sweep = run.of(SWEEP)
+    apart = run.measured and sweep.measured and run.info.run_id != sweep.info.run_id
+    return run if apart or any(map(run.records, TIMED)) else sweep
+
+
+def latency(run: Run, candidate: Candidate, **where: Any) -> Record | None:
+    """The latency of a candidate that stands beside all others': one that 07 shows, else of whichever page has one."""
+    together = timed(run.of(COMPARED)).records("latency", candidate=candidate, case={}, **where)
+    return next(iter(together), None) or run.find("latency", candidate, **where)
 
 
 def disturbed(run: Run) -> list[Finding]:
@@ -153,15 +162,28 @@ def full(candidate: Candidate) -> Candidate:
     return Candidate(candidate.runner, "fp32", candidate.way)
 
 
-def best_rates(run: Run, latencies: Mapping[Any, Record]) -> set[Any]:
-    """Keys of the latencies with the highest throughput and of all that cannot be told from it; none on a disturbed machine,
-    none where nothing is left out."""
-    rounds, first = {key: latency.samples for key, latency in latencies.items()}, next(iter(latencies.values()), None)
-    if len(rounds) < 2 or not calm(run) or not all(paired(first, latency) for latency in latencies.values()):
+def contenders(run: Run, latencies: Mapping[Any, Record]) -> set[Any]:
+    """Keys of the latencies with the highest throughput and of all that cannot be told from it: all of them where they are not from
+    the same rounds; none on a disturbed machine."""
+    if not latencies or not calm(run):
         return set()
+    first, *others = latencies.values()
+    if not all(paired(first, other) for other in others):
+        return set(latencies)
     work = {key: float(latency.batch_size or 1) for key, latency in latencies.items()}
-    found = stats.best(rounds, timed(run).profile.measuring.least_ratio, work)
-    return set(found) if len(found) < len(rounds) else set()
+    rounds = {key: latency.samples for key, latency in latencies.items()}
+    return set(stats.best(rounds, timed(run).profile.measuring.least_ratio, work))
+
+
+def best_rates(run: Run, latencies: Mapping[Any, Record]) -> set[Any]:
+    """The `contenders`, to be marked in a table; none where nobody is left out."""
+    found = contenders(run, latencies)
+    return found if len(found) < len(latencies) else set()
+
+
+def told_rate(latency: Record) -> Interval | float:
+    """Images per second to be shown: with the interval over rounds, without one where an earlier version timed each in one block."""
+    return rate(latency).value if one_block(latency) else rate(latency)
 
 
 def mark(rows: list[Row], key: str = "size", digits: int = 2) -> None:
@@ -186,12 +208,18 @@ def at_chance(run: Run, accuracies: Iterable[Record]) -> list[Finding]:
     return found
 
 
+def _guesses(one: Record) -> bool:
+    """Whether an accuracy cannot be told from always naming the most frequent class: there is nothing to lose."""
+    correct, total, largest = (one.stats.get(count, 0) for count in ("correct", "total", "largest_class"))
+    return largest > 0 and stats.at_chance(correct, total, largest / total)
+
+
 def losses(accuracies: Iterable[Record]) -> list[Finding]:
     """What accuracy each loses against the reference, by the paired interval: red where more than the margin is lost, good
     where so much is ruled out, a note where these images can tell neither."""
     by: dict[str, list[tuple[Candidate, Interval]]] = defaultdict(list)
     for one in accuracies:
-        if one.candidate and (counts := only(one)):
+        if one.candidate and (counts := only(one)) and not _guesses(one):
             by[stats.loss(*counts, LOSS_MARGIN)].append((one.candidate, percent(stats.paired(*counts))))
     most, found = 100 * LOSS_MARGIN, []
     for key, level in (("over", "bad"), ("undecided", "note")):

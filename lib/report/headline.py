@@ -19,19 +19,13 @@ ACCURACY, SIZE, LATENCY, THROUGHPUT, GPU = columns(WORDS, "accuracy size latency
 LOAD = Column("load", WORDS("columns.load"), "s", 3)
 
 
-def _rate(record: Record) -> stats.Interval | float:
-    """Images per second, with the interval over rounds; without one where an earlier version timed each in one block, which has none."""
-    rate = common.rate(record)
-    return rate.value if record.stats.get("rounds") == common.WINDOWS else rate
-
-
 # Column -> metric, scope, and what one of its records shows.
 NUMBERS: dict[Column, tuple[str, str, Any]] = {
     ACCURACY: ("accuracy", "", common.share),
     SIZE: ("file_size", "", lambda record: common.number(record, 1e-6)),
     LOAD: ("load_time", "", common.number),
     LATENCY: ("latency", "end_to_end", common.number),
-    THROUGHPUT: ("latency", "end_to_end", _rate),
+    THROUGHPUT: ("latency", "end_to_end", common.told_rate),
     GPU: ("latency", "gpu_compute", common.number),
 }
 
@@ -60,7 +54,7 @@ def batch_size(run: Run) -> int:
 def number(run: Run, candidate: Candidate, column: Column) -> Record | None:
     """The one record that a run holds of a candidate's number, None where there is none."""
     metric, scope, _ = NUMBERS[column]
-    return run.find(metric, candidate, scope=scope, batch_size=batch_size(run) if scope else None)
+    return common.latency(run, candidate, scope=scope, batch_size=batch_size(run)) if scope else run.find(metric, candidate)
 
 
 def measured(row: dict[str, Any], column: Column) -> bool:

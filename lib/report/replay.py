@@ -55,9 +55,10 @@ def _serve(kernel: Kernel, todo: SimpleQueue[Notebook], done: SimpleQueue[Any]) 
     try:
         with kernel:
             while True:
-                notebook = todo.get_nowait()
+                try:
+                    notebook = todo.get_nowait()
+                except Empty:
+                    return
                 done.put((notebook, *kernel.execute(notebooks.read(notebook.path), {}, notebook.stage)))
-    except Empty:
-        return
     except BaseException as error:
         done.put(error)

@@ -35,8 +35,14 @@ def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: st
     outputs = session.outputs(settings.name)
     chosen = choose(notebooks.find(folder), first, last)
     with lock.held(outputs):
+        _set_aside(chosen, outputs / "results" / system.system_id())
         executed, failure = _execute_all(chosen, profile, settings, outputs)
-        outcome = render.write(settings.name, folder, system.system_id(), executed)
+        try:
+            outcome = render.write(settings.name, folder, system.system_id(), executed)
+        except ReportError as error:
+            if failure is None:
+                raise
+            raise ReportError(f"{failure}; see {shown(_kept(outputs, failure.stage))}; pages could not be written: {error}") from None
     if failure is not None:
         raise ReportError(f"{failure}; see {shown(_kept(outputs, failure.stage))} and the pages so far, {shown(outcome.index)}")
     return outcome.checked()
@@ -62,6 +68,17 @@ def _index(found: list[Notebook], option: str, wanted: str) -> int:
 def shown(path: Path) -> str:
     """A path as short as it can be said from here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _set_aside(chosen: list[Notebook], results: Path) -> None:
+    """Rename what nobody can read and the chosen notebooks replace (to `NN_name.jsonl.damaged`): it must not stop the run that mends it."""
+    for path in (results / f"{notebook.stage}.jsonl" for notebook in chosen):
+        try:
+            if path.exists():
+                stage_file.read(path)
+        except ReportError as error:
+            path.replace(path.with_suffix(".jsonl.damaged"))
+            say(f"{error}; it is measured again, and was set aside as {path.name}.damaged")
 
 
 def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile, outputs: Path) -> tuple[dict[str, Any], Failure | None]:

@@ -30,9 +30,13 @@ class Run:
     files: dict[str, StageFile]
 
     @classmethod
-    def open(cls, folder: Path, stage: str = "") -> Run:
-        """Everything below results/SYSTEM, checked. Raises ReportError naming file and line of what was altered."""
-        return cls(folder, stage, {path.stem: stage_file.read(path) for path in sorted(folder.glob("[0-9][0-9]_*.jsonl"))})
+    def open(cls, folder: Path, stage: str = "", besides: str = "") -> Run:
+        """Everything below results/SYSTEM (but for the stage `besides`, which is about to be replaced), checked.
+
+        Raises ReportError naming file and line of what was altered.
+        """
+        paths = [path for path in sorted(folder.glob("[0-9][0-9]_*.jsonl")) if path.stem != besides]
+        return cls(folder, stage, {path.stem: stage_file.read(path) for path in paths})
 
     def of(self, stage: str) -> Run:
         """The same, as the page of another stage sees it."""

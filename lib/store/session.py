@@ -71,8 +71,8 @@ class Session:
     def earlier(self, metric: str, **where: object) -> list[Record]:
         """What earlier pages of this very run have recorded of a metric (of no case, unless `where` names one): no number is measured
         twice in a run."""
-        files = Run.open(self.results).files.values()
-        own = [file for file in files if file.stage.run_id == self.run_id and file.stage.stage != self.stage]
+        files = Run.open(self.results, besides=self.stage).files.values()
+        own = [file for file in files if file.stage.run_id == self.run_id]
         return [record for file in own for record in chosen(file.records, metric, {"case": {}} | where)]
 
     def save(self) -> Run:

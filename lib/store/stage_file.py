@@ -143,9 +143,13 @@ def _stage(value: dict[str, Any], path: Path) -> Stage:
     return stage
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
 def _values(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise _wrong(path, number, f"not JSON ({error})") from None
     if not isinstance(value, dict):

@@ -32,7 +32,7 @@ def fastest(curve: Curve) -> Record:
 
 def enough(run: Run, curve: Curve) -> int:
     """The smallest batch size that cannot be told from the one with the highest throughput: more images a call bring nothing sure."""
-    return min(common.best_rates(run, curve) or {fastest(curve).batch_size or 0})
+    return min(common.contenders(run, curve))
 
 
 def compared(run: Run) -> tuple[int, int] | None:
@@ -56,7 +56,7 @@ def _fastest(run: Run) -> Iterator[Finding]:
         own = {candidate: curve for candidate, curve in curves.items() if candidate.runner == runner}
         top = max(own, key=lambda candidate: common.rate(fastest(own[candidate])).value)
         latency, least = fastest(own[top]), enough(run, own[top])
-        key = "highest" if least < (latency.batch_size or 0) else "highest_at_once"
+        key = "highest_at_once" if least == latency.batch_size != min(own[top]) else "highest"
         yield W.finding("note", key, candidate=top, batch=latency.batch_size, rate=common.rate(latency), enough=least)
 
 

@@ -41,7 +41,7 @@ def summary(run: Run) -> Table:
     best = common.best_rates(run, top)
     for candidate, curve in curves.items():
         enough = rules.enough(run, curve) if common.calm(run) else None
-        row = named(candidate) | {"best_batch": top[candidate].batch_size, "throughput": common.rate(top[candidate]), "enough": enough}
+        row = named(candidate) | {"best_batch": top[candidate].batch_size, "throughput": common.told_rate(top[candidate]), "enough": enough}
         row |= {"latency_smallest": curve[min(curve)].value, "gain": sizes and common.speedup(curve[sizes[1]], curve[sizes[0]])}
         rows.append(row | {"best": {"throughput"} if candidate in best else set()})
     rows += common.missing_rows(_without(run, curves), "throughput")

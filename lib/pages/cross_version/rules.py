@@ -68,8 +68,9 @@ class System:
 
         One of a case (an engine calibrated in several ways) stands in where no page has it without.
         """
-        where = {"batch_size": self.profile.precision.batch_size, "scope": "end_to_end"} if metric == "latency" else {}
-        found = self.run.everywhere(metric, candidate=candidate, **where)
+        if metric == "latency":
+            return common.latency(self.run, candidate, batch_size=self.profile.precision.batch_size, scope="end_to_end")
+        found = self.run.everywhere(metric, candidate=candidate)
         return next((record for record in found if not record.case), next(iter(found), None))
 
 

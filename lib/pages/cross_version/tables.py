@@ -71,4 +71,4 @@ def value(system: System, metric: str, candidate: Candidate) -> Interval | float
     record = system.find(metric, candidate)
     if record is None:
         return Reason("not_on_system")
-    return common.rate(record) if metric == "latency" and record.value is not None else common.number(record, METRICS[metric][1])
+    return common.told_rate(record) if metric == "latency" and record.value is not None else common.number(record, METRICS[metric][1])

@@ -203,6 +203,8 @@ def _against_explicit(run: Run) -> Iterator[Finding]:
     """Implicit INT8 at the default calibration beside explicit Q/DQ: accuracy, and speed where it was measured."""
     timed = latencies(run) if common.calm(run) else {}
     for record in run.records("accuracy_difference", candidate=CALIBRATED):
+        if record.case.get("reference") != EXPLICIT.key:  # an earlier version also compared with FP32
+            continue
         model = Model.of(record)
         own, base, values = timed.get(model), timed.get(Model(EXPLICIT)), {"model": model.label, "points": common.points(record)}
         if own and base and (ratio := common.speedup(own, base)):

@@ -8,7 +8,7 @@ from statistics import median
 
 from lib import progress, runners
 from lib.errors import ReportError
-from lib.experiment.candidate import Candidate
+from lib.experiment.candidate import REFERENCE, Candidate
 from lib.measure import accuracy, sweep
 from lib.pages import common
 from lib.runners import RUNNERS
@@ -28,7 +28,7 @@ def measure(session: Session) -> None:
     session.record(*(common.file_size(runner, candidate) for candidate, runner in ready.items() if candidate not in known))
     _load_times(session, ready)
     size = session.profile.precision.batch_size
-    if not session.earlier("latency", batch_size=size, scope="end_to_end"):
+    if not session.earlier("latency", candidate=REFERENCE, batch_size=size, scope="end_to_end"):
         sweep.timings(session, every, [size])
 
 

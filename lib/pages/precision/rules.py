@@ -17,7 +17,9 @@ W = Words(__file__)
 
 def findings(run: Run) -> list[Finding]:
     """All findings of notebook 07."""
-    accuracies = run.everywhere("accuracy", case={})
+    if not run.measured:
+        return []
+    accuracies = [one for candidate in candidates(run) if (one := run.find("accuracy", candidate))]
     chance = common.at_chance(run, accuracies)
     made = common.disturbed(run) + chance
     made += [] if chance else common.losses(accuracies)  # of a classifier at chance level nothing is said that could sound like a result
@@ -34,7 +36,7 @@ def candidates(run: Run) -> list[Candidate]:
 
 def latencies(run: Run) -> dict[Candidate, Record]:
     """The end-to-end latency at the profile's batch size of what was measured."""
-    size = run.profile.precision.batch_size
+    size = run.profile.precision.batch_size if run.measured else 0
     return {candidate: curve[size] for candidate, curve in common.curves(run).items() if size in curve}
 
 
@@ -59,7 +61,7 @@ def speed(run: Run) -> list[Finding]:
         return []
     size = run.profile.precision.batch_size
     top = max(found, key=lambda candidate: common.rate(found[candidate]).value)
-    others = [candidate for candidate in common.best_rates(run, found) if candidate != top]
+    others = [candidate for candidate in common.contenders(run, found) if candidate != top]
     key = "fastest_among" if others else "fastest"
     made = [W.finding("note", key, candidate=top, rate=common.rate(found[top]), batch=size, others=others)]
     return made + [W.finding("note", "slower", candidate=c, ratio=apart) for c, apart in common.slower(run, found).items()]
