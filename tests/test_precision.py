@@ -8,6 +8,7 @@ import pytest
 from records import accuracy, keys, latency, made_run, missing, other_cpu
 
 from lib.experiment.candidate import Candidate
+from lib.pages import common
 from lib.pages.precision import figures, rules, tables
 from lib.show.table import table_html
 from lib.store.records import Record
@@ -160,3 +161,8 @@ def test_timings_of_another_run_are_not_shown_as_this_runs():
     swept = made_run(SWEEP, speeds(), run_id="newer")
     run = replace(made_run(STAGE, costs("onnxrt/fp32")), files={**swept.files, **made_run(STAGE, costs("onnxrt/fp32")).files})
     assert rules.latencies(run) == {}
+
+
+def test_who_only_guesses_has_nothing_to_lose_on_any_page():
+    assert common.losses([accuracy("onnxrt/fp32", 50, 500, (0, 0))]) == []
+    assert len(common.losses([accuracy("onnxrt/fp32", 450, 500, (0, 0))])) == 1

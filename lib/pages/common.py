@@ -78,7 +78,7 @@ def timed(run: Run) -> Run:
 def latency(run: Run, candidate: Candidate, **where: Any) -> Record | None:
     """The latency of a candidate that stands beside all others': one that 07 shows, else of whichever page has one."""
     together = timed(run.of(COMPARED)).records("latency", candidate=candidate, case={}, **where)
-    return next(iter(together), None) or run.find("latency", candidate, **where)
+    return next(iter(together), run.find("latency", candidate, **where))
 
 
 def disturbed(run: Run) -> list[Finding]:
@@ -208,18 +208,14 @@ def at_chance(run: Run, accuracies: Iterable[Record]) -> list[Finding]:
     return found
 
 
-def _guesses(one: Record) -> bool:
-    """Whether an accuracy cannot be told from always naming the most frequent class: there is nothing to lose."""
-    correct, total, largest = (one.stats.get(count, 0) for count in ("correct", "total", "largest_class"))
-    return largest > 0 and stats.at_chance(correct, total, largest / total)
-
-
 def losses(accuracies: Iterable[Record]) -> list[Finding]:
     """What accuracy each loses against the reference, by the paired interval: red where more than the margin is lost, good
     where so much is ruled out, a note where these images can tell neither."""
     by: dict[str, list[tuple[Candidate, Interval]]] = defaultdict(list)
     for one in accuracies:
-        if one.candidate and (counts := only(one)) and not _guesses(one):
+        counts, correct, largest = only(one), one.stats.get("correct", 1), one.stats.get("largest_class", 0)
+        guesses = counts and stats.at_chance(correct, counts[2], largest / counts[2])
+        if one.candidate and counts and not guesses:  # who only guesses has nothing to lose
             by[stats.loss(*counts, LOSS_MARGIN)].append((one.candidate, percent(stats.paired(*counts))))
     most, found = 100 * LOSS_MARGIN, []
     for key, level in (("over", "bad"), ("undecided", "note")):
