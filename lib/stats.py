@@ -43,6 +43,8 @@ def wilson(correct: int, total: int) -> Interval:
     """
     from scipy.stats import binomtest
 
+    if not 0 <= correct <= total or total < 1:  # which not every version of SciPy refuses
+        raise ValueError(f"{correct} of {total} images is no share")
     low, high = binomtest(int(correct), int(total)).proportion_ci(CONFIDENCE, method="wilson")
     value = correct / total
     return Interval(value, float(min(low, value)), float(max(high, value)))  # rounding must not put the ends past the value
