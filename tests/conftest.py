@@ -76,19 +76,24 @@ def write_profile(tmp_path: Path) -> Callable[..., Path]:
     """`write_profile(**{"train.epochs": 1})` writes a changed tiny profile, `p.yaml`, into `tmp_path`; None removes a key."""
 
     def write(stem: str = "p", **changes: Any) -> Path:
-        values = tiny()
-        for dotted, value in changes.items():
-            section, _, key = dotted.partition(".")
-            holder, key = (values[section], key) if key else (values, section)
-            if value is None:
-                del holder[key]
-            else:
-                holder[key] = value
+        values = changed(tiny(), changes)
         path = tmp_path / f"{stem}.yaml"
         path.write_text(yaml.safe_dump(values, sort_keys=False))
         return path
 
     return write
+
+
+def changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The values of a profile with `{"train.epochs": 1}` put in; None removes a key."""
+    for dotted, value in changes.items():
+        section, _, key = dotted.partition(".")
+        holder, key = (values[section], key) if key else (values, section)
+        if value is None:
+            del holder[key]
+        else:
+            holder[key] = value
+    return values
 
 
 def tiny() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import conftest
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -106,15 +107,7 @@ def text(tmp_path: Path) -> Callable[[str, str], Path]:
 
 
 def values_with(**changes: Any) -> dict[str, Any]:
-    values = copy.deepcopy(VALUES)
-    for dotted, value in changes.items():
-        section, _, key = dotted.partition(".")
-        holder, key = (values[section], key) if key else (values, section)
-        if value is None:
-            del holder[key]
-        else:
-            holder[key] = value
-    return values
+    return conftest.changed(copy.deepcopy(VALUES), changes)
 
 
 def refused(path: Path | str) -> str:

@@ -21,12 +21,12 @@ from lib import progress
 from lib.errors import ReportError
 from lib.experiment.profile import Measuring
 from lib.runners.base import Slice, Timer
+from lib.store.records import PERCENTILES
 
 K = TypeVar("K")
 Clock = Callable[[], int]  # nanoseconds, never going back
 
 CALLS = 4000  # a slice ends after so many calls too: what takes microseconds needs no more, and all are kept
-PERCENTILES = (50, 90, 95, 99)
 BEYOND = 10  # samples that must lie beyond a percentile above the median
 
 
@@ -109,7 +109,8 @@ def needed(percentile: float) -> int:
 
 def percentiles(latencies: np.ndarray) -> dict[str, float | None]:
     """{"p50": …, "p90": …, "p95": …, "p99": …} of samples (n,), n >= 1, in their unit; None where n does not carry it."""
-    return {f"p{q}": float(np.percentile(latencies, q)) if len(latencies) >= needed(q) else None for q in PERCENTILES}
+    carried = {name: int(name[1:]) for name in PERCENTILES}
+    return {name: float(np.percentile(latencies, q)) if len(latencies) >= needed(q) else None for name, q in carried.items()}
 
 
 def _calls(call: Callable[[], Any], seconds: float, clock: Clock) -> np.ndarray:

@@ -11,7 +11,7 @@ from lib.experiment.candidate import HARNESS, Candidate, listed, ordered
 from lib.measure.compare import Difference
 from lib.measure.state import disturbances
 from lib.stats import Interval
-from lib.store.records import Reason, Record
+from lib.store.records import WINDOWS, Reason, Record
 from lib.store.run import Run
 from lib.text import Text
 from lib.words import COMMON, Finding
@@ -20,7 +20,6 @@ TIMED = ("latency", "layers_time", "other_cpu")  # metrics that a page has where
 COMPARED = "07_precision"  # shows all candidates at one batch size
 SWEEP = "06_batching"  # measures every candidate at every batch size; other pages read its timings
 NOT_RECORDED = Reason("not_recorded")
-WINDOWS = "windows"  # stats "rounds" of latencies that an earlier version measured in one block each
 K = TypeVar("K")
 Row = dict[str, Any]  # of a table
 Curve = dict[int, Record]  # batch size -> latency
@@ -78,7 +77,7 @@ def timed(run: Run) -> Run:
 def latency(run: Run, candidate: Candidate, **where: Any) -> Record | None:
     """The latency of a candidate that stands beside all others': one that 07 shows, else of whichever page has one."""
     together = timed(run.of(COMPARED)).records("latency", candidate=candidate, case={}, **where)
-    return next(iter(together), run.find("latency", candidate, **where))
+    return next(iter(together), None) or run.find("latency", candidate, **where)
 
 
 def disturbed(run: Run) -> list[Finding]:

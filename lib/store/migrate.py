@@ -21,7 +21,7 @@ from lib.errors import ReportError
 from lib.experiment import profile as profiles
 from lib.experiment.candidate import REFERENCE, Candidate
 from lib.store import stage_file
-from lib.store.records import PERCENTILES, Exhibit, Reason, Record
+from lib.store.records import PERCENTILES, WINDOWS, Exhibit, Reason, Record
 from lib.store.stage_file import Stage
 from lib.text import Text
 
@@ -108,7 +108,7 @@ def _records(line: Old, metric: str, unit: str, apart: Old) -> Iterable[Record]:
     if metric == "latency" and line["value"] is not None:
         for scope, told in (("end_to_end", stats), ("gpu_compute", stats.get("gpu_compute"))):
             if told:
-                kept = {key: told[key] for key in (*PERCENTILES, "n") if key in told} | {"rounds": "windows"}
+                kept = {key: told[key] for key in (*PERCENTILES, "n") if key in told} | {"rounds": WINDOWS}
                 yield _made(line, metric, unit, value=told["p50"], scope=scope, stats=kept, samples=told["window_means_ms"])
         return
     if line["value"] is not None and unit == "share":

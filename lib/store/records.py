@@ -29,6 +29,7 @@ UNITS: dict[str, tuple[float, float]] = {
 }
 WHOLE = ("count", "bytes")
 PERCENTILES = ("p50", "p90", "p95", "p99")
+WINDOWS = "windows"  # stats "rounds" of latencies that an earlier version measured in one block each
 FAILED = ("failed", "wrong_output", "diverged")  # reasons of what was tried and went wrong
 Scope = Literal["", "end_to_end", "gpu_compute"]
 Number = float | Annotated[int, Field(ge=-(2**63), lt=2**63)]

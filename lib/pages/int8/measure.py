@@ -58,7 +58,7 @@ def _exported(session: Session, candidate: Candidate) -> None:
     except ReportError:
         return  # the accuracy says why
     found = [common.agreement(apart, candidate), Record("max_abs", "difference", apart.max_abs, candidate)]
-    session.record(*(one for one in found if not session.earlier(one.metric, candidate=candidate, case={})))
+    session.record(*(one for one in found if not session.earlier(one.metric, candidate=candidate)))
 
 
 def _onnx(session: Session) -> None:
@@ -165,7 +165,7 @@ def _costs(session: Session, images: int) -> None:
             case = calibration._asdict() if calibration else {}
             runner = sweep.entered(partial(_opened, calibration=calibration), session, candidate, stack)
             arms[sweep.Arm(candidate, session.profile.engines.max_batch, tuple(case.items()))] = runner
-            if case or not session.earlier("file_size", candidate=candidate, case={}):
+            if case or not session.earlier("file_size", candidate=candidate):
                 plan = {"plan_sha256": trt.plan_sha256(runner.artifact)} if isinstance(runner, Runner) and runner.artifact else {}
                 session.record(common.file_size(runner, candidate, case=case, stats=plan))
         sweep.timed(session, arms)
