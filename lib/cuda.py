@@ -56,8 +56,11 @@ def bus_id(text: str) -> str:
 
 
 @cache
-def activate() -> None:
-    """Make the primary context of the first of `devices` current for as long as the process lives. Raises CudaError where there is none."""
+def activate() -> Any:
+    """Make the primary context of the first of `devices` current for as long as the process lives; returns the module pycuda.driver.
+
+    Raises CudaError where there is none.
+    """
     import pycuda.driver as driver
 
     with checked("starting CUDA"):
@@ -65,6 +68,7 @@ def activate() -> None:
         context = driver.Device(0).retain_primary_context()
         context.push()
     atexit.register(context.pop)  # pycuda aborts the process at its end where a context is still current
+    return driver
 
 
 @contextmanager
@@ -82,18 +86,13 @@ def checked(doing: str) -> Iterator[None]:
 
 def free_bytes() -> int:
     """Bytes of device memory that are free now."""
-    import pycuda.driver as driver
-
-    activate()
     with checked("asking for free memory"):
-        return int(driver.mem_get_info()[0])
+        return int(activate().mem_get_info()[0])
 
 
 def pinned(shape: tuple[int, ...]) -> np.ndarray:
     """An empty float32 array in page-locked host memory, which the GPU reads and writes by itself; freed with the array."""
-    import pycuda.driver as driver
-
-    activate()
+    driver = activate()
     try:
         return driver.pagelocked_empty(shape, np.float32)
     except (driver.Error, MemoryError) as error:  # pycuda calls it device memory, but it is the host's
@@ -104,20 +103,15 @@ class DeviceMemory:
     """`bytes` of device memory, freed by `close`. address: for TensorRT and for copies."""
 
     def __init__(self, size: int) -> None:
-        import pycuda.driver as driver
-
-        activate()
         with checked(f"allocating {size} bytes on the GPU"):
-            self._memory: Any = driver.mem_alloc(size)
+            self._memory: Any = activate().mem_alloc(size)
         self.size, self.address = size, int(self._memory)
 
     def close(self) -> None:
         """Give the memory back now. Nothing is raised: after an error that broke the context it is gone with it."""
-        import pycuda.driver as driver
-
         memory, self._memory = self._memory, None
         if memory is not None:
-            with contextlib.suppress(driver.Error):
+            with contextlib.suppress(activate().Error):
                 memory.free()
 
 
@@ -125,9 +119,7 @@ class Stream:
     """A CUDA stream of its own. handle: for TensorRT. Its methods lie in what is timed: they add nothing but the call."""
 
     def __init__(self) -> None:
-        import pycuda.driver as driver
-
-        activate()
+        driver = activate()
         with checked("creating a stream"):
             self._stream: Any = driver.Stream()
             self._start, self._end = driver.Event(), driver.Event()
@@ -137,18 +129,12 @@ class Stream:
     def upload(self, host: np.ndarray, device: DeviceMemory) -> None:
         """Start copying a pinned array to the GPU. Raises CudaError, also for an array that is larger than `device`."""
         _fits(host, device)
-        try:
-            self._upload(device.address, host, self._stream)
-        except self._error as error:
-            raise _failed("copying to the GPU", error) from None
+        self._call("copying to the GPU", self._upload, device.address, host, self._stream)
 
     def download(self, device: DeviceMemory, host: np.ndarray) -> None:
         """Start copying from the GPU into a pinned array. Raises CudaError, also for an array that is larger than `device`."""
         _fits(host, device)
-        try:
-            self._download(host, device.address, self._stream)
-        except self._error as error:
-            raise _failed("copying from the GPU", error) from None
+        self._call("copying from the GPU", self._download, host, device.address, self._stream)
 
     def timed(self, work: Callable[[], None]) -> float:
         """Milliseconds between two events around what `work` puts into the stream; waits for its end.
@@ -166,10 +152,13 @@ class Stream:
 
     def synchronize(self) -> None:
         """Wait for everything in the stream. Raises CudaError for what failed in it."""
+        self._call("waiting for the GPU", self._stream.synchronize)
+
+    def _call(self, doing: str, call: Callable[..., None], *given: object) -> None:
         try:
-            self._stream.synchronize()
+            call(*given)
         except self._error as error:
-            raise _failed("waiting for the GPU", error) from None
+            raise _failed(doing, error) from None
 
 
 def _fits(host: np.ndarray, device: DeviceMemory) -> None:

@@ -31,6 +31,11 @@ from lib.text import Text
 FAKE = Candidate("fake", "fp32")
 
 
+def probabilities(batch):
+    scores = batch.reshape(len(batch), -1)[:, 200:210] + np.float32(1)
+    return scores / scores.sum(axis=1, keepdims=True)
+
+
 class Fake(Runner):
     """Answers from the pixels, so that order and scaling show; counts its calls."""
 
@@ -49,7 +54,7 @@ class Fake(Runner):
         check_batch(batch, self.max_batch)
         assert len(batch) >= self.min_batch
         self.calls.append(len(batch))
-        self.buffer[: len(batch)] = batch.reshape(len(batch), -1)[:, 200:210]  # one output buffer for all calls, as an engine has
+        self.buffer[: len(batch)] = probabilities(batch)  # one output buffer for all calls, as an engine has
         return self.twist(self.buffer[: len(batch)])
 
 
@@ -62,7 +67,7 @@ def fake(monkeypatch):
 
 
 def answers(images):
-    return images.reshape(len(images), -1)[:, 200:210].astype(np.float32) / np.float32(255)
+    return probabilities(images.astype(np.float32) / np.float32(255))
 
 
 def run(fake, session, images):
@@ -94,11 +99,12 @@ def test_an_engine_gets_no_fewer_than_it_takes(quick, fake, images, smallest, la
 @pytest.mark.parametrize(
     ("twist", "words"),
     [
-        (lambda a: a[:-1], r"images 0 to 99: answered float32 \(99, 10\)"),
-        (lambda a: a.astype(np.float64), "answered float64"),
-        (lambda a: a.tolist(), "answered list"),
-        (lambda a: a * np.nan, "NaN or infinity"),
-        (lambda a: a[:, :9], "answers 9 classes, the dataset has 10"),
+        (lambda a: a[:-1], r"images 0 to 99: float32 \(99, 10\) ≠ float32 \(100, 10\)"),
+        (lambda a: a.astype(np.float64), r"float64 \(100, 10\) ≠"),
+        (lambda a: a.tolist(), "list None ≠"),
+        (lambda a: a * np.nan, "NaN, ∞"),
+        (lambda a: a[:, :9], r"float32 \(100, 9\) ≠"),
+        (lambda a: a * np.float32(2), "Σp = 2 ≠ 1"),
     ],
 )
 def test_a_wrong_answer_is_one_line_and_nothing_is_stored(quick, fake, twist, words):

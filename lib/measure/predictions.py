@@ -10,11 +10,11 @@ import numpy as np
 
 from lib import progress
 from lib.data import dataset as datasets
-from lib.errors import ArtifactError, NotMeasured, ReportError, WrongOutput
+from lib.errors import ArtifactError, NotMeasured, WrongOutput
 from lib.experiment import system
 from lib.experiment.candidate import REFERENCE, Candidate
 from lib.runners import RUNNERS
-from lib.runners.base import Runner
+from lib.runners.base import Runner, wrong_output
 from lib.store import artifacts
 from lib.store.artifacts import Artifact
 from lib.store.session import Session
@@ -95,15 +95,18 @@ def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
     """Answers of an open runner to uint8 images (N, 32, 32, 3), float32 (N, classes): `images_a_call`, the last call with the rest.
 
     Where an engine takes no batch as small as the rest, images are repeated to fill it and their second answers dropped. Raises
-    WrongOutput, naming runner and images, for an answer of another shape or type, or one that is not finite.
+    WrongOutput, naming runner and images, for answers that are no probabilities (`wrong_output`).
     """
-    batch = images_a_call(runner, batch, len(images))
+    batch, classes = images_a_call(runner, batch, len(images)), len(runner.session.images.class_names)
     parts = []
     with progress.bar(len(images), f"{runner.candidate.key} on the test images") as bar:
         for start in range(0, len(images), batch):
             part = images[start : start + batch]
             filled = part[np.arange(max(len(part), runner.min_batch)) % len(part)]
-            parts.append(_checked(runner, runner.infer(datasets.to_input(filled)), start, len(part), len(filled)))
+            answer = runner.infer(datasets.to_input(filled))
+            if problem := wrong_output(answer, len(filled), classes):
+                raise WrongOutput(f"{runner.candidate.key}: images {start} to {start + len(part) - 1}: {problem}")
+            parts.append(answer[: len(part)].copy())  # a runner may reuse its output buffer
             bar.update(len(part))
     return np.concatenate(parts)
 
@@ -116,9 +119,6 @@ def images_a_call(runner: Runner, batch: int, images: int) -> int:
 def _build(session: Session, one: Runner, folder: Path) -> dict[str, Any]:
     with one as entered:
         values = run(entered, session.images.x_test)
-    classes = len(session.images.class_names)
-    if values.shape[1] != classes:
-        raise ReportError(f"{one.candidate.key}: answers {values.shape[1]} classes, the dataset has {classes}; export it again")
     np.save(folder / FILE, values)
     return {"system_id": system.system_id(), "batch": images_a_call(one, BATCH, len(values)), **one.told()}
 
@@ -126,14 +126,3 @@ def _build(session: Session, one: Runner, folder: Path) -> dict[str, Any]:
 def _what(session: Session, one: Runner) -> dict[str, Any]:
     """What is asked of whom: the part of an artifact's inputs that does not depend on the system."""
     return {"version": VERSION, "candidate": one.candidate.key, "model": one.artifact_sha256, "dataset": session.images.sha256}
-
-
-def _checked(runner: Runner, answer: np.ndarray, start: int, count: int, given: int) -> np.ndarray:
-    """The first `count` of the answers to `given` images."""
-    where = f"{runner.candidate.key}: images {start} to {start + count - 1}"
-    if not isinstance(answer, np.ndarray) or answer.dtype != np.float32 or answer.ndim != 2 or len(answer) != given:
-        got = f"{answer.dtype} {answer.shape}" if isinstance(answer, np.ndarray) else type(answer).__name__
-        raise WrongOutput(f"{where}: answered {got} in place of float32 ({given}, classes)")
-    if not np.isfinite(answer).all():
-        raise WrongOutput(f"{where}: the answer holds NaN or infinity; the exported model overflows or is damaged")
-    return answer[:count].copy()  # a runner may reuse its output buffer

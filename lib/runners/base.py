@@ -171,7 +171,7 @@ def check_batch(batch: np.ndarray, max_batch: int | None = None) -> None:
 def wrong_output(output: Any, batch_size: int, classes: int) -> str | None:
     """What is wrong with probabilities that should be finite float32 (batch_size, classes), rows adding up to 1; or None.
 
-    In signs that need no translation. Looked at after every timing, because what fails is fast.
+    In signs that need no translation. Looked at with all answers and after every timing, because what fails is fast.
     """
     shape = getattr(output, "shape", None)
     if shape != (batch_size, classes) or output.dtype != np.float32:
