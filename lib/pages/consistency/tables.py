@@ -54,7 +54,8 @@ def calls(run: Run) -> Table:
     total = max((record.stats.get("total", 0) for record in found), default=0) or rules.total(run)
     batch = run.profile.engines.max_batch if run.measured else "–"
     caption = W("captions.calls", total=total, batch=batch, equal=rules.EQUAL)
-    return Table(rows + _not_called(found), columns(W, "precision runner call batches differ max_abs equal"), caption, folded=True)
+    rows += common.missing_rows(found, "differ", "max_abs", more=_calls)
+    return Table(rows, columns(W, "precision runner call batches differ max_abs equal"), caption, folded=True)
 
 
 def _batch(record: Record) -> str:
@@ -64,17 +65,9 @@ def _batch(record: Record) -> str:
     return f"{size} ({rest})" if rest else str(size)
 
 
-def _not_called(found: list[Record]) -> list[dict[str, Any]]:
-    """What was not called: one row a runner, reason and set of ways."""
-    rows = list[dict[str, Any]]()
-    for way in dict.fromkeys(record.candidate.way for record in found if record.candidate and record.reason):
-        own = [record for record in found if record.candidate and record.candidate.way == way]
-        for row in common.missing_rows(own, "differ", "max_abs"):
-            if same := next((one for one in rows if row.items() <= one.items()), None):
-                same["call"] = common.joined([same["call"], way.label])
-            else:
-                rows.append(row | {"call": way.label})
-    return rows
+def _calls(lost: list[Record]) -> dict[str, Any]:
+    """The ways of calling among records without a number."""
+    return {"call": common.joined(dict.fromkeys(record.candidate.way.label for record in lost if record.candidate))}
 
 
 def layers(run: Run) -> Table:

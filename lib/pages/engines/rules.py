@@ -23,7 +23,7 @@ NAMED = 3  # layers that one finding names
 def findings(run: Run) -> list[Finding]:
     """What the numbers say."""
     sizes, times = run.records("file_size"), _times(run)
-    rules = (_other_type, _weights, _same_plan, _number, _sizes, _untold, _in_type, _longest, _sums)
+    rules = (_other_type, _weights, _same_plan, _number, _sizes, _in_type, _longest)
     told = [finding for rule in rules for finding in rule(run)]
     return common.disturbed(run) + common.failures([*sizes, *times]) + told + common.unmeasured(sizes) + _not_run(times)
 
@@ -132,27 +132,13 @@ def _number(run: Run) -> list[Finding]:
 def _sizes(run: Run) -> list[Finding]:
     """How large the plans of lower precisions are against FP32."""
     ratios = {candidate: ratio for candidate in _lower(run) if (ratio := size_ratio(run, candidate))}
-    return [W.finding("good" if max(ratios.values()) < 1 else "note", "sizes", engines=_said(ratios))] if ratios else []
-
-
-def _sums(run: Run) -> list[Finding]:
-    ratios = {candidate: ratio for candidate in profiles(run) if candidate != BASE and (ratio := time_ratio(run, candidate)) is not None}
-    return [W.finding("note", "sums", engines=_said(ratios))] if ratios else []
-
-
-def _said(ratios: dict[Candidate, float]) -> list[Text]:
-    return [W("parts.ratio", engine=candidate.precision_label, ratio=ratio) for candidate, ratio in ratios.items()]
+    engines = [W("parts.ratio", engine=candidate.precision_label, ratio=ratio) for candidate, ratio in ratios.items()]
+    return [W.finding("good" if max(ratios.values()) < 1 else "note", "sizes", engines=engines)] if ratios else []
 
 
 def _lower(run: Run) -> list[Candidate]:
     """Engines whose weights have a smaller type than FP32."""
     return [c for c in built(run) if (row := PRECISIONS.get(c.precision)) and row.weights != PRECISIONS[BASE.precision].weights]
-
-
-def _untold(run: Run) -> list[Finding]:
-    """Engines that were opened and whose types the inspector did not tell."""
-    silent = [c.precision_label for c, network in networks(run).items() if network.found is not None and not any(network.found)]
-    return [W.finding("note", "untold", engines=silent)] if silent else []
 
 
 def _in_type(run: Run) -> Iterator[Finding]:

@@ -15,12 +15,13 @@ import numpy as np
 
 from lib import export, onnx_session, progress, trt
 from lib.data import dataset
-from lib.errors import ReportError
+from lib.errors import NotMeasured, ReportError
 from lib.experiment.candidate import REFERENCE, Candidate
 from lib.experiment.precision import PRECISIONS
 from lib.measure import accuracy, compare, predictions, sweep
 from lib.models import train, vgg
 from lib.pages import common
+from lib.pages.int8.rules import CALIBRATED, EXPLICIT, EXPORTED, ONNX, TENSORRT
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.store import files
@@ -28,9 +29,6 @@ from lib.store.records import Reason, Record
 from lib.store.session import Session
 from lib.trt.calibrate import CALIBRATORS
 
-ONNX, TENSORRT = "onnxrt", "tensorrt"
-CALIBRATED = Candidate(TENSORRT, PRECISIONS["int8"].key)
-EXPLICIT = Candidate(TENSORRT, PRECISIONS["int8_qdq"].key)
 BESIDE = [Candidate(TENSORRT, precision) for precision in ("fp32", "fp16", "int8_fp16", "int8_qdq")]  # what calibrated engines stand beside
 
 Case = dict[str, Any]  # {"method": …, "images": …}: a calibration
@@ -39,7 +37,7 @@ Answer = Callable[[str, int], tuple[np.ndarray, str]]  # method, images -> answe
 
 def measure(session: Session) -> None:
     """Record accuracy and agreement with the reference of every calibration; size and latency of engines that are compared."""
-    exported = [Candidate(ONNX, EXPLICIT.precision, way) for way in RUNNERS[ONNX].ways(EXPLICIT.precision)]
+    exported = [Candidate(ONNX, EXPORTED.precision, way) for way in RUNNERS[ONNX].ways(EXPORTED.precision)]
     accuracy.accuracies(session, [Candidate(ONNX, "fp32"), *exported, *BESIDE])
     for candidate in exported:
         _exported(session, candidate)
@@ -63,14 +61,14 @@ def _exported(session: Session, candidate: Candidate) -> None:
 
 def _onnx(session: Session) -> None:
     """Every method and number of images of the profile, as explicit Q/DQ models through ONNX Runtime on the CPU."""
-    settings, candidate = session.profile.int8, Candidate(ONNX, EXPLICIT.precision)
+    settings = session.profile.int8
     calibrations = [(method, count) for count in sorted(set(settings.image_counts)) for method in settings.methods]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            answer: Answer | Reason = RUNNERS[ONNX].unavailable(candidate.precision) or _Ranges(session, Path(folder)).answer
+            answer: Answer | Reason = RUNNERS[ONNX].unavailable(EXPORTED.precision) or _Ranges(session, Path(folder)).answer
         except ReportError as error:
             answer = sweep.why(error)
-        _study(session, candidate, calibrations, answer)
+        _study(session, EXPORTED, calibrations, answer)
 
 
 class _Ranges:
@@ -125,25 +123,20 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
             case = {"method": method, "images": images}
             try:
                 if isinstance(answer, Reason):
-                    found = _empty(candidate, case, answer)
-                else:
-                    values, sha256 = answer(method, images)
-                    apart = compare.difference(predictions.of(session, REFERENCE), values, (REFERENCE.key, candidate.key))
-                    changed[images][method] = np.isin(np.arange(apart.images), apart.disagree)
-                    found = [accuracy.counted(session, candidate, values, case=case, artifact_sha256=sha256)]
-                    found.append(common.agreement(apart, candidate, case=case))
+                    raise NotMeasured(answer)
+                values, sha256 = answer(method, images)
+                apart = compare.difference(predictions.of(session, REFERENCE), values, (REFERENCE.key, candidate.key))
+                changed[images][method] = np.isin(np.arange(apart.images), apart.disagree)
+                right = accuracy.counted(session, candidate, values, case=case, artifact_sha256=sha256)
+                session.record(right, common.agreement(apart, candidate, case=case))
             except ReportError as error:
-                found = _empty(candidate, case, sweep.why(error))
-            session.record(*found)
+                reason = sweep.why(error)
+                session.record(*(Record(m, "share", None, candidate, case=case, reason=reason) for m in ("accuracy", "agreement")))
             bar.update()
     for images, by in changed.items():
         for one, other in combinations(by, 2):
             case = {"method": one, "other": other, "images": images}
             session.record(_apart("agreement", candidate, case, {"only_method": by[one], "only_other": by[other]}))
-
-
-def _empty(candidate: Candidate, case: Case, reason: Reason) -> list[Record]:
-    return [Record(metric, "share", None, candidate, case=case, reason=reason) for metric in ("accuracy", "agreement")]
 
 
 def _apart(what: str, candidate: Candidate, case: Case, sides: dict[str, np.ndarray]) -> Record:

@@ -50,23 +50,22 @@ def _load_times(session: Session, ready: dict[Candidate, Runner | Reason]) -> No
     A first round that does not count imports the libraries and brings the files into the page cache. Each round opens all
     candidates in another order.
     """
-    runnable = {candidate: runner for candidate, runner in ready.items() if isinstance(runner, Runner)}
-    took: dict[Candidate, list[float]] = {candidate: [] for candidate in runnable}
-    failed = {candidate: reason for candidate, reason in ready.items() if isinstance(reason, Reason)}
+    took: dict[Candidate, list[float] | Reason] = {c: runner if isinstance(runner, Reason) else [] for c, runner in ready.items()}
     draw = random.Random(f"{session.run_id}/load")
-    with progress.bar((1 + LOADS) * len(runnable), "loading") as bar:
-        for _ in range(1 + LOADS):
-            for candidate in draw.sample(list(runnable), len(runnable)):
-                bar.update()
-                if candidate not in failed:
-                    try:
-                        took[candidate].append(_load(session, runnable[candidate]))
-                    except ReportError as error:
-                        failed[candidate] = sweep.why(error)
-    for candidate in ready:
-        reason, counted = failed.get(candidate), took.get(candidate, [])[1:]
-        stats = {} if reason else {"min": min(counted), "max": max(counted), "n": len(counted)}
-        session.record(Record("load_time", "s", None if reason else median(counted), candidate, stats=stats, reason=reason))
+    with progress.bar((1 + LOADS) * len(ready), "loading") as bar:
+        for candidate in (c for _ in range(1 + LOADS) for c in draw.sample(list(ready), len(ready))):
+            bar.update()
+            if isinstance(seconds := took[candidate], list):
+                try:
+                    seconds.append(_load(session, ready[candidate]))  # type: ignore[arg-type]  # who has no reason has a runner
+                except ReportError as error:
+                    took[candidate] = sweep.why(error)
+    for candidate, found in took.items():
+        if isinstance(found, Reason):
+            session.record(Record("load_time", "s", None, candidate, reason=found))
+        else:
+            stats = {"min": min(found[1:]), "max": max(found[1:]), "n": LOADS}
+            session.record(Record("load_time", "s", median(found[1:]), candidate, stats=stats))
 
 
 def _load(session: Session, runner: Runner) -> float:

@@ -1,4 +1,4 @@
-"""What training came to, by rule: accuracy against chance and the profile's minimum, confusions, cost."""
+"""What training came to, by rule: accuracy against chance and the profile's minimum, confusions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def findings(run: Run) -> list[Finding]:
         return []
     if one.value is None:
         return common.failures([one]) + common.unmeasured([one])
-    return [_accuracy(run, one), *_confused(run), *_cost(run)]
+    return [_accuracy(run, one), *_confused(run)]
 
 
 def _accuracy(run: Run, one: Record) -> Finding:
@@ -52,10 +52,3 @@ def _confused(run: Run) -> list[Finding]:
     truth, taken = np.unravel_index(mistakes.argmax(), mistakes.shape)
     values = {"truth": matrix.classes[truth], "taken": matrix.classes[taken]}
     return [W.finding("note", "confused", **values, count=int(mistakes[truth, taken]), total=int(counts[truth].sum()))]
-
-
-def _cost(run: Run) -> list[Finding]:
-    time, parameters = run.find("training_time"), run.find("parameters")
-    if time is None or parameters is None:
-        return []
-    return [W.finding("note", "cost", millions=parameters.value / 1e6, epochs=time.stats["epochs"], seconds=time.value)]
