@@ -281,8 +281,7 @@ def test_a_plan_loads_where_it_was_built(plan):
 )
 def test_a_plan_of_something_else_is_refused_by_field(plan, field, value):
     folder, identity = plan
-    assert identity.keys() <= bound.FIELDS.keys()  # every field of the identity is checked
-    assert f"its {bound.FIELDS[field]} is" in rejection(folder, identity | {field: value})
+    assert f"its {field.replace('_', ' ')} is" in rejection(folder, identity | {field: value})
 
 
 def test_altered_plans_are_refused(plan):
@@ -341,7 +340,7 @@ def test_every_precision_that_can_be_built_has_an_engine_of_its_own(opened):
     for precision, engine in made.items():
         assert trt.trusted(opened, precision, engine) == engine.file(trt.PLAN).read_bytes()
         for other in {"fp32", "fp16"} - {precision}:
-            with pytest.raises(ArtifactError, match=r"its (precision|ONNX) is"):
+            with pytest.raises(ArtifactError, match=r"its (precision|onnx sha256) is"):
                 trt.trusted(opened, other, engine)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,8 +57,6 @@ def train(settings: config.Train, images: datasets.Images, folder: Path, work: P
     keras.utils.set_random_seed(settings.seed)
     x_train, y_train, x_val, y_val = split(settings, images)
     steps = len(x_train) // settings.batch_size
-    if not steps:
-        raise ReportError(f"train.batch_size {settings.batch_size} is over the {len(x_train)} training images; take a smaller one")
     network, history = _resume(settings, len(images.class_names), steps, work)
     for epoch in range(len(history), settings.epochs):
         batches = epoch_of(settings, x_train, y_train, epoch, len(images.class_names))
@@ -160,9 +157,7 @@ def _checkpoint(network: keras.Model, history: list[dict[str, float]], work: Pat
     with files.writable(work):
         work.mkdir(parents=True, exist_ok=True)
         files.write_text(work / HISTORY, json.dumps(history))
-        for stale in work.glob("saving-*.keras"):  # of a training that was killed
-            stale.unlink()
-        temporary = work / f"saving-{os.getpid()}.keras"
+        temporary = work / "saving.keras"  # one process trains at a time; it replaces what one that was killed has left
         try:
             network.save(temporary)
             temporary.rename(work / f"{len(history):04d}-{CHECKPOINT}")

@@ -62,19 +62,13 @@ class OnnxRuntime(Runner):
         """Options of the execution provider; the CPU needs none."""
         return {}
 
-    def mode(self) -> str:
-        """How INT8 is computed: "precise", or "default" with sums that may saturate; "" where there is no INT8."""
-        if not self.quantized(self.precision):
-            return ""
-        return "default" if self.candidate.way == DEFAULT else "precise"
-
     def told(self) -> dict[str, Any]:
-        """`mode` of INT8."""
-        return {"mode": self.mode()} if self.mode() else {}
+        """`mode`, how INT8 is computed: "precise", or "default" with sums that may saturate."""
+        return {"mode": "default" if self.candidate.way == DEFAULT else "precise"} if self.quantized(self.precision) else {}
 
     def start(self, model: Path | bytes) -> Any:
         """A session of a model as this candidate computes it. Raises NotMeasured where the provider does not start."""
-        return onnx_session.start(model, self.provider, self.provider_options(), self.mode() != "default")
+        return onnx_session.start(model, self.provider, self.provider_options(), self.candidate.way != DEFAULT)
 
     def open(self) -> None:
         self._run = self.start(self.artifact.file(self.file))

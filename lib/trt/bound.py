@@ -8,41 +8,20 @@ from typing import Any
 from lib.errors import ArtifactError
 from lib.store import artifacts
 
-FIELDS = {  # what a plan or a calibration cache depends on, in words, in the order of checking
-    "flavour": "TensorRT flavour",
-    "tensorrt": "TensorRT version",
-    "gpu": "GPU",
-    "compute_capability": "compute capability",
-    "method": "calibrator",
-    "onnx_sha256": "ONNX",
-    "precision": "precision",
-    "flags": "builder flags",
-    "calibration": "calibration cache",
-    "profile": "optimization profile",
-    "workspace_mib": "workspace (MiB)",
-    "dataset": "dataset",
-    "images": "number of calibration images",
-    "seed": "seed of the calibration images",
-    "held_out": "number of images held out for validation",
-    "batch": "calibration batch",
-    "version": "version of this project's builder",
-}
-
 
 def read(folder: Path, kind: str, file: str, expected: dict[str, Any]) -> bytes:
     """The bytes of a payload file of the artifact in `folder`, read once: their hash is the manifest's, and every field is as `expected`.
 
-    expected: a value of each field (of FIELDS) that this kind depends on. Raises ArtifactError, one line that names the first that differs
-    and how to make it again. The hash does not show who wrote a file, and deserializing a plan runs code out of it: read plans from
+    expected: a value of each of the inputs that this kind depends on. Raises ArtifactError, one line that names the first that differs and
+    how to make it again. The hash does not show who wrote a file, and deserializing a plan runs code out of it: read plans from
     folders that you trust only.
     """
     manifest = artifacts.read_manifest(folder)
     if manifest["kind"] != kind:
         raise refused(folder, f"kind is '{manifest['kind']}', not '{kind}'")
-    for field in sorted(expected, key=list(FIELDS).index):
-        stored, here = manifest["inputs"].get(field), expected[field]
-        if stored != here:
-            raise refused(folder / "payload" / file, f"its {FIELDS[field]} is {_shown(stored)}, here it is {_shown(here)}")
+    for field, here in expected.items():
+        if (stored := manifest["inputs"].get(field)) != here:
+            raise refused(folder / "payload" / file, f"its {field.replace('_', ' ')} is {_shown(stored)}, here it is {_shown(here)}")
     return artifacts.read(folder, file)
 
 

@@ -55,15 +55,15 @@ def identity(session: Session, onnx: Path, calibration: Calibration) -> dict[str
     """Everything that a cache depends on: model, images, calibrator and TensorRT version."""
     profile = session.profile
     return {
-        "version": VERSION,
-        "onnx_sha256": files.sha256(onnx),
+        "tensorrt": versions.version(),
         "method": calibration.method,
+        "onnx_sha256": files.sha256(onnx),
         "images": calibration.images,
         "batch": profile.engines.calibration_batch,
         "seed": profile.train.seed,
         "held_out": profile.train.validation_images,
         "dataset": session.images.sha256,
-        "tensorrt": versions.version(),
+        "version": VERSION,
     }
 
 

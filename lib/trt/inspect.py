@@ -120,7 +120,8 @@ def parser_errors(parser: Any) -> str:
     said = []
     for i in range(parser.num_errors):
         error = parser.get_error(i)
-        where = f"node {error.node()} {_named(error)}: " if error.node() >= 0 else ""
+        name, operator = (getattr(error, told, str)() for told in ("node_name", "node_operator"))  # parsers of 8.x do not say
+        where = f"node {error.node()} '{name}' ({operator}): " if error.node() >= 0 else ""
         said.append(f"{where}{' '.join(error.desc().split())}")
     return "; ".join(said)
 
@@ -142,9 +143,3 @@ def _word(described: dict[str, Any]) -> str:
     """The type that the inspector's words for a tensor or for weights name, "" for none of WORDS."""
     said = " ".join(str(described.get(key, "")) for key in ("Format/Datatype", "Format", "Datatype", "Type"))
     return next((name for name, words in WORDS if re.search(words, said, re.IGNORECASE)), "")
-
-
-def _named(error: Any) -> str:
-    name = error.node_name() if hasattr(error, "node_name") else ""  # parsers of 8.x do not say
-    operator = error.node_operator() if hasattr(error, "node_operator") else ""
-    return " ".join(part for part in (f"'{name}'" if name else "", f"({operator})" if operator else "") if part)

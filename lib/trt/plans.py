@@ -62,18 +62,18 @@ def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | No
     """
     rtx = versions.flavour() == "tensorrt_rtx"
     gpu = {} if rtx or not system.gpus() else system.gpus()[0]
-    return {
-        "version": VERSION,
+    return {  # in the order in which they are compared: another TensorRT or GPU explains all that follows
+        "flavour": versions.flavour(),
+        "tensorrt": versions.version(),
+        "gpu": gpu.get("name", ""),
+        "compute_capability": RTX_TARGETS if rtx else gpu.get("compute_cap", ""),
         "onnx_sha256": files.sha256(onnx),
         "precision": precision,
         "flags": list(PRECISIONS[precision].trt_flags),
         "calibration": cache.sha256 if cache else "",
         "profile": [settings.min_batch, settings.opt_batch, settings.max_batch],
         "workspace_mib": settings.workspace_mib,
-        "flavour": versions.flavour(),
-        "tensorrt": versions.version(),
-        "gpu": gpu.get("name", ""),
-        "compute_capability": RTX_TARGETS if rtx else gpu.get("compute_cap", ""),
+        "version": VERSION,
     }
 
 

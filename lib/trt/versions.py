@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from types import ModuleType
 
 from lib import cuda
@@ -32,11 +33,10 @@ class Feature:
 
     def here(self, trt: ModuleType) -> bool:
         """Whether this TensorRT has it."""
-        found: object = trt
-        for name in self.path.split("."):
-            if not hasattr(found, name):
-                return False
-            found = getattr(found, name)
+        try:
+            attrgetter(self.path)(trt)
+        except AttributeError:
+            return False
         return True
 
 
