@@ -21,10 +21,10 @@ from records import made_run
 
 from lib.experiment import profile as config
 from lib.pages import page
-from lib.report import headline, index_figure
+from lib.report import headline, index
 from lib.show import figure as base
 from lib.show import table as show
-from lib.show.style import style
+from lib.show.table import style
 from lib.store import session
 from lib.store.run import Run
 from lib.store.session import Session
@@ -52,7 +52,7 @@ CALLS = calls()
 
 def figures_of(run: Run) -> dict[str, show.Figure]:
     """All figures of a run, the overview's among them; each by a name."""
-    made = {f"{INDEX} {k}": each for k, each in enumerate(index_figure.charts(headline.table(run.newest()).rows))}
+    made = {f"{INDEX} {k}": each for k, each in enumerate(index.charts(headline.table(run.newest()).rows))}
     for stage, name, given in CALLS:
         figures = importlib.import_module(f"lib.pages.{stage[3:]}.figures")
         if stage in run.files:

@@ -135,7 +135,7 @@ def test_figure_is_drawn_once_a_language_and_embedded(displayed):
 
     show.figure(Figure(draw, Text('a "quoted" plot', "図"), CAPTION))
     assert drawn == ["en", "ja"]
-    assert 'alt="a &quot;quoted&quot; plot"' in displayed[0][1]
+    assert 'alt="a &#34;quoted&#34; plot"' in displayed[0][1]
     assert "<figcaption>時間</figcaption>" in displayed[1][1]
     data = re.search(r'src="data:image/png;base64,([^"]+)"', displayed[0][1]).group(1)
     assert Image.open(io.BytesIO(base64.b64decode(data))).format == "PNG"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib.report import headline, index_figure, shell
+from lib.report import headline, shell
 from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
+from lib.show.figure import Row, bars, dots, height_in, plot
+from lib.show.table import NO_CAPTION, Column, Figure
 from lib.store.run import Run
 from lib.text import Language, Text
 
+WIDTH_IN = 5.4  # of a chart, narrow: the labels stay readable on a phone
 FINDINGS = 3  # that the index shows of a page, unless more are bad or doubtful
 
 
@@ -27,13 +30,31 @@ def page(report: Report, language: Language) -> str:
         problems=[(text, stage.notebook) for stage in report.stages for text in stage.problems],
         doubts=[(text, stage.notebook) for stage in report.stages for text in stage.doubts],
         notes=_notes(report, shown.rows),
-        headline=shell.safe(show.table_html(shown, language)) if shown.rows else "",
+        headline=show.table_html(shown, language) if shown.rows else "",
         nothing=WORDS("said.nothing"),
-        charts=shell.safe("".join(show.figure_html(chart, language) for chart in index_figure.charts(shown.rows))),
+        charts=[show.figure_html(chart, language) for chart in charts(shown.rows)],
         cards=[_card(report, stage, language) for stage in report.stages],
         environment=environment(report.run),
         records=None,
     )
+
+
+def charts(rows: list[dict[str, Any]]) -> list[Figure]:
+    """A figure each of what was measured of the headline table's rows: accuracy (%) with its 95 % interval, images/s end to end."""
+    made = []
+    for column, draw, form in ((headline.ACCURACY, dots, ".2f"), (headline.THROUGHPUT, bars, 0)):
+        shown = [Row(row["candidate"].label, row["candidate"].colour, row[column.key]) for row in rows if headline.measured(row, column)]
+        if shown:
+            made.append(_chart(shown, column, draw, form))
+    return made
+
+
+def _chart(rows: list[Row], column: Column, draw: Any, form: Any) -> Figure:
+    key = f"figures.{column.key}"
+    values = [WORDS(f"{key}_value", label=row.name, value=getattr(row.value, "value", row.value)) for row in rows]
+    alt = WORDS("figures.alt", title=WORDS(f"figures.{column.key}"), values=values)
+    size = {"width_in": WIDTH_IN, "height_in": height_in(rows)}
+    return plot(lambda axes, language: draw(axes, rows, form, WORDS(f"{key}_axis"), language), alt, NO_CAPTION, **size)
 
 
 def environment(run: Run) -> list[tuple[Text | str, Any]]:
@@ -74,7 +95,7 @@ def _card(report: Report, stage: Stage, language: Language) -> dict[str, Any]:
         "stage": stage,
         "state": "missing" if not stage.there else "failed" if stage.failures else "done",
         "status": _status(report, stage),
-        "findings": shell.safe(show.findings_html(stage.findings[:most], language)) if stage.findings else "",
+        "findings": show.findings_html(stage.findings[:most], language) if stage.findings else "",
         "more": WORDS("said.more", count=left) if left > 0 else "",
     }
 

@@ -83,7 +83,7 @@ def page(report: Report, stage: Stage, node: Any, language: Language) -> str:
     there = [other for other in report.stages if other.there]
     at = there.index(stage)
     said = [finding for finding in stage.findings if finding.level in ("good", "note")]
-    boxes = [shell.safe(show.findings_html(those, language)) if those else "" for those in (said[:FINDINGS], said[FINDINGS:])]
+    boxes = [show.findings_html(those, language) if those else "" for those in (said[:FINDINGS], said[FINDINGS:])]
     path = stage.run.files[stage.notebook.stage].path if stage.run.measured else None
     return shell.write(
         "page.html.j2",

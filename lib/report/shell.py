@@ -16,6 +16,7 @@ from lib.experiment.system import system_id
 from lib.report import cells, failed, notebooks
 from lib.report.failed import Failed
 from lib.report.notebooks import Notebook
+from lib.show.table import environment
 from lib.store import session, stage_file
 from lib.store.run import Run
 from lib.text import Language, Text
@@ -162,26 +163,15 @@ def _facts(info: stage_file.Stage) -> list[tuple[Text, Any, str]]:
 
 
 def fill(template: str, language: Language, **values: Any) -> str:
-    """Fill a template of this folder: a Text is said in `language`, and everything is escaped but for what `safe` made."""
+    """Fill a template of this folder: a Text is said in `language`, and everything is escaped but Markup."""
     return _environment(language).get_template(template).render(language=language, **values)
 
 
 @cache
 def _environment(language: Language) -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    def said(value: Any) -> Any:
-        return value.in_(language) if isinstance(value, Text) else value
-
-    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "keep_trailing_newline": True}
-    made = Environment(loader=FileSystemLoader(cells.TEMPLATES), finalize=said, **options)
-    css, script = (safe((cells.TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
-    made.globals |= {"css": css, "script": script, "words": WORDS.groups["page"], "languages": LANGUAGE_NAMES}
-    return made
-
-
-def safe(html: str) -> Any:
-    """Mark HTML that lib made, so that `fill` does not escape it."""
     from markupsafe import Markup
 
-    return Markup(html)
+    made = environment(cells.TEMPLATES, language)
+    css, script = (Markup((cells.TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    made.globals |= {"css": css, "script": script, "words": WORDS.groups["page"], "languages": LANGUAGE_NAMES}
+    return made

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lib.show.style import style
-from lib.show.table import NO_CAPTION, NOT_RECORDED, Figure
+from lib.show.table import NO_CAPTION, NOT_RECORDED, Figure, style
 from lib.stats import Interval
 from lib.text import Language, Text
 

@@ -7,13 +7,14 @@ import io
 import math
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
+from functools import cache
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.show.style import style
 from lib.text import LANGUAGES, Language, Text
 from lib.words import COMMON, LEVELS, Finding
 
@@ -25,6 +26,16 @@ DPI, CSS_PIXELS_PER_INCH = 144, 96  # figures are drawn finer than a page's pixe
 COLOURS, INVISIBLE = 256, 12  # of a figure; a difference of a colour channel (of 255) that nobody sees
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOT_RECORDED, NO_CAPTION = COMMON("table.not_recorded"), Text("", "")
+STYLE = {  # Matplotlib's settings of the report
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "figure.facecolor": "white",
+    "axes.unicode_minus": False,
+}
 BEST = "best"  # key of a row: the columns in which it is marked, as are all that cannot be told from it
 
 
@@ -42,6 +53,11 @@ class Column:
     digits: int | None = None
     interval: bool = False
     scientific: bool = False
+
+    @property
+    def width(self) -> int:
+        """Columns of HTML that it takes: an interval stands in one of its own, so that the estimates align on the decimal point."""
+        return 2 if self.interval else 1
 
 
 @dataclass(frozen=True)
@@ -76,13 +92,45 @@ def named(candidate: Any) -> dict[str, Text]:
     return {"runner": candidate.runner_label, "precision": candidate.precision_label}
 
 
+@contextmanager
+def style(language: Language) -> Iterator[None]:
+    """Matplotlib's defaults and `STYLE`, whatever a matplotlibrc asks for; Japanese text uses the font that matplotlib-fontja carries.
+
+    Wrap drawing and saving: fonts are taken when a text is made, others when a figure is saved.
+    """
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", STYLE]):
+        if language == "ja":
+            import matplotlib_fontja  # noqa: F401  registers the font, and sets it for every figure: undone with the context
+
+            matplotlib.rcParams["font.family"] = "IPAexGothic"
+        yield
+
+
+@cache
+def environment(folder: Path, language: Language) -> Any:
+    """Jinja's environment of the templates in a folder: a Text is said in `language`, and everything is escaped but Markup."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    def said(value: Any) -> Any:
+        return value.in_(language) if isinstance(value, Text) else value
+
+    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "keep_trailing_newline": True}
+    return Environment(loader=FileSystemLoader(folder), finalize=said, **options)
+
+
+def _macros(language: Language) -> Any:
+    return environment(Path(__file__).parent, language).get_template("table.html.j2").module
+
+
 def html(make: Callable[[Language], str]) -> None:
     """Display `make(language)` for each language, with the tag that render removes the other language by."""
     from IPython.display import HTML, display
 
     for language in LANGUAGES:
         if os.environ.get(ONLY) in (None, "", language):
-            display(HTML(make(language)), metadata={"tags": [f"lang-{language}"]})
+            display(HTML(str(make(language))), metadata={"tags": [f"lang-{language}"]})
 
 
 def findings(items: Iterable[Finding]) -> None:
@@ -92,12 +140,9 @@ def findings(items: Iterable[Finding]) -> None:
 
 
 def findings_html(items: Iterable[Finding], language: Language) -> str:
-    """The findings as HTML list items in a box of class `findings`."""
-    rows = [
-        f'<li class="finding {f.level}"><strong>{COMMON(f"levels.{f.level}").in_(language)}</strong> {escape(f.text.in_(language))}</li>'
-        for f in sorted(items, key=lambda f: LEVELS.index(f.level))
-    ]
-    return f'<ul class="findings">{"".join(rows)}</ul>'
+    """The findings as HTML list items in a box of class `findings`; Markup, as all HTML here."""
+    found = sorted(items, key=lambda finding: LEVELS.index(finding.level))
+    return _macros(language).findings([(f.level, COMMON(f"levels.{f.level}"), f.text) for f in found])
 
 
 def table(shown: Table) -> None:
@@ -110,17 +155,10 @@ def table_html(shown: Table, language: Language) -> str:
 
     It scrolls inside its own box, which the keyboard reaches. Cells of a row that share one reason become one cell.
     """
-    rows, columns = shown.rows, shown.columns
-    reasons = list(dict.fromkeys(reason for row in rows for c in columns if (reason := _reason(row, c))))
-    head = "".join(_head(c, language) for c in columns)
-    nothing = f'<td class="missing"{_span(sum(map(_width, columns)))}>{escape(shown.nothing.in_(language))}</td>'
-    body = "".join(f"<tr>{cells}</tr>" for cells in [_row(row, columns, reasons, language) for row in rows] or [nothing])
-    title = escape(shown.caption.in_(language), quote=True)
-    made = (
-        f'<div class="table" role="region" tabindex="0" aria-label="{title}"><table><caption>{title}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{_reasons(reasons, language)}"
-    )
-    return f"<details><summary>{title}</summary>{made}</details>" if shown.folded else made
+    reasons = list(dict.fromkeys(reason for row in shown.rows for c in shown.columns if (reason := _reason(row, c))))
+    nothing = [("missing", sum(column.width for column in shown.columns), shown.nothing, 0)]
+    rows = [list(_cells(row, shown.columns, reasons)) for row in shown.rows] or [nothing]
+    return _macros(language).table(shown, rows, reasons, COMMON("table.not_measured_list"))
 
 
 def figure(shown: Figure) -> None:
@@ -133,10 +171,7 @@ def figure_html(shown: Figure, language: Language) -> str:
     with style(language):
         png = _png(shown.draw(language))
     width, height = (round(pixels * CSS_PIXELS_PER_INCH / DPI) for pixels in struct.unpack(">II", png[16:24]))
-    data, caption = base64.b64encode(png).decode(), shown.caption.in_(language)
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    size, alt = f'width="{width}" height="{height}"', escape(shown.alt.in_(language), quote=True)
-    return f'<figure><img src="data:image/png;base64,{data}" {size} alt="{alt}">{below}</figure>'
+    return _macros(language).figure(shown, base64.b64encode(png).decode(), width, height)
 
 
 def _png(drawn: matplotlib.figure.Figure) -> bytes:
@@ -155,40 +190,23 @@ def _png(drawn: matplotlib.figure.Figure) -> bytes:
     return small.getvalue()
 
 
-def _head(column: Column, language: Language) -> str:
-    number = ' class="number"' if column.digits is not None else ""
-    unit = f" <small>({escape(column.unit)})</small>" if column.unit else ""
-    return f'<th scope="col"{number}{_span(_width(column))}>{escape(column.label.in_(language))}{unit}</th>'
-
-
-def _width(column: Column) -> int:
-    """Columns that it takes: an interval stands in one of its own, so that the estimates align on the decimal point."""
-    return 2 if column.interval else 1
-
-
-def _span(width: int) -> str:
-    return f' colspan="{width}"' if width > 1 else ""
-
-
-def _row(row: dict[str, Any], columns: list[Column], reasons: list[Text], language: Language) -> str:
-    """The cells of a row; neighbours that were not measured for the same reason are one cell."""
-    cells, best = [], row.get(BEST, ())
+def _cells(row: dict[str, Any], columns: list[Column], reasons: list[Text]) -> Iterator[tuple[str, int, Any, int]]:
+    """(class, width, text, number of its reason or 0) of a row's cells; neighbours not measured for the same reason are one cell."""
+    best = row.get(BEST, ())
     for (reason, _), group in groupby(columns, key=lambda c: (_reason(row, c), None if _reason(row, c) else c.key)):
-        same = list(group)
-        if reason is None:
-            cells += [_cell(row, c, c.key in best, language) for c in same]
+        first, *others = same = list(group)
+        value, width = row.get(first.key), sum(column.width for column in same)
+        if reason is not None:
+            yield "missing" if others else "number missing", width, COMMON("table.not_measured"), reasons.index(reason) + 1
+        elif first.digits is None:
+            yield "", 1, "" if value is None else value, 0
+        elif value is None:
+            yield "number missing none", width, "–", 0
         else:
-            mark = f"{COMMON('table.not_measured').in_(language)}<sup>{reasons.index(reason) + 1}</sup>"
-            place = "missing" if len(same) > 1 else "number missing"
-            cells.append(f'<td class="{place}"{_span(sum(_width(c) for c in same))}>{mark}</td>')
-    return "".join(cells)
-
-
-def _reasons(reasons: list[Text], language: Language) -> str:
-    """The notes below a table: why a number is not there."""
-    notes = "".join(f"<li>{escape(reason.in_(language))}</li>" for reason in reasons)
-    title = COMMON("table.not_measured_list").in_(language)
-    return f'<div class="reasons"><p>{title}</p><ol>{notes}</ol></div>' if notes else ""
+            yield "number best" if first.key in best else "number", 1, number(value, first), 0
+            if first.interval:  # of one round nothing is known
+                known = hasattr(value, "low") and value.low != value.high and math.inf not in value
+                yield ("interval", 1, f"[{number(value.low, first)}, {number(value.high, first)}]", 0) if known else ("", 1, "", 0)
 
 
 def _reason(row: dict[str, Any], column: Column) -> Text | None:
@@ -197,22 +215,6 @@ def _reason(row: dict[str, Any], column: Column) -> Text | None:
     if column.digits is None:
         return None
     return value if isinstance(value, Text) else getattr(value, "text", None)
-
-
-def _cell(row: dict[str, Any], column: Column, best: bool, language: Language) -> str:
-    value = row.get(column.key)
-    if column.digits is None:
-        return f"<td>{escape(value.in_(language) if isinstance(value, Text) else str('' if value is None else value))}</td>"
-    if value is None:
-        return f'<td class="number missing none"{_span(_width(column))}>–</td>'
-    cell = f'<td class="number{" best" if best else ""}">{number(value, column)}</td>'
-    return cell + (_ends(value, column) if column.interval else "")
-
-
-def _ends(value: Any, column: Column) -> str:
-    if not hasattr(value, "low") or value.low == value.high or math.inf in value:  # of one round nothing is known
-        return "<td></td>"
-    return f'<td class="interval">[{number(value.low, column)}, {number(value.high, column)}]</td>'
 
 
 def number(value: Any, column: Column) -> str:
