@@ -191,12 +191,10 @@ def test_a_call_that_failed_is_red_and_one_that_a_version_lacks_is_a_note():
 
 
 def test_ways_that_lack_the_same_are_one_row():
-    ways = (V2, Way("execute_async_v3"))
-    rows = tables.calls(
-        run_of(*(Record("call_agreement", "share", None, Candidate("tensorrt", "fp32", way), reason=NO_GPU) for way in ways))
-    ).rows
-    assert len(rows) == 1
-    assert rows[0]["call"] == Text("execute_async_v2, execute_async_v3", "execute_async_v2、execute_async_v3")
+    lacking = [Candidate("tensorrt", precision, way) for precision in ("fp32", "fp16") for way in (V2, Way("execute_async_v3"))]
+    (row,) = tables.calls(run_of(*(Record("call_agreement", "share", None, one, reason=NO_GPU) for one in lacking))).rows
+    assert row["call"] == Text("execute_async_v2, execute_async_v3", "execute_async_v2、execute_async_v3")
+    assert row["precision"].en == "FP32, FP16"
 
 
 def test_a_difference_begins_over_the_limit_of_its_precision():

@@ -282,7 +282,7 @@ def missing_rows(records: Iterable[Record], *keys: str, more: Callable[[list[Rec
     rows = []
     for (_, reason), lost in groups.items():
         found = ordered(record.candidate for record in lost if record.candidate)
-        row = {"runner": found[0].runner_label, "precision": joined(candidate.precision_label for candidate in found)}
+        row = {"runner": found[0].runner_label, "precision": joined(dict.fromkeys(candidate.precision_label for candidate in found))}
         rows.append(row | (more(lost) if more else {}) | dict.fromkeys(keys, reason))
     return rows
 

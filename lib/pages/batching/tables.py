@@ -10,7 +10,7 @@ from lib.pages.batching import rules
 from lib.pages.batching.rules import W
 from lib.show.columns import columns
 from lib.show.table import Column, Table, named
-from lib.store.records import PERCENTILES, Record
+from lib.store.records import PERCENTILES
 from lib.store.run import Run
 from lib.words import COMMON
 
@@ -26,7 +26,7 @@ def method(run: Run) -> Table:
         "least_ratio": f"{m.least_ratio:.0%}",
         "tolerance": f"{m.tolerance:.0%}",
         "threads": ", ".join(map(str, told["threads"])) or "–",
-        "int8_mode": W("settings.mode", modes=[W(f"modes.{mode}") for mode in told["mode"]]) if told["mode"] else "–",
+        "int8_mode": W("settings.mode", modes=[W.groups["modes"].get(mode, mode) for mode in told["mode"]]) if told["mode"] else "–",
         "seed": f"{run.info.run_id}/{run.info.stage}",
     }
     rows = [{"setting": W(f"settings.{key}"), "value": value} for key, value in shown.items()]
@@ -44,7 +44,7 @@ def summary(run: Run) -> Table:
         row = named(candidate) | {"best_batch": top[candidate].batch_size, "throughput": common.told_rate(top[candidate]), "enough": enough}
         row |= {"latency_smallest": curve[min(curve)].value, "gain": sizes and common.speedup(curve[sizes[1]], curve[sizes[0]])}
         rows.append(row | {"best": {"throughput"} if candidate in best else set()})
-    rows += common.missing_rows(_without(run, curves), "throughput")
+    rows += _missing(run, curves)
     small, large = sizes or ("–", "–")
     keys = "runner precision throughput best_batch enough latency_smallest gain"
     return Table(rows, columns(W, keys), W("captions.summary", small=small, large=large))
@@ -66,11 +66,12 @@ def detail(run: Run) -> Table:
             row |= {p: latency.stats.get(p) for p in PERCENTILES} | {"calls": latency.stats.get("n"), "settled": agree}
             row |= {"throughput": common.rate(latency), "gpu": gpu[candidate][size].value if size in gpu.get(candidate, {}) else None}
         rows.append(row)
-    rows += common.missing_rows(_without(run, curves), "throughput")
+    rows += _missing(run, curves)
     shown = columns(W, "runner precision batch_size") + times + columns(W, "calls throughput settled")
     return Table(rows, shown, W("captions.detail_gpu") if gpu else W("captions.detail"), folded=True)
 
 
-def _without(run: Run, curves: dict[Candidate, Any]) -> list[Record]:
-    """Latencies of candidates that have none at any batch size; not the harness."""
-    return [r for r in run.records("latency") if r.candidate and r.candidate not in curves and r.candidate.runner != HARNESS]
+def _missing(run: Run, curves: dict[Candidate, Any]) -> list[common.Row]:
+    """Rows of candidates that have no latency at any batch size; not of the harness."""
+    without = [r for r in run.records("latency") if r.candidate and r.candidate not in curves and r.candidate.runner != HARNESS]
+    return common.missing_rows(without, "throughput")

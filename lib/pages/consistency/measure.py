@@ -127,22 +127,20 @@ def _calls(session: Session, precision: str) -> Iterator[Record]:
             runner = no_call or sweep.entered(made, session, candidate, stack)
             if isinstance(runner, Reason):
                 yield _call(candidate, runner)
-                if base is None:  # nothing to compare with
-                    return
-                continue
-            for size in reversed(sizes):
+            for size in reversed(sizes) if isinstance(runner, Runner) else ():
                 try:
                     answers = called(runner, session.images.x_test, size)
                     base = answers if base is None else base
                     found = compare.difference(base, answers, (candidates[0].key, candidate.key))
                 except ReportError as error:
-                    yield _call(candidate, sweep.why(error), size)
-                    if base is None:
-                        return
-                else:
-                    if (candidate, size) != (candidates[0], sizes[-1]):
-                        yield _call(candidate, found, size, runner.artifact_sha256)
+                    found = sweep.why(error)
+                if isinstance(found, Reason) or (candidate, size) != (candidates[0], sizes[-1]):
+                    yield _call(candidate, found, size, runner.artifact_sha256)
                 bar.update()
+                if base is None:
+                    break
+            if base is None:  # nothing to compare with
+                return
             stack.close()
 
 

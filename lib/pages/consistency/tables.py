@@ -54,7 +54,8 @@ def calls(run: Run) -> Table:
     total = max((record.stats.get("total", 0) for record in found), default=0) or rules.total(run)
     batch = run.profile.engines.max_batch if run.measured else "–"
     caption = W("captions.calls", total=total, batch=batch, equal=rules.EQUAL)
-    rows += common.missing_rows(found, "differ", "max_abs", more=_calls)
+    lost = sorted((record for record in found if record.candidate), key=lambda record: record.candidate.place[0])  # runner by runner
+    rows += common.missing_rows(lost, "differ", "max_abs", more=_calls)
     return Table(rows, columns(W, "precision runner call batches differ max_abs equal"), caption, folded=True)
 
 

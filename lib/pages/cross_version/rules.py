@@ -101,7 +101,7 @@ def both(metric: str, base: System, other: System, candidate: Candidate) -> tupl
     return (to, of) if to and of and to.value is not None and of.value is not None and len(datasets) == 1 else None
 
 
-def ratio(metric: str, base: System, other: System, candidate: Candidate) -> Interval | float | Reason:
+def ratio(base: System, other: System, metric: str, candidate: Candidate) -> Interval | float | Reason:
     """A number of a system over the baseline's; for a latency, throughput over throughput, with its interval where both have rounds."""
     to, of = both(metric, base, other, candidate) or (None, None)
     if to is None or of is None or not to.value or of.batch_size != to.batch_size:
@@ -130,7 +130,7 @@ def findings(run: Run) -> list[Finding]:
 
 
 def _speed(base: System, other: System, candidate: Candidate) -> Finding | None:
-    apart = ratio("latency", base, other, candidate)
+    apart = ratio(base, other, "latency", candidate)
     if not isinstance(apart, Interval) or not all(common.calm(system.run.of(common.SWEEP)) for system in (base, other)):
         return None
     least = other.profile.measuring.least_ratio

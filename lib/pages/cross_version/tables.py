@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lib.experiment.candidate import Candidate
@@ -38,11 +40,7 @@ def overview(run: Run) -> Table:
 def results(run: Run) -> Table:
     """One row a system and precision: what TensorRT gave there, or the reason why there is nothing."""
     found, _ = rules.systems(run)
-    rows = [
-        _named(system, candidate) | {metric: value(system, metric, candidate) for metric in METRICS}
-        for system in found
-        for candidate in rules.candidates([system])
-    ]
+    rows = [_row(system, candidate, value) for system in found for candidate in rules.candidates([system])]
     numbers = [Column(m, W(f"columns.{m}"), unit, digits, interval=m == "latency") for m, (unit, _, digits) in METRICS.items()]
     return Table(rows, NAMES + numbers, W("captions.results"))
 
@@ -54,16 +52,13 @@ def ratios(run: Run) -> Table:
     if len(found) < 2:
         return Table([], NAMES + numbers, W("captions.no_ratios"), nothing=W("captions.no_ratios"))
     base, *others = found
-    rows = [
-        _named(system, candidate) | {metric: rules.ratio(metric, base, system, candidate) for metric in METRICS}
-        for system in others
-        for candidate in rules.candidates(found)
-    ]
+    rows = [_row(system, candidate, partial(rules.ratio, base)) for system in others for candidate in rules.candidates(found)]
     return Table(rows, NAMES + numbers, W("captions.ratios", baseline=f"{base.name}, {base.id}"))
 
 
-def _named(system: System, candidate: Candidate) -> dict[str, Any]:
-    return {"tensorrt": system.tensorrt or "–", "system": system.id, "precision": candidate.precision_label}
+def _row(system: System, candidate: Candidate, cell: Callable[[System, str, Candidate], Any]) -> dict[str, Any]:
+    names = {"tensorrt": system.tensorrt or "–", "system": system.id, "precision": candidate.precision_label}
+    return names | {metric: cell(system, metric, candidate) for metric in METRICS}
 
 
 def value(system: System, metric: str, candidate: Candidate) -> Interval | float | Reason:

@@ -28,10 +28,9 @@ def findings(run: Run) -> list[Finding]:
     return common.disturbed(run) + common.failures([*sizes, *times]) + told + common.unmeasured(sizes) + _not_run(times)
 
 
-def tensorrt(run: Run) -> str:
-    """Name and version of the TensorRT that builds the engines, "" for none."""
-    found = run.exhibit("features", Features)
-    return found.tensorrt if found else "TensorRT"
+def features(run: Run) -> Features:
+    """What the TensorRT that builds the engines can do; where that is not recorded, its name alone."""
+    return run.exhibit("features", Features) or Features(tensorrt="TensorRT", features=[])
 
 
 def built(run: Run) -> list[Candidate]:
@@ -41,14 +40,14 @@ def built(run: Run) -> list[Candidate]:
 
 def networks(run: Run) -> dict[Candidate, Network]:
     """What engines were built from and came to."""
-    found = run.exhibit("networks", Networks)
-    return {Candidate.parse(network.candidate): network for network in (found.engines if found else [])}
+    found = run.exhibit("networks", Networks) or Networks(engines=[])
+    return {Candidate.parse(network.candidate): network for network in found.engines}
 
 
 def profiles(run: Run) -> dict[Candidate, list[Layer]]:
     """The layers of the engines that were timed, in the order of the report; an engine without any is left out."""
-    found = run.exhibit("layers", Profiles)
-    by = {Candidate.parse(profile.candidate): profile.layers for profile in (found.engines if found else []) if profile.layers}
+    found = run.exhibit("layers", Profiles) or Profiles(engines=[])
+    by = {Candidate.parse(profile.candidate): profile.layers for profile in found.engines if profile.layers}
     return {candidate: by[candidate] for candidate in ordered(by)}
 
 
@@ -126,7 +125,7 @@ def _same_plan(run: Run) -> Iterator[Finding]:
 
 def _number(run: Run) -> list[Finding]:
     asked, there = run.candidates("file_size"), built(run)
-    return [W.finding("good", "built", tensorrt=tensorrt(run), count=len(there), total=len(asked))] if there else []
+    return [W.finding("good", "built", tensorrt=features(run).tensorrt, count=len(there), total=len(asked))] if there else []
 
 
 def _sizes(run: Run) -> list[Finding]:

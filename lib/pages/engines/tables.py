@@ -8,7 +8,7 @@ from typing import Any
 from lib.experiment.candidate import Candidate
 from lib.pages import common
 from lib.pages.engines import layers, rules
-from lib.pages.engines.exhibits import Features, Network
+from lib.pages.engines.exhibits import Network
 from lib.pages.engines.rules import W
 from lib.show.columns import columns
 from lib.show.table import Table
@@ -58,7 +58,7 @@ def all_layers(run: Run) -> Table:
 
 def features(run: Run) -> Table:
     """Every feature that this project branches by, and whether the TensorRT of this system has it; folded."""
-    found = run.exhibit("features", Features) or Features(tensorrt="TensorRT", features=[])
+    found = rules.features(run)
     rows = [
         {"path": f.path, "here": _yes(f.here) or W("labels.no_tensorrt")}
         | {key: W.groups[group].get(f.key, Text(f.key, f.key)) for key, group in (("feature", "features"), ("since", "since"))}

@@ -179,12 +179,9 @@ def _settling(run: Run) -> Iterator[Finding]:
 
 def settles(curve: dict[int, int], total: int) -> int:
     """The smallest number of images from which on the changed answers ({images: count}, of `total`) stay close to the last."""
-    enough, last = max(curve.items())
-    for images in sorted(curve, reverse=True):
-        if 1000 * abs(curve[images] - last) > SETTLED_PER_MILLE * total:
-            break
-        enough = images
-    return enough
+    _, last = max(curve.items())
+    far = max((images for images, own in curve.items() if 1000 * abs(own - last) > SETTLED_PER_MILLE * total), default=0)
+    return min(images for images in curve if images > far)
 
 
 def _saturates(run: Run) -> Iterator[Finding]:
