@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib import stop
-from lib.errors import ReportError
+from lib.errors import ReportError, shown
 
 if TYPE_CHECKING:
     from lib.report.run import Outcome
 
 DESCRIPTION = "Measures a model's way to TensorRT and writes the report, in English and Japanese."
 DEBUG = "REPORT_DEBUG"  # environment variable: errors that nobody foresaw are shown with their traceback
-OUTPUTS = "REPORT_OUTPUTS"  # environment variable: where runs write
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -44,10 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_command(options: argparse.Namespace) -> int:
     try:
-        if outputs := options.outputs or os.environ.get(OUTPUTS):
-            os.environ[OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
         from lib.experiment import profile
+        from lib.store import session
 
+        if outputs := options.outputs or os.environ.get(session.OUTPUTS):
+            os.environ[session.OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
         options.name = profile.locate(options.profile).stem  # of a file that need not be there any more: records hold the parameters
         sys.stdout.write(f"{COMMANDS[options.command](options)}\n")
     except ReportError as error:
@@ -82,9 +82,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> str:
     """Execute the notebooks, then render the pages."""
-    from lib.experiment import profile
-
-    profile.load(options.profile)
     from lib.report import run
 
     return _outcome(run.run(options.profile, options.notebooks, options.first, options.last))
@@ -112,7 +109,7 @@ def _clean(options: argparse.Namespace) -> str:
     """Remove what runs of a profile have written."""
     from lib.report import run
 
-    return f"{_shown(run.clean(options.name))}: removed"
+    return f"{shown(run.clean(options.name))}: removed"
 
 
 def _readme(options: argparse.Namespace) -> str:
@@ -170,16 +167,11 @@ def _folder(given: str) -> Path:
 def _outcome(outcome: Outcome) -> str:
     """The last line of a run: how many findings are red and amber, and where they stand."""
     problems, doubtful = outcome.findings.get("bad", 0), outcome.findings.get("warn", 0)
-    return f"{problems} problem{'' if problems == 1 else 's'}, {doubtful} doubtful: open {_shown(outcome.index)}"
+    return f"{problems} problem{'' if problems == 1 else 's'}, {doubtful} doubtful: open {shown(outcome.index)}"
 
 
 def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join(map(_shown, paths)) or "nothing"
-
-
-def _shown(path: Path) -> str:
-    """A path as short as it can be said from here."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    return ", ".join(map(shown, paths)) or "nothing"
 
 
 COMMANDS = {one.__name__[1:]: one for one in (_run, _render, _check, _lab, _readme, _seal, _migrate, _clean)}

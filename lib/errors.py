@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 
@@ -39,3 +41,8 @@ class NotMeasured(ReportError):
 
 class WrongOutput(ReportError):
     """A runner answered quickly and wrongly: another shape, NaN, what are no probabilities."""
+
+
+def shown(path: Path) -> str:
+    """A path in a message, as short as it can be said from here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

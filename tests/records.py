@@ -29,7 +29,7 @@ def made_run(
 
     profile: values of sections that differ; fields: of Stage. Nothing is written.
     """
-    values = profiles.to_record(profiles.load("quickstart"))
+    values = profiles.load("quickstart").model_dump()
     for section, changed in (profile or {}).items():
         values[section] = values[section] | changed
     common = {

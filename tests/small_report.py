@@ -130,7 +130,7 @@ def recorded(results: Path, stage: str, found: list[Record], **info: Any) -> Run
         "libraries": {"onnxruntime": "1.31"},
     }
     values: dict[str, Any] = {"run_id": "run", "system": system, "dataset": "digits", "class_names": ["0", "1"], "seconds": 1.0}
-    values |= {"profile": profiles.to_record(profiles.load("quickstart")), "started_at": "2026-11-20T10:00:00+00:00"}
+    values |= {"profile": profiles.load("quickstart").model_dump(), "started_at": "2026-11-20T10:00:00+00:00"}
     made = stage_file.Stage(stage=stage, system_id=results.name, **values)
     stage_file.write(results / f"{stage}.jsonl", replace(made, **info), found, {})
     return Run.open(results, stage)

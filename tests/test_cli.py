@@ -193,7 +193,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "mine" / "results" / "here"
     for name in ("01_one", "02_two"):
         stage = stage_file.Stage(
-            name, "run", "here", {}, config.to_record(config.load("quickstart")), "digits", ["0"], "2026-01-01T00:00:00+00:00", 1.0
+            name, "run", "here", {}, config.load("quickstart").model_dump(), "digits", ["0"], "2026-01-01T00:00:00+00:00", 1.0
         )
         stage_file.write(folder / f"{name}.jsonl", stage, [], {})
     return folder

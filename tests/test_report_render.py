@@ -314,7 +314,7 @@ def test_a_number_of_the_headline_is_the_one_that_the_run_holds(tmp_path: Path) 
 
 
 def test_the_batch_size_is_that_of_the_recorded_profile(tmp_path: Path) -> None:
-    profile = config.to_record(config.load("quickstart"))
+    profile = config.load("quickstart").model_dump()
     profile["precision"] = {"batch_size": 8}
     shown = headline.table(small_report.recorded(tmp_path, "06_x", [latency(ONNX, 2.0, 8), latency(ONNX, 20.0, 32)], profile=profile))
     assert shown.rows[0]["latency"] == 2.0

@@ -18,7 +18,7 @@ import small_report
 from lib.errors import ConfigError, ReportError
 from lib.experiment import profile as config
 from lib.experiment import system
-from lib.report import failed, lock, run
+from lib.report import failed, run
 from lib.report.execute import Kernel, Lines
 from lib.report.notebooks import find
 from lib.store import stage_file
@@ -75,7 +75,7 @@ def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleName
     assert "; none left, " in said
     one, two = (stage_file.read(place.results / f"{name}.jsonl") for name in ("01_one", "02_two"))
     assert one.stage.run_id == two.stage.run_id
-    assert one.stage.profile == config.to_record(config.load("quickstart"))
+    assert one.stage.profile == config.load("quickstart").model_dump()
     (record,) = two.records
     assert record.stats["profile"] == "quickstart"
     assert Path(record.stats["cwd"]) == place.notebooks  # where any other front end runs it too
@@ -86,10 +86,8 @@ def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleName
 
 
 @pytest.mark.parametrize(("seconds", "says"), [(0.2, "1 s"), (42.4, "42 s"), (89, "89 s"), (90, "2 min"), (3100, "52 min")])
-def test_what_a_stage_took_the_last_time_is_said_roundly(tmp_path: Path, seconds: float, says: str) -> None:
-    small_report.recorded(tmp_path, "01_one", [], seconds=seconds)
-    assert run._known(tmp_path, "01_one") == f", took about {says} last time"
-    assert run._known(tmp_path, "02_two") == ""
+def test_what_a_stage_took_the_last_time_is_said_roundly(seconds: float, says: str) -> None:
+    assert run._roundly(seconds) == says
 
 
 def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: SimpleNamespace) -> None:
@@ -208,15 +206,15 @@ def test_a_stopped_run_takes_its_kernel_along(place: SimpleNamespace, number: si
     assert err.splitlines()[-1] == "error: stopped; the same command reuses what is built and measures again"
     assert "Traceback" not in err
     wait_for(lambda: not alive(int(flag.read_text())), 20)
-    assert not (place.profile / lock.HOLDER).exists()
+    assert not (place.profile / run.HOLDER).exists()
 
 
 def test_the_lock_is_free_again_and_names_a_holder_that_said_nothing(tmp_path: Path) -> None:
     for _ in range(2):
-        with lock.held(tmp_path / "p"):
-            assert (tmp_path / "p" / lock.HOLDER).read_text().startswith(f"process {os.getpid()} on ")
-            (tmp_path / "p" / lock.HOLDER).unlink()
-            with pytest.raises(ReportError, match="another process is running this profile"), lock.held(tmp_path / "p"):
+        with run.held(tmp_path / "p"):
+            assert (tmp_path / "p" / run.HOLDER).read_text().startswith(f"process {os.getpid()} on ")
+            (tmp_path / "p" / run.HOLDER).unlink()
+            with pytest.raises(ReportError, match="another process is running this profile"), run.held(tmp_path / "p"):
                 pass
 
 
@@ -276,7 +274,7 @@ def test_progress_lines_wait_until_they_are_complete(capsys: pytest.CaptureFixtu
 
 def test_clean_removes_a_profile_but_not_under_a_run(place: SimpleNamespace) -> None:
     place.profile.mkdir(parents=True)
-    with lock.held(place.profile), pytest.raises(ReportError, match="is running this profile"):
+    with run.held(place.profile), pytest.raises(ReportError, match="is running this profile"):
         run.clean("quickstart")
     assert run.clean("quickstart") == place.profile
     assert not place.profile.exists()

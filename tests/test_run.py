@@ -30,7 +30,7 @@ class Point(Exhibit):
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """results/SYSTEM of three pages: 03 of an earlier run, 05 and 06 of the last one."""
-    settings = profiles.to_record(profiles.load("quickstart"))
+    settings = profiles.load("quickstart").model_dump()
     for stage, run_id, found in (
         ("03_a", "before", [replace(ONE, value=0.25, stats={}), replace(LATENCY, candidate=ONNX)]),
         ("05_b", "now", [replace(ONE, value=0.5, stats={})]),

@@ -12,9 +12,8 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from lib.errors import ConfigError, ReportError
-from lib.experiment import complaint, strict_yaml
-from lib.experiment.complaint import Misfit
-from lib.experiment.strict import Strict
+from lib.experiment import strict, strict_yaml
+from lib.experiment.strict import Misfit, Strict
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "params"
@@ -179,13 +178,13 @@ def locate(profile: Any) -> Path:
     ConfigError for what is no text and for a name that no folder can have.
     """
     if not isinstance(profile, str):
-        said = complaint.brief(profile)
+        said = strict.brief(profile)
         raise ConfigError(f"profile: {said} is no text; write a profile's name in quotes (with papermill: -r profile {said})")
     if not profile:
         raise ConfigError(f"PROFILE is empty; there are: {', '.join(available())}")
     path = os.path.expanduser(profile) if profile.endswith(FILES) else str(PARAMS / f"{profile}.yaml")
     if not re.fullmatch(r"\w(?:.*\S)?", Path(path).stem) or not profile.isprintable():
-        raise ConfigError(f"{complaint.line(profile)}: a profile's file is named by letters, digits and marks, a letter or digit first")
+        raise ConfigError(f"{strict.line(profile)}: a profile's file is named by letters, digits and marks, a letter or digit first")
     places = [os.path.abspath(folder / path) for folder in (Path.cwd(), ROOT, PARAMS)]
     return Path(next(filter(os.path.exists, places), places[0]))
 
@@ -198,27 +197,22 @@ def load(profile: Any) -> Profile:
         values = strict_yaml.read(path, shown)
     except ConfigError as error:
         missing = f"{shown}: no such profile; there are: {', '.join(available())}"
-        raise ConfigError(complaint.line(str(error) if os.path.lexists(path) else missing)) from None
+        raise ConfigError(strict.line(str(error) if os.path.lexists(path) else missing)) from None
     if "name" in values:
         raise ConfigError(f"{shown}: key 'name': not a parameter; a profile is named by its file")
     try:
         return Profile.model_validate({"name": path.stem} | values)
     except ValidationError as error:
-        raise ConfigError(complaint.line(f"{shown}: {complaint.first(error, Profile)}")) from None
-
-
-def to_record(profile: Profile) -> dict[str, Any]:
-    """All parameters as JSON values, for a record."""
-    return profile.model_dump(mode="json")
+        raise ConfigError(strict.line(f"{shown}: {strict.first(error, Profile)}")) from None
 
 
 def recorded(values: dict[str, Any]) -> Profile:
-    """The profile that `to_record` wrote. Raises ReportError, one line, for values that are none."""
+    """The profile whose `model_dump` was recorded. Raises ReportError, one line, for values that are none."""
     try:
         return Profile.model_validate(values)
     except ValidationError as error:
-        wrong = complaint.first(error, Profile)
-        raise ReportError(complaint.line(f"recorded profile: {wrong}; it was altered or is of another version")) from None
+        wrong = strict.first(error, Profile)
+        raise ReportError(strict.line(f"recorded profile: {wrong}; it was altered or is of another version")) from None
 
 
 def as_rows(profile: Profile) -> list[tuple[str, str]]:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
+import platform
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from lib.data import dataset as datasets
-from lib.errors import ReportError
+from lib.errors import ReportError, shown
 from lib.experiment import profile as config
 from lib.experiment import system
 from lib.pages.page import REPLAY
 from lib.progress import LINES, duration, say
-from lib.report import failed, lock, notebooks, render
+from lib.report import failed, notebooks, render
 from lib.report.execute import Failure, Kernel
 from lib.report.notebooks import Notebook
 from lib.report.render import Outcome
 from lib.store import files, session, stage_file
+
+LOCK = ".lock"
+HOLDER = ".lock.txt"  # who holds it, in words: the lock itself is an advisory lock of the system that ends with its process
 
 
 def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: str = "") -> Outcome:
@@ -34,8 +40,7 @@ def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: st
     datasets.check(settings)
     outputs = session.outputs(settings.name)
     chosen = choose(notebooks.find(folder), first, last)
-    with lock.held(outputs):
-        _set_aside(chosen, outputs / "results" / system.system_id())
+    with held(outputs):
         executed, failure = _execute_all(chosen, profile, settings, outputs)
         try:
             outcome = render.write(settings.name, folder, system.system_id(), executed)
@@ -65,20 +70,47 @@ def _index(found: list[Notebook], option: str, wanted: str) -> int:
     return numbers.index(number)
 
 
-def shown(path: Path) -> str:
-    """A path as short as it can be said from here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder` (outputs/PROFILE), which is made if need be.
+
+    Raises ReportError, one line, if another run holds it (which process, since when) or if `folder` cannot be written.
+    A killed holder leaves no lock behind: the system drops it (flock, through filelock.FileLock).
+    """
+    from filelock import FileLock, Timeout
+
+    holder = folder / HOLDER
+    with files.writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            # The holder may not have said who it is yet.
+            who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+            raise ReportError(f"{folder}: {who} is running this profile; wait for it, or stop it first") from None
+    try:
+        files.write_text(holder, f"process {os.getpid()} on {platform.node()} (since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S UTC})")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
-def _set_aside(chosen: list[Notebook], results: Path) -> None:
-    """Rename what nobody can read and the chosen notebooks replace (to `NN_name.jsonl.damaged`): it must not stop the run that mends it."""
+def _earlier(chosen: list[Notebook], results: Path) -> dict[str, float]:
+    """Stage -> seconds that it took here the last time, of those that have run.
+
+    What nobody can read and is about to be replaced is renamed (to `NN_name.jsonl.damaged`): it must not stop the run that mends it.
+    """
+    took = {}
     for path in (results / f"{notebook.stage}.jsonl" for notebook in chosen):
         try:
             if path.exists():
-                stage_file.read(path)
+                took[path.stem] = stage_file.read(path).stage.seconds
         except ReportError as error:
             path.replace(path.with_suffix(".jsonl.damaged"))
             say(f"{error}; it is measured again, and was set aside as {path.name}.damaged")
+    return took
 
 
 def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile, outputs: Path) -> tuple[dict[str, Any], Failure | None]:
@@ -88,15 +120,12 @@ def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile,
     say(f"{settings.name}: {len(chosen)} notebooks, {chosen[0].stage} to {chosen[-1].stage}")
     parameters = {"profile": str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile}
     results, work, run_id = outputs / "results" / system.system_id(), outputs / "work", secrets.token_hex(4)
-    begun, executed = time.perf_counter(), dict[str, Any]()
+    earlier, begun, executed = _earlier(chosen, results), time.perf_counter(), dict[str, Any]()
     shutil.rmtree(work / "failed", ignore_errors=True)
     for number, notebook in enumerate(chosen, 1):
-        at, before, started_at = (
-            f"[{number}/{len(chosen)}] {notebook.stage}",
-            time.perf_counter(),
-            datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        )
-        say(f"{at}: running{_known(results, notebook.stage)}")
+        at, before = f"[{number}/{len(chosen)}] {notebook.stage}", time.perf_counter()
+        started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        say(f"{at}: running" + (f", took about {_roundly(earlier[notebook.stage])} last time" if notebook.stage in earlier else ""))
         with Kernel(notebook.path.parent, work / "measuring", notebook.stage, _variables(run_id)) as kernel:
             node, failure = kernel.execute(notebooks.read(notebook.path), parameters, notebook.stage)
         took, total = duration(time.perf_counter() - before), duration(time.perf_counter() - begun)
@@ -113,13 +142,8 @@ def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile,
     return executed, None
 
 
-def _known(results: Path, stage: str) -> str:
-    """How long a stage took here the last time, "" where it never ran. A file that cannot be read is about to be replaced."""
-    try:
-        seconds = stage_file.read(results / f"{stage}.jsonl").stage.seconds
-    except ReportError:
-        return ""
-    return f", took about {f'{seconds / 60:.0f} min' if seconds >= 90 else f'{max(1, seconds):.0f} s'} last time"
+def _roundly(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(1, seconds):.0f} s"
 
 
 def _kept(outputs: Path, stage: str) -> Path:
@@ -142,6 +166,6 @@ def clean(profile: str) -> Path:
     """Remove everything that runs of a profile (its name) have written, and return that folder. Raises ReportError if a run holds it."""
     outputs = session.outputs(profile)
     if outputs.is_dir():
-        with lock.held(outputs), files.writable(outputs):
+        with held(outputs), files.writable(outputs):
             shutil.rmtree(outputs)
     return outputs

@@ -78,7 +78,7 @@ class Session:
     def save(self) -> Run:
         """Replace what this page recorded on this system, sealed, and open it."""
         seconds = round(time.perf_counter() - self._started, 1)
-        here, profile = (system.system_id(), system.describe()), profiles.to_record(self.profile)
+        here, profile = (system.system_id(), system.describe()), self.profile.model_dump()
         dataset = self.images.label, list(self.images.class_names)
         stage = Stage(self.stage, self.run_id, *here, profile, *dataset, self.started_at, seconds)
         stage_file.write(self.results / f"{self.stage}.jsonl", stage, self.records, self.exhibits)
