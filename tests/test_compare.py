@@ -56,25 +56,10 @@ def test_differences_smaller_than_float32_resolution_are_kept():
     assert compare.difference(a, a + 1e-12).max_abs == pytest.approx(1e-12, rel=1e-3)
 
 
-@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_no_number_is_an_error_that_names_side_and_image(broken):
-    b = B.copy()
-    b[2, 1] = broken
-    with pytest.raises(ReportError, match=r"tflite/fp16: 1 answers .* image 2;") as raised:
-        compare.difference(A, b, ("savedmodel/fp32", "tflite/fp16"))
-    assert "\n" not in str(raised.value)
-
-
 @pytest.mark.parametrize("b", [B[:3], B[:, :2]])
 def test_other_shapes_are_an_error(b):
     with pytest.raises(ReportError, match=r"x answers \(4, 3\) and y"):
         compare.difference(A, b, ("x", "y"))
-
-
-@pytest.mark.parametrize("b", [B[0], B[:0], (B * 10).astype(int)])
-def test_what_is_no_set_of_probabilities_is_an_error(b):
-    with pytest.raises(ReportError, match="must be float"):
-        compare.difference(A, b)
 
 
 def test_matrix_has_every_two_and_none_with_itself():
@@ -85,6 +70,6 @@ def test_matrix_has_every_two_and_none_with_itself():
     assert found[a, c].max_abs == 0
 
 
-def test_matrix_names_the_broken_one():
-    with pytest.raises(ReportError, match=r"^tflite/fp16: "):
-        compare.matrix({REFERENCE: A, Candidate("tflite", "fp16"): B * np.nan})
+def test_matrix_names_those_that_do_not_fit() -> None:
+    with pytest.raises(ReportError, match=r"^savedmodel/fp32 answers \(4, 3\) and tflite/fp16 \(3, 3\)"):
+        compare.matrix({REFERENCE: A, Candidate("tflite", "fp16"): B[:3]})

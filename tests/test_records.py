@@ -72,6 +72,8 @@ def test_what_is_empty_is_left_out() -> None:
         ({"stats": {"correct": 5, "total": 4}}, "5 of 4"),
         ({"stats": {"correct": 3.0, "total": 4}}, "3.0 of 4"),
         ({"stats": {"correct": 3}}, "3 of None"),
+        ({"stats": {}}, "accuracy: None of None"),
+        ({"metric": "latency", "unit": "ms"}, "latency: no means of its rounds"),
         ({"stats": {"a": [{"b": math.nan}]}}, "finite number"),
         ({"stats": {"a": {1: 2}}}, "valid string"),
         ({"stats": {"a": object()}}, "not a valid JSON value"),
@@ -118,7 +120,7 @@ def test_json_that_is_no_record_is_refused(values: dict[str, Any], says: str) ->
 
 
 def test_the_key_tells_neighbours_apart_and_nothing_else() -> None:
-    assert replace(ONE, value=0.5, stats={}).key == ONE.key
+    assert replace(ONE, value=0.5, stats={"correct": 2, "total": 4}).key == ONE.key
     other = [{"metric": "m"}, {"candidate": None}, {"batch_size": 2}, {"scope": "end_to_end"}, {"case": {"a": 1}}]
     keys = {replace(ONE, **change).key for change in other}
     assert len(keys | {ONE.key}) == len(other) + 1

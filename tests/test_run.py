@@ -32,8 +32,8 @@ def folder(tmp_path: Path) -> Path:
     """results/SYSTEM of three pages: 03 of an earlier run, 05 and 06 of the last one."""
     settings = profiles.load("quickstart").model_dump()
     for stage, run_id, found in (
-        ("03_a", "before", [replace(ONE, value=0.25, stats={}), replace(LATENCY, candidate=ONNX)]),
-        ("05_b", "now", [replace(ONE, value=0.5, stats={})]),
+        ("03_a", "before", [replace(ONE, value=0.25, stats={"correct": 1, "total": 4}), replace(LATENCY, candidate=ONNX)]),
+        ("05_b", "now", [replace(ONE, value=0.5, stats={"correct": 2, "total": 4})]),
         ("06_c", "now", [LATENCY, replace(LATENCY, batch_size=1), replace(LATENCY, candidate=ONNX)]),
     ):
         stage = replace(STAGE, stage=stage, run_id=run_id, profile=settings)
@@ -111,7 +111,7 @@ def test_a_page_measures_once_and_answers_from_its_records_ever_after(monkeypatc
 
 def test_a_page_that_fails_leaves_the_records_that_there_were(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fails(session: Session) -> None:
-        session.record(replace(ONE, value=0.25, stats={}))
+        session.record(replace(ONE, value=0.25, stats={"correct": 1, "total": 4}))
         raise ReportError("no")
 
     monkeypatch.setenv("REPORT_OUTPUTS", str(tmp_path))

@@ -39,7 +39,18 @@ class Images:
 
 def check(profile: config.Profile) -> None:
     """Raise ConfigError where a profile asks for more images than its dataset has, or names a folder without it. Decodes none."""
-    for key, asked, there, where in _asked(profile):
+    train, test = IMAGES[profile.dataset.name]
+    left = train - profile.train.validation_images
+    fifth, rest = f"a fifth of the {train:,} training images", "the training images that validation leaves"
+    for key, asked, there, where in (  # every number that would otherwise silently become another one
+        ("train.validation_images", profile.train.validation_images, train // 5, fifth),
+        ("train.batch_size", profile.train.batch_size, left, rest),
+        ("export.calibration_images", profile.export.calibration_images, left, rest),
+        ("engines.calibration_images", profile.engines.calibration_images, left, rest),
+        ("int8.image_counts", max(profile.int8.image_counts), left, rest),
+        ("export.samples", profile.export.samples, test, "all test images"),
+        ("engines.min_batch", profile.engines.min_batch, test, "all test images"),
+    ):
         if asked > there:
             raise ConfigError(f"profile {profile.name}: key '{key}': {asked} is more than {there}, {where}")
     if profile.dataset.name == "cifar10" and (profile.dataset.folder or os.environ.get("CIFAR10_DIR")):
@@ -48,22 +59,6 @@ def check(profile: config.Profile) -> None:
         except DatasetError as error:
             key = "key 'dataset.folder': " if profile.dataset.folder else ""
             raise ConfigError(f"profile {profile.name}: {key}{error}") from None
-
-
-def _asked(profile: config.Profile) -> list[tuple[str, int, int, str]]:
-    """(key, images asked for, images that there are, which) of every number that would otherwise silently become another one."""
-    train, test = IMAGES[profile.dataset.name]
-    left = train - profile.train.validation_images
-    fifth, rest = f"a fifth of the {train:,} training images", "the training images that validation leaves"
-    return [
-        ("train.validation_images", profile.train.validation_images, train // 5, fifth),
-        ("train.batch_size", profile.train.batch_size, left, rest),
-        ("export.calibration_images", profile.export.calibration_images, left, rest),
-        ("engines.calibration_images", profile.engines.calibration_images, left, rest),
-        ("int8.image_counts", max(profile.int8.image_counts), left, rest),
-        ("export.samples", profile.export.samples, test, "all test images"),
-        ("engines.min_batch", profile.engines.min_batch, test, "all test images"),
-    ]
 
 
 def load(settings: config.Dataset) -> Images:

@@ -70,11 +70,12 @@ def errors_raised(logger: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ReportError(f"{logger}: the export failed: {_first_line(heard[0] if heard else str(error))}") from error
+        heard.append(str(error))
     finally:
         listened.removeHandler(handler)
     if heard:
-        raise ReportError(f"{logger}: the export failed: {_first_line(heard[0])}")
+        first, *_ = heard[0].strip().split("\n")
+        raise ReportError(f"{logger}: the export failed: {first or 'no reason given'}")
 
 
 def stable_names(converted: onnx.ModelProto) -> onnx.ModelProto:
@@ -116,7 +117,3 @@ class _Names(dict[str, str]):
             new, count = f"{base}_{count}", count + 1
         self[old] = new
         return new
-
-
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else "no reason given"

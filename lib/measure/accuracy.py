@@ -19,17 +19,14 @@ def accuracies(session: Session, candidates: Iterable[Candidate]) -> None:
     """Record the accuracy of each candidate that no earlier page of this run has recorded; its reason where it has no answers."""
     known = {record.candidate for record in session.earlier("accuracy")}
     for candidate in candidates:
-        if candidate not in known:
-            session.record(_accuracy(session, candidate))
-
-
-def _accuracy(session: Session, candidate: Candidate) -> Record:
-    try:
-        answers = predictions.of(session, candidate)
-        sha256 = RUNNERS[candidate.runner](session, candidate).artifact_sha256
-        return counted(session, candidate, answers, artifact_sha256=sha256)
-    except ReportError as error:
-        return Record("accuracy", "share", None, candidate, reason=sweep.why(error))
+        if candidate in known:
+            continue
+        try:
+            answers = predictions.of(session, candidate)
+            sha256 = RUNNERS[candidate.runner](session, candidate).artifact_sha256
+            session.record(counted(session, candidate, answers, artifact_sha256=sha256))
+        except ReportError as error:
+            session.record(Record("accuracy", "share", None, candidate, reason=sweep.why(error)))
 
 
 def counted(session: Session, candidate: Candidate, answers: np.ndarray, **more: Any) -> Record:

@@ -32,10 +32,10 @@ class Difference:
 def difference(a: np.ndarray, b: np.ndarray, names: tuple[str, str] = ("a", "b")) -> Difference:
     """Compare two sets of probabilities, float (N, classes) each, of the same images in the same order. names: for errors.
 
-    Computed in float64. Raises ReportError, naming the side, for shapes that differ and for NaN or infinity.
+    Computed in float64, of answers that lib.measure.predictions has checked. Raises ReportError, naming the sides, for shapes that differ.
     Where two classes are equally probable, the first counts, as in numpy.argmax.
     """
-    a, b = _checked(a, names[0]), _checked(b, names[1])
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
         raise ReportError(f"{names[0]} answers {a.shape} and {names[1]} {b.shape}: not the same images or classes; make both again")
     apart = np.abs(a - b)
@@ -52,16 +52,6 @@ def matrix(answers: Mapping[Candidate, np.ndarray]) -> dict[tuple[Candidate, Can
     for one, other in combinations(answers, 2):
         found[one, other] = found[other, one] = difference(answers[one], answers[other], (one.key, other.key))
     return found
-
-
-def _checked(values: np.ndarray, name: str) -> np.ndarray:
-    values = np.asarray(values)
-    if values.ndim != 2 or not values.size or values.dtype.kind != "f":
-        raise ReportError(f"{name}: probabilities must be float (N, classes) with N >= 1, got {values.dtype} {values.shape}")
-    broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(broken):
-        raise ReportError(f"{name}: {len(broken)} answers hold NaN or infinity, the first for image {broken[0]}; export the model again")
-    return values.astype(np.float64)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

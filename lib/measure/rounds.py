@@ -11,8 +11,7 @@ import gc
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -72,12 +71,14 @@ def run(
     cost: dict[K, int] = {}  # of a slice, ms: how far it moves the bar
 
     def take(key: K) -> Slice | None:
+        gc.disable()
         try:
-            with _no_garbage_collection():
-                return _checked(timers[key](settings.slice_s))
+            return _checked(timers[key](settings.slice_s))
         except ReportError as error:
             failed[key] = error
             return None
+        finally:
+            gc.enable()
 
     with progress.bar(len(timers), "warming up") as bar:
         for key in timers:
@@ -151,14 +152,3 @@ def _series(slices: list[Slice]) -> Series:
         if scope:
             told += [float(values.mean()) for values in scope], np.concatenate(scope)
     return Series(*told)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()

@@ -134,19 +134,12 @@ def _gpu(told: str) -> dict[str, Any]:
     lines = [line.split(", ") for line in told.splitlines() if line.count(", ") == len(GPU_NUMBERS)]
     found: dict[str, Any] = {"samples": len(lines)}
     for place, name in enumerate(GPU_NUMBERS):
-        numbers = [number for line in lines if (number := _number(line[place])) is not None]
+        numbers = [float(line[place]) for line in lines if line[place][:1].isdigit()]  # not [N/A] or [Not Supported]
         if numbers:
             found[name] = [min(numbers), statistics.median(numbers), max(numbers)]
     masks = [int(line[-1], 16) for line in lines if line[-1].startswith("0x")]
     counted = Counter(limit for mask in masks for bit, limit in enumerate(LIMITS) if mask >> bit & 1)
     return found | {"limits": {limit: count / len(masks) for limit, count in counted.items()}}
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None  # [N/A], [Not Supported]
 
 
 def _gpu_others(gpu: str) -> int:

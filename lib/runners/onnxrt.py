@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -58,17 +57,14 @@ class OnnxRuntime(Runner):
         """The exported ONNX that carries this precision, exported now unless it is stored."""
         return export.onnx(self.session, self.model(PRECISIONS[self.precision]))
 
-    def provider_options(self) -> Mapping[str, str]:
-        """Options of the execution provider; the CPU needs none."""
-        return {}
-
     def told(self) -> dict[str, Any]:
         """`mode`, how INT8 is computed: "precise", or "default" with sums that may saturate."""
         return {"mode": "default" if self.candidate.way == DEFAULT else "precise"} if self.quantized(self.precision) else {}
 
     def start(self, model: Path | bytes) -> Any:
         """A session of a model as this candidate computes it. Raises NotMeasured where the provider does not start."""
-        return onnx_session.start(model, self.provider, self.provider_options(), self.candidate.way != DEFAULT)
+        options = {} if self.provider == onnx_session.CPU else PRECISIONS[self.precision].cuda_options
+        return onnx_session.start(model, self.provider, options, self.candidate.way != DEFAULT)
 
     def open(self) -> None:
         self._run = self.start(self.artifact.file(self.file))
@@ -101,7 +97,3 @@ class OnnxRuntimeCuda(OnnxRuntime):
         import onnxruntime
 
         return None if cls.provider in onnxruntime.get_available_providers() else Reason("no_cuda_provider")
-
-    def provider_options(self) -> Mapping[str, str]:
-        """TF32 only where the precision is TF32."""
-        return PRECISIONS[self.precision].cuda_options

@@ -154,12 +154,14 @@ def _problem(record: Record) -> str | None:
         return f"value {value!r} is not a number from {low} to {high}"
     if record.unit in WHOLE and value != int(value):
         return f"value {value!r} is not whole"
-    if (correct := stats.get("correct")) is not None:
-        total = stats.get("total")
+    if record.metric == "accuracy" or "correct" in stats:
+        correct, total = stats.get("correct"), stats.get("total")
         if type(correct) is not int or type(total) is not int or not 0 <= correct <= total or total < 1:
             return f"{correct!r} of {total!r}"
         if not math.isclose(value, correct / total, rel_tol=1e-9, abs_tol=1e-12):
             return f"value {value!r} is not {correct} of {total}"
+    if record.metric == "latency" and not record.samples:
+        return "no means of its rounds"
     if record.metric == "latency" and stats.get("p50", value) != value:
         return f"value {value!r} is not the median {stats['p50']!r}"
     return None
