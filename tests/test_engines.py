@@ -207,7 +207,7 @@ def test_engines_that_do_what_was_asked_are_good_and_others_are_named():
     run = profiled()
     assert [label.en for label in found(run, "in_type")[0].values["engines"]] == ["FP32", "TF32", "FP16"]
     assert "INT8 (explicit) 1 of 2 (others logits_1/MatMul: FP32)." in found(run, "partly_in_type")[0].text.en
-    assert "Conv + relu1_1_1 (FP32 70%, TF32 70%" in found(run, "longest")[0].text.en
+    assert {row["longest"] for row in tables.summary(run).rows} == {"Conv + relu1_1_1"}
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8", "int8_qdq"])

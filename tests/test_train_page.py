@@ -60,7 +60,7 @@ def test_measure_records_what_the_page_shows(quick):
     session = Session(quick.profile, STAGE)
     measure.measure(session)
     run = made_run(STAGE, session.records, session.exhibits, class_names=list(quick.images.class_names))
-    one = rules.accuracy(run)
+    one = run.find("accuracy", REFERENCE)
     counts = np.array(run.exhibit("confusion", exhibits.Confusion).counts)
     assert counts.sum() == one.stats["total"] == len(quick.images.x_test)
     assert np.trace(counts) == one.stats["correct"]

@@ -93,7 +93,8 @@ def depth(run: Run) -> Figure:
 
     def paint(axes: base.Axes, language: Language) -> None:
         for k, (trace, marker) in enumerate(zip(traces, cycle(MARKERS), strict=False)):
-            _line(axes, trace, marker, tensors)
+            drawn = {tensors.index(str(layer.case["tensor"])): layer.value for layer in trace.layers if layer.value}
+            axes.plot(list(drawn.values()), list(drawn), color=trace.candidate.colour, marker=marker, markersize=4, linewidth=1.2)
             _label(axes, trace, marker, -1 - k, "left" if 100 * trace.limit < furthest else "right", language)
             _ring(axes, trace, tensors, language)
         axes.set_xscale("log")
@@ -121,12 +122,6 @@ def _said(one: Disagreement, names: list[str]) -> Text:
     classes = {"true": names[one.true], "expected": names[one.expected], "got": names[one.got]}
     runner = Text(*(_short(Candidate.parse(one.candidate), language) for language in LANGUAGES))
     return W("words.picture", runner=runner, image=one.image, p_expected=one.p_expected, p_got=one.p_got, **classes)
-
-
-def _line(axes: base.Axes, trace: Trace, marker: str, tensors: list[str]) -> None:
-    drawn = [layer for layer in trace.layers if layer.value]
-    values, places = [layer.value for layer in drawn], [tensors.index(str(layer.case["tensor"])) for layer in drawn]
-    axes.plot(values, places, color=trace.candidate.colour, marker=marker, markersize=4, linewidth=1.2)
 
 
 def _label(axes: base.Axes, trace: Trace, marker: str, row: int, side: Literal["left", "right"], language: Language) -> None:

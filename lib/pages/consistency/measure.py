@@ -174,8 +174,7 @@ def _layers(session: Session, answers: Answers, lost: Mapping[Candidate, Reason]
         for layer in tensors:
             stats = {"index": layer.index, "operator": layer.operator, "max_abs": layer.max_abs, "images": len(images)}
             none = Reason("not_finite") if layer.relative is None else None
-            case: dict[str, str | int | float | bool] = {"tensor": layer.tensor}
-            yield Record("relative_difference", "ratio", layer.relative, candidate, case=case, stats=stats, reason=none)
+            yield Record("relative_difference", "ratio", layer.relative, candidate, case={"tensor": layer.tensor}, stats=stats, reason=none)
 
 
 def to_compare(able: Mapping[Candidate, Difference]) -> list[Candidate]:

@@ -9,7 +9,6 @@ from typing import Any
 from lib import stats
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate, ordered
-from lib.experiment.profile import Profile
 from lib.pages import common
 from lib.stats import Interval
 from lib.store.records import Reason, Record
@@ -58,18 +57,14 @@ class System:
         kind = 2 if not self.tensorrt else 1 if "RTX" in self.tensorrt else 0
         return kind, [int(part) for part in re.findall(r"\d+", self.tensorrt)], self.id
 
-    @property
-    def profile(self) -> Profile:
-        """The parameters that its last page was measured with."""
-        return self.run.newest().profile
-
     def find(self, metric: str, candidate: Candidate) -> Record | None:
         """The record of one number, of whichever page has it; a latency is that at the batch size of notebook 07, end to end.
 
         One of a case (an engine calibrated in several ways) stands in where no page has it without.
         """
         if metric == "latency":
-            return common.latency(self.run, candidate, batch_size=self.profile.precision.batch_size, scope="end_to_end")
+            size = self.run.newest().profile.precision.batch_size
+            return common.latency(self.run, candidate, batch_size=size, scope="end_to_end")
         found = self.run.everywhere(metric, candidate=candidate)
         return next((record for record in found if not record.case), next(iter(found), None))
 
@@ -133,7 +128,7 @@ def _speed(base: System, other: System, candidate: Candidate) -> Finding | None:
     apart = ratio(base, other, "latency", candidate)
     if not isinstance(apart, Interval) or not all(common.calm(system.run.of(common.SWEEP)) for system in (base, other)):
         return None
-    least = other.profile.measuring.least_ratio
+    least = other.run.newest().profile.measuring.least_ratio
     key = "faster" if apart.low > 1 + least else "slower" if apart.high < 1 / (1 + least) else "no_difference"
     return W.finding("note", key, precision=candidate.precision_label, ratio=apart, **_names(base, other))
 

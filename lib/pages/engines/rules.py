@@ -1,8 +1,7 @@
-"""What notebook 03 says by rule: engines that are not what their name says, what lower precisions save, where the time goes."""
+"""What notebook 03 says by rule: engines that are not what their name says, what lower precisions save."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from lib.experiment.candidate import Candidate, listed, ordered
@@ -23,7 +22,7 @@ NAMED = 3  # layers that one finding names
 def findings(run: Run) -> list[Finding]:
     """What the numbers say."""
     sizes, times = run.records("file_size"), _times(run)
-    rules = (_other_type, _weights, _same_plan, _number, _sizes, _in_type, _longest)
+    rules = (_other_type, _weights, _same_plan, _number, _sizes, _in_type)
     told = [finding for rule in rules for finding in rule(run)]
     return common.disturbed(run) + common.failures([*sizes, *times]) + told + common.unmeasured(sizes) + _not_run(times)
 
@@ -156,17 +155,6 @@ def _in_type(run: Run) -> Iterator[Finding]:
         yield W.finding("good", "in_type", engines=whole)
     if parts:
         yield W.finding("note", "partly_in_type", engines=parts)
-
-
-def _longest(run: Run) -> list[Finding]:
-    """The layer with the largest share of the time, by layer: it is mostly the same one in several engines."""
-    groups: dict[str, list[Text]] = defaultdict(list)
-    for candidate, own in profiles(run).items():
-        top = layers.longest(own)
-        part = W("parts.share", engine=candidate.precision_label, share=layers.share(top, own))
-        groups[layers.short(top.name)].append(part)
-    shown = [W("parts.longest", layer=name, engines=engines) for name, engines in groups.items()]
-    return [W.finding("note", "longest", layers=shown)] if shown else []
 
 
 def _not_run(times: list[Record]) -> list[Finding]:

@@ -25,7 +25,7 @@ TICK_RATIO = 1.8  # of image counts that are named below the axis
 
 def comparison(run: Run) -> Figure:
     """One row a model: its paired difference in accuracy from the reference; beside it, of engines, throughput over FP32's."""
-    full, models = Model(Candidate(TENSORRT, "fp32")), list[Model]()
+    full, timed, models = Model(Candidate(TENSORRT, "fp32")), rules.latencies(run), list[Model]()
     differences, ratios = list[base.Row](), list[base.Row]()
     for model in rules.compared(run):
         found = common.points(rules.found(run, "accuracy", model))
@@ -33,8 +33,7 @@ def comparison(run: Run) -> Figure:
             look, marker = model.candidate.colour, MARKERS.get(model.method, "D")
             models.append(model)
             differences.append(base.Row(_name(model), look, found, marker))
-            ratios.append(base.Row(NO_CAPTION, look, rules.speedup(run, model, full), marker))
-    timed = any(row.value for row in ratios)
+            ratios.append(base.Row(NO_CAPTION, look, common.speedup(timed.get(model), timed.get(full)), marker))
 
     def paint(axes: Any, language: Language) -> None:
         left, *right = np.atleast_1d(axes)
@@ -43,8 +42,8 @@ def comparison(run: Run) -> Figure:
             base.dots(axis, ratios, ".2f", W("axes.ratio"), language, reference=1.0)
 
     said = [W("parts.points_short", model=m.label, points=row.value.value) for m, row in zip(models, differences, strict=True)]
-    height = base.height_in(models) + 0.2
-    return base.plot(paint, W("alts.comparison", models=said), W("captions.comparison_plot"), columns=2 if timed else 1, height_in=height)
+    size = {"columns": 1 + any(row.value for row in ratios), "height_in": base.height_in(models) + 0.2}
+    return base.plot(paint, W("alts.comparison", models=said), W("captions.comparison_plot"), **size)
 
 
 def accuracy(run: Run) -> Figure:

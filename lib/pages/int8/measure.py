@@ -65,35 +65,35 @@ def _onnx(session: Session) -> None:
     calibrations = [(method, count) for count in sorted(set(settings.image_counts)) for method in settings.methods]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            answer: Answer | Reason = RUNNERS[ONNX].unavailable(EXPORTED.precision) or _Ranges(session, Path(folder)).answer
+            answer: Answer | Reason = RUNNERS[ONNX].unavailable(EXPORTED.precision) or _ranges(session, Path(folder))
         except ReportError as error:
             answer = sweep.why(error)
         _study(session, EXPORTED, calibrations, answer)
 
 
-class _Ranges:
-    """Models that differ in their activations' ranges only. Each number of images begins with those of the smaller one."""
+def _ranges(session: Session, folder: Path) -> Answer:
+    """Answers of models that differ in their activations' ranges only. Each number of images begins with those of the smaller one.
 
-    def __init__(self, session: Session, folder: Path) -> None:
-        from lib.export import calibration, quantize
+    Counts must not descend: the histograms of one pass serve all.
+    """
+    from lib.export import calibration, quantize
 
-        self.session, self.folder, self.read = session, folder, 0
-        x_train, *_ = train.split(session.profile.train, session.images)
-        self.images = dataset.calibration_subset(x_train, max(session.profile.int8.image_counts), session.profile.train.seed)
-        self.prepared = quantize.prepare(export.onnx(session, "fp32").file(export.ONNX_FILE), folder / "prepared.onnx")
-        self.histograms = calibration.Histograms(self.prepared)
+    settings, x_test, size, read = session.profile.int8, session.images.x_test, predictions.BATCH, 0
+    x_train, *_ = train.split(session.profile.train, session.images)
+    images = dataset.calibration_subset(x_train, max(settings.image_counts), session.profile.train.seed)
+    prepared = quantize.prepare(export.onnx(session, "fp32").file(export.ONNX_FILE), folder / "prepared.onnx")
+    histograms, target = calibration.Histograms(prepared), folder / export.ONNX_FILE
 
-    def answer(self, method: str, count: int) -> tuple[np.ndarray, str]:
-        """Counts must not descend: the histograms of one pass serve all."""
-        from lib.export import quantize
-
-        self.histograms.add(self.images[self.read : count])
-        self.read, target = count, self.folder / export.ONNX_FILE
-        ranges = self.histograms.ranges(method, self.session.profile.int8.percentile)
-        quantize.apply(self.prepared, ranges, target, self.folder / quantize.CACHE)
-        run, x, size = onnx_session.start(target), self.session.images.x_test, predictions.BATCH
-        parts = [run.run([vgg.OUTPUT], {vgg.INPUT: dataset.to_input(x[at : at + size])})[0] for at in range(0, len(x), size)]
+    def answer(method: str, count: int) -> tuple[np.ndarray, str]:
+        nonlocal read
+        histograms.add(images[read:count])
+        read = count
+        quantize.apply(prepared, histograms.ranges(method, settings.percentile), target, folder / quantize.CACHE)
+        run = onnx_session.start(target)
+        parts = [run.run([vgg.OUTPUT], {vgg.INPUT: dataset.to_input(x_test[at : at + size])})[0] for at in range(0, len(x_test), size)]
         return np.concatenate(parts), files.sha256(target)
+
+    return answer
 
 
 def _whole_batches(session: Session) -> list[int]:

@@ -65,9 +65,10 @@ def method(name: str) -> Text:
 
 def findings(run: Run) -> list[Finding]:
     """What the numbers say."""
-    rules = (_losses, _steadiest, _settling, _saturates, _against_explicit, _same_plan, _unsettled)
+    rules = (_losses, _steadiest, _settling, _saturates, _against_explicit, _same_plan)
     asked = [r for r in run.records() if r.metric in ("accuracy", "latency") and r.candidate]
     told = [finding for rule in rules for finding in rule(run)]
+    told += common.unsettled(run, {model.label: latency for model, latency in latencies(run).items()})
     return common.disturbed(run) + _failures(asked) + told + common.unmeasured(asked)
 
 
@@ -106,12 +107,6 @@ def default(run: Run) -> Model | None:
     return next((model for model in compared(run) if (model.candidate, model.method) == (CALIBRATED, method)), None)
 
 
-def speedup(run: Run, model: Model, base: Model) -> stats.Interval | None:
-    """How many times as fast as another a model is; None for itself and where either was not timed."""
-    timed = latencies(run)
-    return common.speedup(timed.get(model), timed.get(base))
-
-
 def _at(run: Run, runner: str) -> int:
     """The number of images at which methods are compared: the default one, else the largest; 0 where there is none."""
     done = {model.images for model in calibrations(run, runner) if changed(run, model) is not None}
@@ -128,7 +123,8 @@ def _failures(asked: list[Record]) -> list[Finding]:
 def _losses(run: Run) -> list[Finding]:
     """INT8 as the report uses it, by the rule of all pages; a note on other calibrations that lose more."""
     usual = default(run)
-    quantized = [m for m in compared(run) if _quantized(m.candidate) and m.candidate.way == PLAIN]
+    rows = ((model, PRECISIONS.get(model.candidate.precision)) for model in compared(run) if model.candidate.way == PLAIN)
+    quantized = [model for model, row in rows if row is not None and row.weights == "int8"]
     used = [model for model in quantized if not model.method or model == usual or model.candidate != CALIBRATED]
     others = [model for model in quantized if model not in used]
     others += [model for model in calibrations(run, ONNX) if model.images == _at(run, ONNX)]
@@ -138,11 +134,6 @@ def _losses(run: Run) -> list[Finding]:
         what = [W("parts.points", model=m.label, points=common.points(found(run, "accuracy", m))) for m in over]
         made.append(W.finding("note", "loss_elsewhere", what=what, margin=100 * common.LOSS_MARGIN))
     return made
-
-
-def _quantized(candidate: Candidate) -> bool:
-    row = PRECISIONS.get(candidate.precision)
-    return row is not None and row.weights == "int8"
 
 
 def _steadiest(run: Run) -> Iterator[Finding]:
@@ -213,12 +204,9 @@ def _against_explicit(run: Run) -> Iterator[Finding]:
 
 def _same_plan(run: Run) -> Iterator[Finding]:
     """Engines that are one and the same plan: how far apart one thing measured twice lies."""
-    for sizes in common.same_plan(found(run, "file_size", model) for model in latencies(run)):
+    timed = latencies(run)
+    for sizes in common.same_plan(found(run, "file_size", model) for model in timed):
         first, *others = map(Model.of, sizes)
         for other in others:
-            if ratio := speedup(run, first, other):
+            if ratio := common.speedup(timed[first], timed[other]):
                 yield W.finding("note", "same_plan", models=[first.label, other.label], ratio=ratio)
-
-
-def _unsettled(run: Run) -> list[Finding]:
-    return common.unsettled(run, {model.label: latency for model, latency in latencies(run).items()})

@@ -36,7 +36,7 @@ def costs(run: Run) -> Table:
     for model in (model for model in models if model in timed):
         size = common.value(run, "file_size", model.candidate, case=model.case)
         row: dict[str, Any] = {"precision": model.candidate.precision_label, "calibration": model.calibration}
-        row |= {"throughput": common.told_rate(timed[model]), "ratio": rules.speedup(run, model, full)}
+        row |= {"throughput": common.told_rate(timed[model]), "ratio": common.speedup(timed[model], timed.get(full))}
         row |= {"gpu_compute": gpu[model].value if model in gpu else None, "best": {"throughput"} if model in best else set()}
         rows.append(row | ({"size": size / 1e6, "size_ratio": size / base if base and model != full else None} if size else {}))
     common.mark(rows)

@@ -48,12 +48,6 @@ def below_minimum(run: Run) -> list[Finding]:
     return [W.finding("bad", "below_minimum", candidate=REFERENCE, accuracy=reached, minimum=minimum)]
 
 
-def ratio(run: Run, candidate: Candidate) -> Interval | None:
-    """Throughput over that of the same backend's FP32, paired by round; None for that itself and where one is missing."""
-    found = latencies(run)
-    return common.speedup(found.get(candidate), found.get(common.full(candidate)))
-
-
 def speed(run: Run) -> list[Finding]:
     """What is fastest, with all that cannot be told from it, and what is slower than FP32 of its own backend."""
     found = latencies(run)

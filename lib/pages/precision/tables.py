@@ -35,7 +35,8 @@ def cost(run: Run) -> Table:
         if load is not None and load.value is not None:
             row["load"] = stats.Interval(*(1e3 * end for end in (load.value, load.stats["min"], load.stats["max"])))
         if latency := found.get(candidate):
-            row |= {"latency": latency.value, "throughput": common.rate(latency), "ratio": rules.ratio(run, candidate)}
+            row |= {"latency": latency.value, "throughput": common.rate(latency)}
+            row |= {"ratio": common.speedup(latency, found.get(common.full(candidate)))}
         else:
             row |= dict.fromkeys(("latency", "throughput"), why.get(candidate) or common.NOT_RECORDED)
         rows.append(row | {"best": {"throughput"} if candidate in best else set()})

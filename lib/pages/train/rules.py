@@ -15,14 +15,9 @@ from lib.words import Finding, Words
 W = Words(__file__)
 
 
-def accuracy(run: Run) -> Record | None:
-    """The reference's accuracy, None where nothing is recorded."""
-    return run.find("accuracy", REFERENCE, case={})
-
-
 def findings(run: Run) -> list[Finding]:
     """What the numbers say."""
-    one = accuracy(run)
+    one = run.find("accuracy", REFERENCE)
     if one is None:
         return []
     if one.value is None:

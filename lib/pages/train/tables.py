@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lib.experiment.candidate import REFERENCE
 from lib.pages import common
-from lib.pages.train import rules
 from lib.pages.train.exhibits import Network
 from lib.pages.train.rules import W
 from lib.show.columns import columns
@@ -31,7 +31,7 @@ def network(run: Run) -> Table:
 
 def result(run: Run) -> Table:
     """Accuracy with its interval (%), what guessing gives (%), parameters, training time (s)."""
-    one = rules.accuracy(run)
+    one = run.find("accuracy", REFERENCE)
     row = {"accuracy": common.share(one)}
     if one is not None and one.value is not None:
         row |= {"correct": one.stats["correct"], "test_images": one.stats["total"], "chance": 100 * common.chance(run, one)}
