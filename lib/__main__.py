@@ -70,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         option("--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)")
         option("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
         if name in ("run", "render", "lab"):
-            option("--notebooks", default="", metavar="DIR", type=_folder, help="folder of the notebooks (default: notebooks)")
+            folder = {"default": ROOT / "notebooks", "type": lambda given: Path(os.path.abspath(given))}
+            option("--notebooks", metavar="DIR", help="folder of the notebooks (default: notebooks)", **folder)
         if name in ("render", "readme", "seal", "migrate"):
             default = "the last one's" if name == "render" else "the only one"
             option("--system", default="", metavar="ID", help=f"whose results, a folder of results/ (default: {default})")
@@ -158,10 +159,6 @@ def _results(options: argparse.Namespace) -> Path:
     from lib.store import session
 
     return readme.find(session.outputs(options.name), options.system)
-
-
-def _folder(given: str) -> Path:
-    return Path(os.path.abspath(given or ROOT / "notebooks"))
 
 
 def _outcome(outcome: Outcome) -> str:

@@ -32,7 +32,7 @@ def listen() -> None:
 
     for number in SIGNALS:
         signal.signal(number, stop)
-    if _catches(make := os.getppid()) and _told(make, "Name") in ("make", "gmake"):
+    if _catches(make := os.getppid()) and told(f"{make}/status", "Name") in ("make", "gmake"):
         threading.Thread(target=_end_with, args=(make,), daemon=True).start()
 
 
@@ -53,13 +53,13 @@ def _end_with(make: int) -> None:
 
 def _catches(process: int) -> bool:
     """Whether a process has a handler of its own for SIGINT (proc(5): SigCgt, a hexadecimal mask)."""
-    return bool(int(_told(process, "SigCgt") or "0", 16) >> (signal.SIGINT - 1) & 1)
+    return bool(int(told(f"{process}/status", "SigCgt") or "0", 16) >> (signal.SIGINT - 1) & 1)
 
 
-def _told(process: int, field: str) -> str:
-    """A field of /proc/PID/status, "" where there is none: no Linux, no such process."""
+def told(file: str, field: str) -> str:
+    """A field of a file below /proc, of several the first, "" where there is none: no Linux, no such process."""
     try:
-        found = re.search(rf"^{field}:\s*(\S+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+        found = re.search(rf"^{field}\s*:\s*(.+)$", Path(f"/proc/{file}").read_text(), re.MULTILINE)
     except OSError:
         return ""
-    return found[1] if found else ""
+    return found[1].strip() if found else ""

@@ -138,7 +138,7 @@ def public(tree):
 
 
 def inherits_docs(node):
-    return any(ast.unparse(base) not in ("ABC", "NamedTuple", "Section", "BaseModel", "Exception") for base in node.bases)
+    return any(ast.unparse(base) not in ("ABC", "NamedTuple", "Strict", "BaseModel", "Exception") for base in node.bases)
 
 
 def decorated(node):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib import stop
 from lib.experiment import system
 
 # As nvidia-smi lists two GPUs, by bus id; CUDA counts them in another order, by CUDA_VISIBLE_DEVICES or by speed.
@@ -82,7 +83,7 @@ def test_processors_that_compute_int8_differently_are_different_systems(monkeypa
     for flags in ("fpu avx2 avx512f", "fpu avx2 avx512f avx512_vnni", "avx512f avx2 fpu ht"):
         info = tmp_path / "cpuinfo"
         info.write_text(f"processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: {flags}\nvmx flags\t: avx_vnni\n")
-        monkeypatch.setattr(system, "Path", lambda _, info=info: info)
+        monkeypatch.setattr(stop, "Path", lambda _, info=info: info)
         forget()
         assert "fpu" not in system.describe()["cpu_features"]
         ids.append(system.system_id())
@@ -93,7 +94,7 @@ def test_processors_that_compute_int8_differently_are_different_systems(monkeypa
 def test_features_of_arm_are_read_too(monkeypatch, tmp_path):
     info = tmp_path / "cpuinfo"
     info.write_text("processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\n")
-    monkeypatch.setattr(system, "Path", lambda _: info)
+    monkeypatch.setattr(stop, "Path", lambda _: info)
     assert system.describe()["cpu_features"] == ["asimddp", "i8mm"]
 
 

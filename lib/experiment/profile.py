@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from lib.errors import ConfigError, ReportError
-from lib.experiment import strict, strict_yaml
+from lib.experiment import strict
 from lib.experiment.strict import Misfit, Strict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,11 +35,7 @@ Channels = Annotated[int, Field(ge=1, le=4096)]
 Distinct = AfterValidator(_distinct)  # rows of tables are named after these values
 
 
-class Section(Strict):
-    """A part of a profile."""
-
-
-class Dataset(Section):
+class Dataset(Strict):
     """Which images. `folder` (or CIFAR10_DIR) holds the dataset's own layout, `cifar-10-batches-py`; relative to the project."""
 
     name: Literal["digits", "cifar10"]
@@ -54,7 +50,7 @@ class Dataset(Section):
         return self
 
 
-class Train(Section):
+class Train(Strict):
     """The classifier and how it is trained (lib/models/vgg.py)."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
@@ -73,7 +69,7 @@ class Train(Section):
     minimum_accuracy: Fraction
 
 
-class Export(Section):
+class Export(Strict):
     """Conversion to ONNX and TFLite, explicit quantization and the samples for the C++ runner."""
 
     opset: Annotated[int, Field(ge=13, le=17)]
@@ -81,7 +77,7 @@ class Export(Section):
     samples: Count
 
 
-class Engines(Section):
+class Engines(Strict):
     """The optimization profile (images a batch), builder limits and calibration of TensorRT engines."""
 
     min_batch: Batch
@@ -100,7 +96,7 @@ class Engines(Section):
         return self
 
 
-class Int8(Section):
+class Int8(Strict):
     """The calibration study of notebook 04."""
 
     methods: Annotated[list[Literal["entropy", "minmax", "percentile"]], Field(min_length=1), Distinct]
@@ -108,13 +104,13 @@ class Int8(Section):
     percentile: Annotated[float, Field(gt=50, le=100)]
 
 
-class Consistency(Section):
+class Consistency(Strict):
     """Notebook 05: how many of the samples that disagree are shown."""
 
     worst_samples: Annotated[int, Field(ge=1, le=64)]
 
 
-class Measuring(Section):
+class Measuring(Strict):
     """How a latency is measured (lib/measure/rounds.py).
 
     Every candidate is called for `warmup_s` seconds once, then for `slice_s` in each of the interleaved rounds. Two speeds
@@ -128,19 +124,19 @@ class Measuring(Section):
     tolerance: Fraction = 0.05
 
 
-class Batching(Section):
+class Batching(Strict):
     """Notebook 06: the batch sizes that are swept."""
 
     batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32), Distinct]
 
 
-class Precision(Section):
+class Precision(Strict):
     """Notebook 07: the batch size at which throughput is compared."""
 
     batch_size: Batch
 
 
-class Profile(Section):
+class Profile(Strict):
     """Everything a run depends on. `name` is the file's stem."""
 
     name: str
@@ -194,7 +190,7 @@ def load(profile: Any) -> Profile:
     path = locate(profile)
     shown = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
     try:
-        values = strict_yaml.read(path, shown)
+        values = strict.read(path, shown)
     except ConfigError as error:
         missing = f"{shown}: no such profile; there are: {', '.join(available())}"
         raise ConfigError(strict.line(str(error) if os.path.lexists(path) else missing)) from None
@@ -217,6 +213,6 @@ def recorded(values: dict[str, Any]) -> Profile:
 
 def as_rows(profile: Profile) -> list[tuple[str, str]]:
     """(key, value as YAML) of every parameter, in the order of the file, for the table in the pages."""
-    every = [(f"{name}.{key}", value) for name, section in profile if isinstance(section, Section) for key, value in section]
+    every = [(f"{name}.{key}", value) for name, section in profile if isinstance(section, Strict) for key, value in section]
     written = (yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf) for _, value in every)
     return [(key, text.split("\n...")[0].strip()) for (key, _), text in zip(every, written, strict=True)]

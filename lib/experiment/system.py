@@ -12,10 +12,10 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from lib import cuda
+from lib.stop import told
 
 LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13-libs", "numpy")
 GPU_FIELDS = ("name", "compute_cap", "driver_version", "memory.total")
@@ -28,8 +28,8 @@ CPU_FEATURES |= {"avx_vnni_int8", "amx_tile", "amx_int8", "amx_bf16", "asimddp",
 def describe() -> dict[str, Any]:
     """This system, as JSON. cores: those this process may use; cpu_features: of CPU_FEATURES; libraries: name -> version."""
     return {
-        "cpu": _cpu("model name") or platform.processor() or platform.machine(),
-        "cpu_features": sorted(CPU_FEATURES & {*_cpu("flags").split(), *_cpu("Features").split()}),
+        "cpu": told("cpuinfo", "model name") or platform.processor() or platform.machine(),
+        "cpu_features": sorted(CPU_FEATURES & {*told("cpuinfo", "flags").split(), *told("cpuinfo", "Features").split()}),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "gpus": gpus(),
@@ -78,12 +78,3 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 def slug(text: str) -> str:
     """Lower-case letters, digits, dots and hyphens of a text, for file names."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
-
-
-def _cpu(field: str) -> str:
-    """A field of the first processor in /proc/cpuinfo, "" where it is not told."""
-    try:
-        match = re.search(rf"^{field}\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        match = None
-    return match.group(1).strip() if match else ""

@@ -7,18 +7,15 @@ from typing import Any
 from lib import stats
 from lib.experiment.candidate import HARNESS, Candidate, ordered
 from lib.pages import common
+from lib.report.shell import WORDS
 from lib.show.columns import columns
 from lib.show.table import BEST, PRECISION, RUNNER, Column, Table, named
 from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
-from lib.words import Words
 
-WORDS = Words(__file__)
 ACCURACY, SIZE, LATENCY, THROUGHPUT, GPU = columns(WORDS, "accuracy size latency throughput gpu_compute")
 LOAD = Column("load", WORDS("columns.load"), "s", 3)
-
-
 # Column -> metric, scope, and what one of its records shows.
 NUMBERS: dict[Column, tuple[str, str, Any]] = {
     ACCURACY: ("accuracy", "", common.share),

@@ -58,10 +58,8 @@ def read(path: Path) -> Any:
 
 def _describe(path: Path) -> Notebook:
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        sources = {
-            tag: "".join(cell["source"]) for cell in reversed(cells) for tag in cell["metadata"].get("tags", [])
-        }  # the first of each
+        cells = reversed(json.loads(path.read_text(encoding="utf-8"))["cells"])  # of each tag the first counts
+        sources = {tag: "".join(cell["source"]) for cell in cells for tag in cell["metadata"].get("tags", [])}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{path}: not a notebook ({error})") from None
     found = [OPENING.match(sources.get(f"lang-{language}", "")) for language in LANGUAGES]

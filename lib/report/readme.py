@@ -9,14 +9,14 @@ from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.candidate import REFERENCE
 from lib.report import headline, shell
+from lib.report.shell import WORDS
 from lib.show.table import BEST, Column, Table, number
 from lib.stats import Interval
 from lib.store import files
 from lib.store.run import Run
 from lib.text import Language, Text
-from lib.words import COMMON, Words
+from lib.words import COMMON
 
-WORDS = Words(__file__)
 READMES: dict[Language, str] = {"en": "README.md", "ja": "README.ja.md"}
 ENGINES = "tensorrt"  # the backend whose engines have a table of their own
 LIBRARIES = {"tensorflow": "TensorFlow", "onnxruntime": "ONNX Runtime", "onnxruntime-gpu": "ONNX Runtime", "tensorrt": "TensorRT"}

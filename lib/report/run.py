@@ -63,11 +63,10 @@ def choose(found: list[Notebook], first: str, last: str = "") -> list[Notebook]:
 
 
 def _index(found: list[Notebook], option: str, wanted: str) -> int:
-    numbers = [notebook.number for notebook in found]
-    number = wanted[:2].rstrip("_").zfill(2)
-    if number not in numbers or (len(wanted) > 2 and wanted not in {notebook.stage for notebook in found}):
-        raise ReportError(f"{option} {wanted}: no such notebook; there are {', '.join(numbers)}")
-    return numbers.index(number)
+    for index, notebook in enumerate(found):
+        if wanted.zfill(2) in (notebook.number, notebook.stage):
+            return index
+    raise ReportError(f"{option} {wanted}: no such notebook; there are {', '.join(notebook.number for notebook in found)}")
 
 
 @contextmanager
