@@ -49,7 +49,8 @@ def test_every_package_that_lib_imports_is_asked_for() -> None:
     foreign = imported - set(sys.stdlib_module_names) - {"lib"}
     provided_here = importlib.metadata.packages_distributions()
     asked = {normal(name) for name in named("requirements.in")}
-    optional = {"tensorrt", "pycuda", "cuda", "cv2", "IPython"}  # a GPU machine's own; cv2 where a profile asks for it; IPython comes with ipykernel, where notebooks run
+    # A GPU machine's own; OpenCV where a profile asks for it; IPython comes with ipykernel, where notebooks run.
+    optional = {"tensorrt", "pycuda", "cuda", "cv2", "IPython"}
     missing = {name for name in foreign - optional if not asked & {normal(d) for d in provided_here.get(name, [name])}}
     assert missing - {"markupsafe"} == set()  # jinja2 hands out markupsafe's type
 
