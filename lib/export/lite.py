@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def convert(saved_model: Path, variant: str, images: np.ndarray | None) -> bytes
     if variant == "fp16":
         converter.target_spec.supported_types = [tf.float16]
     if variant == "int8":
-        converter.representative_dataset = lambda: _one_by_one(images)
+        converter.representative_dataset = lambda: ({INPUT: image[None]} for image in images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
         with models.quiet():
@@ -78,8 +77,3 @@ def check(path: Path, variant: str) -> dict[str, Any]:
     if not heavy or (variant == "int8" and any(graph.tensors[op.inputs[0]].type != types.INT8 for op in heavy)):
         raise ReportError(f"{path.name}: a convolution or dense layer is missing or not in int8")
     return {"nodes": dict(sorted(nodes.items(), key=lambda item: (-item[1], item[0]))), "bytes": path.stat().st_size}
-
-
-def _one_by_one(images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    for image in images:
-        yield {INPUT: image[None]}
