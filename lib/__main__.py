@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_command(options: argparse.Namespace) -> int:
     try:
+        from lib import session
         from lib.experiment import profile
-        from lib.store import session
 
         if outputs := options.outputs or os.environ.get(session.OUTPUTS):
             os.environ[session.OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
@@ -100,9 +100,9 @@ def _check(options: argparse.Namespace) -> str:
     from lib.experiment import profile
 
     checked = profile.load(options.profile)
-    from lib.data import dataset
+    from lib import session
 
-    dataset.check(checked)
+    session.check(checked)
     return f"{options.profile}: fine, {len(profile.as_rows(checked))} parameters"
 
 
@@ -155,8 +155,8 @@ def _lab(options: argparse.Namespace) -> str:
 
 def _results(options: argparse.Namespace) -> Path:
     """results/SYSTEM that a command works on."""
+    from lib import session
     from lib.report import readme
-    from lib.store import session
 
     return readme.find(session.outputs(options.name), options.system)
 

@@ -90,11 +90,11 @@ def free_bytes() -> int:
         return int(activate().mem_get_info()[0])
 
 
-def pinned(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty float32 array in page-locked host memory, which the GPU reads and writes by itself; freed with the array."""
+def pinned(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
+    """An empty array of a NumPy type in page-locked host memory, which the GPU reads and writes by itself; freed with the array."""
     driver = activate()
     try:
-        return driver.pagelocked_empty(shape, np.float32)
+        return driver.pagelocked_empty(shape, dtype)
     except (driver.Error, MemoryError) as error:  # pycuda calls it device memory, but it is the host's
         raise _failed(f"allocating pinned host memory of shape {shape}", error) from None
 

@@ -20,7 +20,7 @@ def write(path: Path, quantized: bool = False, seed: int = 0) -> Path:
     kernels = {"conv1": rng.normal(0, 0.15, (FILTERS, 3, 3, 3)), "conv2": rng.normal(0, 0.03, (FILTERS, FILTERS, 3, 3))}
     values = {"dense": rng.normal(0, 0.2, (FILTERS * 8 * 8, CLASSES)).astype(np.float32)}
     values["flat_shape"] = np.array([-1, FILTERS * 8 * 8], np.int64)
-    nodes, source = [helper.make_node("Transpose", [model.INPUT], ["nchw"], name="transpose", perm=[0, 3, 1, 2])], "nchw"
+    nodes, source = [helper.make_node("Transpose", [model.SPEC.input], ["nchw"], name="transpose", perm=[0, 3, 1, 2])], "nchw"
     for name, kernel in kernels.items():
         given = _quantized(name, kernel, source, nodes, values) if quantized else [source, f"{name}_w"]
         if not quantized:
@@ -34,10 +34,10 @@ def write(path: Path, quantized: bool = False, seed: int = 0) -> Path:
         helper.make_node("MaxPool", [source], ["pool"], name="pool", kernel_shape=[4, 4], strides=[4, 4]),
         helper.make_node("Reshape", ["pool", "flat_shape"], ["flat"], name="flatten"),  # as tf2onnx writes it
         helper.make_node("MatMul", ["flat", "dense"], ["logits"], name="matmul"),
-        helper.make_node("Softmax", ["logits"], [model.OUTPUT], name="softmax"),
+        helper.make_node("Softmax", ["logits"], [model.SPEC.output], name="softmax"),
     ]
-    given = [helper.make_tensor_value_info(model.INPUT, TensorProto.FLOAT, ("batch", 32, 32, 3))]
-    made = [helper.make_tensor_value_info(model.OUTPUT, TensorProto.FLOAT, ("batch", CLASSES))]
+    given = [helper.make_tensor_value_info(model.SPEC.input, TensorProto.FLOAT, ("batch", 32, 32, 3))]
+    made = [helper.make_tensor_value_info(model.SPEC.output, TensorProto.FLOAT, ("batch", CLASSES))]
     constants = [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()]
     graph = helper.make_graph(nodes, "small", given, made, constants)
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

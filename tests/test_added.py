@@ -35,7 +35,7 @@ class Echo(Runner):
         pass
 
     def infer(self, batch):
-        check_batch(batch)
+        check_batch(batch, self.session.spec)
         pixels = batch.reshape(len(batch), -1)[:, :10] + np.float32(0.1)
         return pixels / pixels.sum(axis=1, keepdims=True)
 '''
@@ -75,9 +75,10 @@ def test_candidates_labels_and_colours_know_both(told: Callable[[str], Any]) -> 
     found = told("""
 import json
 import lib.pages
+from lib.experiment import profile
 from lib import runners
 from lib.experiment.candidate import LABELS, Candidate, ordered
-every = runners.candidates()
+every = runners.candidates(profile.load("quickstart"))
 one = Candidate.parse("echo/fp16_loose")
 print(json.dumps({
     "keys": [c.key for c in every], "sorted": ordered(reversed(every)) == every, "label": one.label, "colour": one.colour,
@@ -97,7 +98,7 @@ import json
 from lib.experiment import profile
 from lib.experiment.candidate import Candidate
 from lib.measure import predictions, sweep
-from lib.store.session import Session
+from lib.session import Session
 session = Session(profile.load("quickstart"), "06_batching")
 one = Candidate.parse("echo/fp16_loose")
 answers = predictions.of(session, one)

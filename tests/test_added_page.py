@@ -51,17 +51,17 @@ import sys
 from pathlib import Path
 import small_report
 from lib.experiment import system
-from lib.experiment.candidate import REFERENCE, Candidate
-from lib.store import session
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
+from lib import session
 from lib.store.records import Record
 results = session.outputs("quickstart") / "results" / system.system_id()
 added = Candidate.parse("echo/fp16_loose")
 rounds = [1.0, 1.01, 0.99, 1.0]
 timed = [Record("latency", "ms", ms, c, size, "end_to_end", stats={"p50": ms}, samples=[ms * r for r in rounds])
-         for c, ms in ((REFERENCE, 4.0), (added, 2.0)) for size in (1, 8, 32)]
+         for c, ms in ((SAVED_MODEL_REFERENCE, 4.0), (added, 2.0)) for size in (1, 8, 32)]
 small_report.recorded(results, "06_batching", timed)
 counts = {"correct": 450, "total": 500, "largest_class": 60}
-right = [Record("accuracy", "share", 0.9, REFERENCE, stats=counts),
+right = [Record("accuracy", "share", 0.9, SAVED_MODEL_REFERENCE, stats=counts),
          Record("accuracy", "share", 0.9, added, stats=counts | {"only_reference": 0, "only_candidate": 0})]
 small_report.recorded(results, "07_precision", right)
 """

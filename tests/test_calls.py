@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from lib.data import dataset
 from lib.errors import ReportError
 from lib.experiment.candidate import Way
 from lib.pages.consistency import measure, rules
@@ -103,7 +102,7 @@ def test_every_way_and_batch_size_is_called_and_compared_with_one(quick, here):
 
 def test_all_are_given_the_same_images(quick, here):
     called(quick)
-    images = dataset.to_input(quick.images.x_test)
+    images = quick.to_input(quick.images.x_test)
     for one in (FIRST, GRAPH):
         assert np.array_equal(np.concatenate(here.given[one, 32])[: len(images)], images)
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from lib.data import cifar10
-from lib.data import dataset as datasets
 from lib.data.cifar10 import FOLDER, TEST, TRAIN
 from lib.errors import DatasetError
 from lib.experiment.profile import ROOT
@@ -355,10 +354,11 @@ def test_download_that_leaves_nothing(monkeypatch):
 
 
 def test_profile_reads_it(copy, write_profile):
+    from lib import session
     from lib.experiment import profile as config
 
     profile = config.load(str(write_profile(dataset={"name": "cifar10", "folder": str(copy), "accept_unknown": True})))
-    images = datasets.load(profile.dataset)
+    images = session.Session(profile, "test").images
     assert images.label.startswith("CIFAR-10, unknown copy")
     assert len(images.class_names) == 10
     assert len(images.x_train) == 5 * N

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from lib import __main__ as command_line
+from lib import session
 from lib.__main__ import main
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.pages import page
-from lib.store import session, stage_file
+from lib.store import stage_file
 
 HEAVY = ("tensorflow", "keras", "nbconvert", "papermill", "matplotlib", "pandas", "onnx", "onnxruntime")
 STOPPED = "error: stopped; the same command reuses what is built and measures again"

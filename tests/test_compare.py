@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lib.errors import ReportError
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
 from lib.measure import compare
 
 A = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1]], np.float32)
@@ -72,4 +72,4 @@ def test_matrix_has_every_two_and_none_with_itself():
 
 def test_matrix_names_those_that_do_not_fit() -> None:
     with pytest.raises(ReportError, match=r"^savedmodel/fp32 answers \(4, 3\) and tflite/fp16 \(3, 3\)"):
-        compare.matrix({REFERENCE: A, Candidate("tflite", "fp16"): B[:3]})
+        compare.matrix({SAVED_MODEL_REFERENCE: A, Candidate("tflite", "fp16"): B[:3]})

@@ -14,15 +14,15 @@ from records import keys, made_run
 
 from lib.cuda import CudaError
 from lib.errors import ArtifactError, NotMeasured, ReportError
-from lib.experiment.candidate import REFERENCE, Candidate, Way
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate, Way
 from lib.measure import compare, layers, predictions
 from lib.pages.consistency import figures, measure, rules, tables
 from lib.pages.consistency.exhibits import Disagreement, Disagreements
 from lib.runners import RUNNERS, null
+from lib.session import Session
 from lib.show.table import table_html
 from lib.store.records import Reason, Record, to_json
 from lib.store.run import Run
-from lib.store.session import Session
 from lib.text import LANGUAGES, Text
 
 STAGE = "05_consistency"
@@ -158,7 +158,7 @@ def test_numbers_that_an_earlier_page_measured_are_found_there():
 def test_pairs_are_there_in_both_orders_and_with_the_reference():
     found = rules.pairs(FULL)
     assert len(found) == 2 * (3 + 3)
-    assert found[REFERENCE, INT8] == found[INT8, REFERENCE] == rules.against(FULL)[INT8]
+    assert found[SAVED_MODEL_REFERENCE, INT8] == found[INT8, SAVED_MODEL_REFERENCE] == rules.against(FULL)[INT8]
     assert found[ORT, FP16].max_abs == 1e-3
 
 
@@ -276,7 +276,7 @@ def session(quick):
 
 
 def test_the_tiny_model_is_measured_and_every_number_is_there(session, monkeypatch):
-    some = [REFERENCE, ORT, INT8, TRT]
+    some = [SAVED_MODEL_REFERENCE, ORT, INT8, TRT]
     monkeypatch.setattr(measure.runners, "candidates", lambda: some)
     measure.measure(session)
     run = made_run(STAGE, session.records, session.exhibits)
@@ -295,7 +295,7 @@ def test_the_tiny_model_is_measured_and_every_number_is_there(session, monkeypat
 
 
 def test_no_number_is_measured_twice_in_a_run(session, monkeypatch):
-    monkeypatch.setattr(measure.runners, "candidates", lambda: [REFERENCE, ORT])
+    monkeypatch.setattr(measure.runners, "candidates", lambda: [SAVED_MODEL_REFERENCE, ORT])
     monkeypatch.setattr(Session, "earlier", lambda self, metric, **where: against(ORT) if metric == "agreement" else [])
     measure.measure(session)
     assert not [record for record in session.records if record.metric == "agreement"]
@@ -312,7 +312,7 @@ def failing(session, monkeypatch):
                 raise error
 
         monkeypatch.setitem(RUNNERS, "null", Failing)
-        monkeypatch.setattr(measure.runners, "candidates", lambda: [REFERENCE, Candidate("null", "fp32"), ORT])
+        monkeypatch.setattr(measure.runners, "candidates", lambda: [SAVED_MODEL_REFERENCE, Candidate("null", "fp32"), ORT])
         return measure._asked(session)
 
     return asked
@@ -321,7 +321,7 @@ def failing(session, monkeypatch):
 @pytest.mark.parametrize("error", [CudaError("launch failed"), ArtifactError("plan: altered"), ReportError("x")])
 def test_what_fails_while_it_is_asked_has_its_reason_and_the_others_go_on(failing, error):
     stored, lost = failing(error)
-    assert list(stored) == [REFERENCE, ORT]
+    assert list(stored) == [SAVED_MODEL_REFERENCE, ORT]
     assert lost == {Candidate("null", "fp32"): Reason("failed", {"message": str(error)})}
 
 
@@ -353,7 +353,7 @@ def answers(labels):
 
 def test_the_worst_images_come_first_each_once_with_the_runner_that_differs_most(session):
     labels = session.images.y_test
-    given = {candidate: answers(labels) for candidate in (REFERENCE, ORT, FP16)}
+    given = {candidate: answers(labels) for candidate in (SAVED_MODEL_REFERENCE, ORT, FP16)}
     for candidate, image, p in ((ORT, 7, 0.6), (FP16, 7, 0.7), (ORT, 3, 0.8)):
         given[candidate][image, [labels[image], (labels[image] + 1) % 10]] = 0.9 - p, p
     found = measure.disagreements(session, given)
@@ -389,6 +389,6 @@ def test_what_a_runner_refuses_layer_by_layer_is_a_reason(session, monkeypatch):
         raise ReportError("no tensor 'Conv'")
 
     monkeypatch.setattr(layers, "compare", refuse)
-    given = {REFERENCE: answers(session.images.y_test), FP16: answers(session.images.y_test) * np.float32(0.9)}
+    given = {SAVED_MODEL_REFERENCE: answers(session.images.y_test), FP16: answers(session.images.y_test) * np.float32(0.9)}
     (record,) = measure._layers(session, given, {}, compare.matrix(given))
     assert record.reason == Reason("failed", {"message": "no tensor 'Conv'"})

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from lib import runners, trt
-from lib.data import dataset as datasets
 from lib.errors import NotMeasured, ReportError, WrongOutput
 from lib.experiment import profile as config
 from lib.experiment.candidate import PLAIN, Candidate, Way
@@ -121,7 +120,7 @@ def here(tmp_path, monkeypatch, program):
 
 @pytest.fixture
 def images(quick):
-    return datasets.to_input(quick.images.x_test[:40])
+    return quick.to_input(quick.images.x_test[:40])
 
 
 @pytest.fixture

@@ -82,24 +82,18 @@ def test_sha256_covers_every_array(digits):
     assert len(seen) == 5
 
 
-def test_input_is_scaled_to_one():
-    images = np.array([0, 51, 255], np.uint8)
-    assert datasets.to_input(images).tolist() == pytest.approx([0, 0.2, 1])
-    assert datasets.to_input(images).dtype == np.float32
-
-
 @given(small=st.integers(1, 40), large=st.integers(1, 60), seed=st.integers(0, 2**31 - 1))
 def test_calibration_takes_training_images_once_and_grows_by_adding(small, large, seed):
     x = np.arange(50, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     images = Images("n", ("a",), x, np.zeros(50, np.int64), x + 100, np.zeros(50, np.int64))
     small, large = sorted((small, large))
-    one, more = (datasets.calibration_subset(images.x_train, count, seed) for count in (small, large))
+    one, more = (datasets.drawn(images.x_train, count, seed) for count in (small, large))
     assert np.array_equal(more[: len(one)], one)
     assert len(more) == min(large, 50)
-    picked = np.rint(more[:, 0, 0, 0] * 255).astype(int)
+    picked = more[:, 0, 0, 0]
     assert len(set(picked)) == len(picked)
     assert picked.max() < 50  # none of the test images, which begin at 100
 
 
 def test_seed_chooses_the_calibration_images(digits):
-    assert not np.array_equal(datasets.calibration_subset(digits.x_train, 32, 1), datasets.calibration_subset(digits.x_train, 32, 2))
+    assert not np.array_equal(datasets.drawn(digits.x_train, 32, 1), datasets.drawn(digits.x_train, 32, 2))

@@ -16,10 +16,10 @@ from lib.experiment import system
 from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
 from lib.pages.engines import exhibits, figures, layers, measure, rules, tables
+from lib.session import Session
 from lib.show.table import table_html
 from lib.stats import Interval
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 from lib.text import LANGUAGES
 
 STAGE = "03_engines"

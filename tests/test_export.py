@@ -13,18 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib import export
-from lib.data import dataset as datasets
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.export import calibration, lite, quantize, sample_files, structure, tf_onnx
-from lib.models import train as training
 from lib.models import vgg as model
-from lib.store.session import Session
+from lib.session import Session
 
 
 @pytest.fixture(scope="session")
 def images(quick):
-    return datasets.to_input(quick.images.x_test)
+    return quick.to_input(quick.images.x_test)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +30,7 @@ def reference(quick, images):
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(export.saved_model(quick).file("saved_model")))
-    return loaded.signatures["serving_default"](**{model.INPUT: tf.constant(images)})[model.OUTPUT].numpy()
+    return loaded.signatures["serving_default"](**{model.SPEC.input: tf.constant(images)})[model.SPEC.output].numpy()
 
 
 def test_the_saved_model_has_one_float32_input_and_output_by_name(quick):
@@ -40,8 +38,8 @@ def test_the_saved_model_has_one_float32_input_and_output_by_name(quick):
 
     signature = tf.saved_model.load(str(export.saved_model(quick).file(export.SAVED_MODEL))).signatures["serving_default"]
     ((name, spec),) = signature.structured_input_signature[1].items()
-    assert (name, spec.dtype, spec.shape.as_list()) == (model.INPUT, tf.float32, [None, 32, 32, 3])
-    assert list(signature.structured_outputs) == [model.OUTPUT]
+    assert (name, spec.dtype, spec.shape.as_list()) == (model.SPEC.input, tf.float32, [None, 32, 32, 3])
+    assert list(signature.structured_outputs) == [model.SPEC.output]
 
 
 def test_the_saved_model_holds_every_variable_once_and_answers_as_keras_own(quick, images, reference, tmp_path):
@@ -49,10 +47,10 @@ def test_the_saved_model_holds_every_variable_once_and_answers_as_keras_own(quic
     import tensorflow as tf
     from keras.export import ExportArchive
 
-    network, own = model.load_keras(training.trained(quick)), export.saved_model(quick)
-    archive, spec = ExportArchive(), tf.TensorSpec((None, 32, 32, 3), tf.float32, name=model.INPUT)
+    network, own = model.load_keras(quick.model), export.saved_model(quick)
+    archive, spec = ExportArchive(), tf.TensorSpec((None, 32, 32, 3), tf.float32, name=model.SPEC.input)
     archive.track(network)
-    archive.add_endpoint("serving_default", lambda images: {model.OUTPUT: network(images, training=False)}, input_signature=[spec])
+    archive.add_endpoint("serving_default", lambda images: {model.SPEC.output: network(images, training=False)}, input_signature=[spec])
     archive.write_out(tmp_path / "twice", verbose=False)
 
     def stored(folder):
@@ -62,9 +60,10 @@ def test_the_saved_model_holds_every_variable_once_and_answers_as_keras_own(quic
     assert weights <= stored(own.file(export.SAVED_MODEL)) < 1.1 * weights
     assert stored(tmp_path / "twice") > 1.9 * weights
     loaded = tf.saved_model.load(str(tmp_path / "twice"))
-    assert np.array_equal(loaded.signatures["serving_default"](images=tf.constant(images))[model.OUTPUT].numpy(), reference)
+    assert np.array_equal(loaded.signatures["serving_default"](images=tf.constant(images))[model.SPEC.output].numpy(), reference)
     once, twice = (
-        tf_onnx.convert(folder, 17).SerializeToString(deterministic=True) for folder in (own.file("saved_model"), tmp_path / "twice")
+        tf_onnx.convert(folder, model.SPEC, 17).SerializeToString(deterministic=True)
+        for folder in (own.file("saved_model"), tmp_path / "twice")
     )
     assert once == twice
 
@@ -73,7 +72,7 @@ def onnx_answers(artifact, images):
     import onnxruntime
 
     run = onnxruntime.InferenceSession(str(artifact.file(export.ONNX_FILE)), providers=["CPUExecutionProvider"])
-    return run.run([model.OUTPUT], {model.INPUT: images})[0]
+    return run.run([model.SPEC.output], {model.SPEC.input: images})[0]
 
 
 def tflite_answers(artifact, images):
@@ -171,15 +170,15 @@ def test_unknown_variant_names_the_known_ones(quick):
 
 def test_two_conversions_give_the_same_bytes(quick):
     saved = export.saved_model(quick).file("saved_model")
-    first, second = (tf_onnx.convert(saved, 17).SerializeToString(deterministic=True) for _ in range(2))
+    first, second = (tf_onnx.convert(saved, model.SPEC, 17).SerializeToString(deterministic=True) for _ in range(2))
     assert first == second
     assert b"StatefulPartitionedCall" not in first
 
 
 @given(st.lists(st.text("ab_/:0123456789", min_size=1), unique=True))
 def test_stable_names_never_merge_two_tensors(names):
-    made = tf_onnx._Names({model.INPUT, model.OUTPUT})
-    assert len({made[name] for name in names} | {model.INPUT, model.OUTPUT}) == len({*names, model.INPUT, model.OUTPUT})
+    made = tf_onnx._Names({model.SPEC.input, model.SPEC.output})
+    assert len({made[name] for name in names} | {model.SPEC.input, model.SPEC.output}) == len({*names, model.SPEC.input, model.SPEC.output})
 
 
 def test_an_error_that_tf2onnx_only_logs_fails_the_export(quick, tmp_path, monkeypatch):
@@ -193,7 +192,7 @@ def test_an_error_that_tf2onnx_only_logs_fails_the_export(quick, tmp_path, monke
 
     monkeypatch.setattr(tf2onnx.convert, "from_function", logging_one)
     with pytest.raises(ReportError, match="rewriter failed: boom"):
-        tf_onnx.build(export.saved_model(quick).file("saved_model"), 17, tmp_path / "m.onnx")
+        tf_onnx.build(export.saved_model(quick).file("saved_model"), model.SPEC, 17, tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
 
 
@@ -231,18 +230,18 @@ def _rename_output(network):
 )
 def test_structure_refuses_what_is_not_this_network(quick, tmp_path, change, message):
     with pytest.raises(ReportError, match=message):
-        structure.check(_tampered(quick, tmp_path, change))
+        structure.check(_tampered(quick, tmp_path, change), model.SPEC)
 
 
 def test_tflite_check_refuses_float_where_int8_was_asked(quick):
     with pytest.raises(ReportError, match="not in int8"):
-        lite.check(export.tflite(quick, "fp32").file(export.TFLITE_FILE), "int8")
+        lite.check(export.tflite(quick, "fp32").file(export.TFLITE_FILE), model.SPEC, "int8")
 
 
 def test_fp16_stores_weights_in_half(quick, tmp_path):
     import onnx
 
-    quantize.half(export.onnx(quick, "fp32").file(export.ONNX_FILE), tmp_path / "m.onnx")
+    quantize.half(export.onnx(quick, "fp32").file(export.ONNX_FILE), model.SPEC, tmp_path / "m.onnx")
     network = onnx.load(tmp_path / "m.onnx")
     floats = {t.data_type for t in network.graph.initializer} & {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
     assert floats == {onnx.TensorProto.FLOAT16}
@@ -256,7 +255,7 @@ def test_samples_parse_back_to_the_same_float32(quick):
     assert lines[0].split(",")[-1] == "pixel_3071"
     parsed = np.array([[np.float32(float(value)) for value in line.split(",")[1:]] for line in lines[1:]], np.float32)
     assert (parsed.reshape(images.shape) == images).all()
-    assert (images == datasets.to_input(quick.images.x_test[: len(images)])).all()
+    assert (images == quick.to_input(quick.images.x_test[: len(images)])).all()
     assert (np.loadtxt(stored.file("test_labels.csv"), delimiter=",", skiprows=1)[:, 1] == labels).all()
     assert (labels == quick.images.y_test[: len(labels)]).all()
 
@@ -274,7 +273,7 @@ import sys
 from lib import export
 from lib.experiment import profile
 from lib.export import quantize
-from lib.store.session import Session
+from lib.session import Session
 real = quantize.apply
 def apply(*args):
     real(*args)

@@ -7,9 +7,9 @@ from records import accuracy, keys, made_run
 
 from lib.experiment.candidate import Candidate
 from lib.pages.export import exhibits, figures, measure, rules, tables
+from lib.session import Session
 from lib.show.table import table_html
 from lib.store.records import Record
-from lib.store.session import Session
 from lib.text import LANGUAGES
 
 STAGE = "02_export"

@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 from records import made_run
 
+from lib import session
 from lib.experiment import profile as config
 from lib.pages import page
 from lib.report import headline, index
+from lib.session import Session
 from lib.show import figure as base
 from lib.show import table as show
 from lib.show.table import style
-from lib.store import session
 from lib.store.run import Run
-from lib.store.session import Session
 from lib.text import LANGUAGES, Text
 
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")

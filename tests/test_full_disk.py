@@ -8,12 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from lib import export
+from lib import export, session
 from lib.errors import ReportError
-from lib.experiment.candidate import REFERENCE
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE
 from lib.measure import predictions
 from lib.models import train as training
-from lib.store import session
 from lib.store.records import Record
 from lib.store.run import Run
 
@@ -21,7 +20,7 @@ STAGES = {
     "ONNX": lambda opened: export.onnx(opened, "fp32"),
     "TFLite": lambda opened: export.tflite(opened, "fp32"),
     "samples": export.samples,
-    "predictions": lambda opened: predictions.artifact(opened, REFERENCE),
+    "predictions": lambda opened: predictions.artifact(opened, SAVED_MODEL_REFERENCE),
 }
 STAGE = "01_train"
 
@@ -30,7 +29,7 @@ STAGE = "01_train"
 def crowded(quick, disk, monkeypatch):
     """A session whose outputs lie on a disk with the model, trained and saved, and 8 KiB of room, and the file that fills it up."""
     place = disk(4096)
-    for artifact in (training.trained(quick), export.saved_model(quick)):
+    for artifact in (quick.model, export.saved_model(quick)):
         shutil.copytree(artifact.path.parent, place / artifact.path.parent.relative_to(quick.folder.parent))
     monkeypatch.setenv(session.OUTPUTS, str(place))
     filler = place / "filler"
@@ -73,4 +72,4 @@ def test_read_only_file_system(crowded):
         opened.save()
     with pytest.raises(ReportError, match=r"read-only file system\); remount it"):
         export.samples(opened)
-    assert training.history(training.trained(opened))  # what is there can be read
+    assert training.history(opened.model)  # what is there can be read

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import small_network
 
-from lib import trt
-from lib.data import dataset as datasets
+from lib import session, trt
 from lib.errors import ArtifactError, ReportError
 from lib.experiment import profile as config
 from lib.experiment import system
@@ -23,8 +22,8 @@ from lib.experiment.candidate import Candidate, Way
 from lib.measure import rounds, sweep
 from lib.runners import cpp
 from lib.runners.tensorrt import TensorRT
-from lib.store import artifacts, files, session
-from lib.store.session import Session
+from lib.session import Session
+from lib.store import artifacts, files
 from lib.trt import bound, calibrate, execution, inspect, plans, timing_cache, versions
 
 HERE = versions.unavailable()
@@ -58,7 +57,7 @@ def opened(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(opened):
-    return datasets.to_input(opened.images.x_test)
+    return opened.to_input(opened.images.x_test)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,9 @@ def expected(opened, images):
     from lib import export
     from lib.models import vgg as model
 
-    return ReferenceEvaluator(str(export.onnx(opened, "fp32").file("model.onnx"))).run([model.OUTPUT], {model.INPUT: images[:64]})[0]
+    return ReferenceEvaluator(str(export.onnx(opened, "fp32").file("model.onnx"))).run(
+        [model.SPEC.output], {model.SPEC.input: images[:64]}
+    )[0]
 
 
 def here(opened, precision="fp32", engine=None):

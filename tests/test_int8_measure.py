@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 
 from lib import export, trt
-from lib.data import dataset as datasets
 from lib.errors import NotMeasured
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
 from lib.experiment.precision import PRECISIONS
 from lib.export import calibration, quantize
 from lib.measure import predictions
 from lib.pages.int8 import figures, measure, rules, tables
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
+from lib.session import Session
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 from lib.text import Text
 from lib.trt.calibrate import CALIBRATORS
 
@@ -45,7 +44,7 @@ def activations_of(prepared, names, images):
 
 
 def test_ranges_are_those_of_the_activations(quick, prepared):
-    images = datasets.calibration_subset(quick.images.x_train, 70, 1)
+    images = quick.to_input(quick.calibration(70))
     histograms = calibration.Histograms(prepared)
     histograms.add(images)
     values = activations_of(prepared, histograms.tensors, images)
@@ -62,7 +61,7 @@ def test_ranges_are_those_of_the_activations(quick, prepared):
 
 
 def test_images_may_come_in_parts(quick, prepared):
-    images = datasets.calibration_subset(quick.images.x_train, 64, 1)
+    images = quick.to_input(quick.calibration(64))
     whole, parts = calibration.Histograms(prepared), calibration.Histograms(prepared)
     whole.add(images)
     parts.add(images[:32])
@@ -82,7 +81,7 @@ def test_chunks_bound_what_is_in_memory(prepared, monkeypatch):
 
 def test_nothing_is_printed(quick, prepared, capsys):
     histograms = calibration.Histograms(prepared)
-    histograms.add(datasets.calibration_subset(quick.images.x_train, 8, 1))
+    histograms.add(quick.to_input(quick.calibration(8)))
     histograms.ranges("entropy", 99.9)
     histograms.ranges("percentile", 99.9)
     assert capsys.readouterr().out == ""
@@ -120,8 +119,8 @@ def session(quick: Session) -> Session:
 
 @pytest.fixture
 def world(session: Session, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(predictions.of(session, REFERENCE))
-    inputs = datasets.to_input(session.images.x_test)
+    made = World(predictions.of(session, SAVED_MODEL_REFERENCE))
+    inputs = session.to_input(session.images.x_test)
     where = {image.tobytes(): i for i, image in reversed(list(enumerate(inputs)))}
 
     class Fake(Runner):

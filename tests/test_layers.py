@@ -7,7 +7,6 @@ import onnx
 import pytest
 
 from lib import export, trt
-from lib.data import dataset
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.measure import layers, predictions
@@ -18,7 +17,7 @@ FP32, FP16, INT8 = (Candidate("onnxrt", precision) for precision in ("fp32", "fp
 
 @pytest.fixture(scope="module")
 def images(quick):
-    return dataset.to_input(quick.images.x_test[:16])
+    return quick.to_input(quick.images.x_test[:16])
 
 
 @pytest.mark.parametrize(("candidate", "most"), [(FP32, 0.0), (FP16, 5e-3), (INT8, 0.1)])
@@ -107,5 +106,5 @@ def test_tensorrt_is_asked_for_the_tensors_of_its_network(quick, images, monkeyp
     assert found[0].max_abs == pytest.approx(1e-3, rel=1e-2)
 
 
-def test_backends_that_give_their_tensors_are_known():
-    assert {one.runner for one in candidates() if layers.readable(one)} == {"onnxrt", "onnxrt_cuda", "tensorrt"}
+def test_backends_that_give_their_tensors_are_known(quick):
+    assert {one.runner for one in candidates(quick.profile) if layers.readable(one)} == {"onnxrt", "onnxrt_cuda", "tensorrt"}

@@ -10,7 +10,7 @@ import pytest
 
 from lib.errors import ReportError
 from lib.experiment import profile as profiles
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
 from lib.pages.engines.exhibits import Profiles
 from lib.store import migrate
 from lib.store.records import Reason, Record
@@ -81,7 +81,7 @@ def test_the_stage_knows_its_run_its_system_and_its_parameters(tmp_path: Path) -
 
 
 def test_accuracies_are_counts_and_know_what_mcnemar_s_test_was_made_of(tmp_path: Path) -> None:
-    against = {"case": {"reference": REFERENCE.key}, "stats": {"only_reference": 2, "only_this": 5, "difference": 0.0003}}
+    against = {"case": {"reference": SAVED_MODEL_REFERENCE.key}, "stats": {"only_reference": 2, "only_this": 5, "difference": 0.0003}}
     run = moved(
         tmp_path,
         "07_precision",
@@ -96,7 +96,7 @@ def test_accuracies_are_counts_and_know_what_mcnemar_s_test_was_made_of(tmp_path
         old("accuracy", "1", 0.5, **ONNX, stats={"correct": 5000, "images": 10000, "ci_low": 0.4}),
         old("mcnemar_p", "1", 0.4, **ONNX, **against),
     )
-    assert only(run, "accuracy", candidate=REFERENCE).stats == {"correct": 8972, "total": 10000}
+    assert only(run, "accuracy", candidate=SAVED_MODEL_REFERENCE).stats == {"correct": 8972, "total": 10000}
     other = only(run, "accuracy", candidate=Candidate("onnxrt", "fp32"))
     assert other.stats == {"correct": 5000, "total": 10000, "only_reference": 2, "only_candidate": 5}
     assert run.records("mcnemar_p") == []
@@ -180,10 +180,15 @@ def test_calibrations_keep_their_case_but_where_there_was_one_only(tmp_path: Pat
 
 def test_comparisons_with_the_reference_stay_and_rare_ones_go(tmp_path: Path) -> None:
     counts = {"images": 10000, "disagree": 5}
-    call = {"reference": REFERENCE.key, "api": "execute_async_v2", "batch": 16, "graph": True}
+    call = {"reference": SAVED_MODEL_REFERENCE.key, "api": "execute_async_v2", "batch": 16, "graph": True}
     compared = [("agreement", 0.9995, counts), ("max_abs_difference", 0.1, {"images": 10000}), ("mean_abs_difference", 0.01, {})]
     compared += [("cosine", 0.99, {"min": 0.9})]
-    cases = [{"reference": REFERENCE.key}, {"reference": "tflite/fp16"}, call, {"reference": REFERENCE.key, "tensor": "t"}]
+    cases = [
+        {"reference": SAVED_MODEL_REFERENCE.key},
+        {"reference": "tflite/fp16"},
+        call,
+        {"reference": SAVED_MODEL_REFERENCE.key, "tensor": "t"},
+    ]
     run = moved(tmp_path, "05_consistency", *(old(m, "1", v, **ONNX, case=case, stats=s) for case in cases for m, v, s in compared))
     assert [(record.metric, record.value, record.case) for record in run.records()] == [
         ("agreement", 0.9995, {}),

@@ -10,15 +10,14 @@ import pytest
 
 from lib.errors import ArtifactError
 from lib.experiment import profile as config
-from lib.models import train as training
 from lib.models import vgg as model
+from lib.session import Session
 from lib.store import artifacts
-from lib.store.session import Session
 
 
 @pytest.fixture(scope="module")
 def trained(quick):
-    return training.trained(quick)
+    return quick.model
 
 
 def test_layers_follow_the_profile(quick):
@@ -57,7 +56,7 @@ def test_what_changes_the_weights_changes_the_key(quick, monkeypatch):
         train = quick.profile.train.model_copy(update=changes)
         opened = Session(quick.profile.model_copy(update={"train": train}), "test")
         opened.images = quick.images
-        training.trained(opened)
+        _ = opened.model
 
     ask()
     for changes in ({"seed": 2}, {"epochs": 4}, {"conv_filters": [[8], [8]]}, {"peak_learning_rate": 0.2}, {"validation_images": 96}):
@@ -76,7 +75,7 @@ def test_the_key_of_the_experiments_model_stays(monkeypatch):
     monkeypatch.setattr("lib.store.artifacts.Store.get_or_build", lambda store, kind, inputs, build: asked.append((kind, inputs)))
     opened = Session(config.load("cifar10"), "test")
     opened.images = SimpleNamespace(sha256=dataset)
-    training.trained(opened)
+    _ = opened.model
     assert asked == [("model", {"version": 1, "train": train, "dataset": dataset})]
     assert artifacts.key_of(*asked[0]) == "9da11c6bb963d0c3"
 

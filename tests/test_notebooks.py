@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lib import session
 from lib.experiment import profile as config
 from lib.pages import page
-from lib.store import session
 from lib.store.run import Run
 
 NOTEBOOKS = sorted((config.ROOT / "notebooks").glob("*.ipynb"))

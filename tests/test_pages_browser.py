@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import small_report
 
+from lib import session
 from lib.experiment import profile as config
 from lib.report import run
-from lib.store import session
 
 pytestmark = pytest.mark.browser
 

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib import export, runners
+from lib import export, runners, session
 from lib.errors import ArtifactError, NotMeasured, ReportError
 from lib.experiment import profile as config
 from lib.experiment import system
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
 from lib.measure import predictions
 from lib.models import train as training
 from lib.runners.base import Runner, check_batch
 from lib.runners.savedmodel import SavedModel
-from lib.store import artifacts, session
+from lib.store import artifacts
 from lib.store.records import Reason
 from lib.text import Text
 
@@ -51,7 +51,7 @@ class Fake(Runner):
         self.buffer = np.empty((1000, 10), np.float32)
 
     def infer(self, batch):
-        check_batch(batch, self.max_batch)
+        check_batch(batch, self.session.spec, self.max_batch)
         assert len(batch) >= self.min_batch
         self.calls.append(len(batch))
         self.buffer[: len(batch)] = probabilities(batch)  # one output buffer for all calls, as an engine has
@@ -158,7 +158,7 @@ def test_a_file_of_another_kind_is_refused(quick, fake, values):
 
 
 def test_the_savedmodel_answers_better_than_chance(quick):
-    answers = predictions.of(quick, REFERENCE)
+    answers = predictions.of(quick, SAVED_MODEL_REFERENCE)
     assert answers.shape == (len(quick.images.x_test), 10)
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert (answers.argmax(axis=1) == quick.images.y_test).mean() > 0.8
@@ -183,7 +183,7 @@ def elsewhere(quick, tmp_path):
     opened.__dict__["store"] = artifacts.Store(tmp_path / "artifacts")
     opened.__dict__["images"] = quick.images
     wanted = {"version": predictions.VERSION, "candidate": "savedmodel/fp32"}
-    wanted |= {"model": SavedModel(quick, REFERENCE).artifact_sha256, "dataset": quick.images.sha256}
+    wanted |= {"model": SavedModel(quick, SAVED_MODEL_REFERENCE).artifact_sha256, "dataset": quick.images.sha256}
 
     def give(built_at, value, **inputs):
         def build(folder):
@@ -202,7 +202,7 @@ def elsewhere(quick, tmp_path):
 @pytest.fixture
 def no_tensorflow(monkeypatch, quick):
     """TensorFlow cannot be imported; the model is stored all the same."""
-    stored = SavedModel(quick, REFERENCE).artifact
+    stored = SavedModel(quick, SAVED_MODEL_REFERENCE).artifact
     for name in ("tensorflow", "keras"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(export, "saved_model", lambda opened: stored)
@@ -219,9 +219,9 @@ def test_without_tensorflow_the_newest_stored_answers_are_the_reference(elsewher
     give("2026-11-21T00:00:00+00:00", 6, version=0)
     give("2026-11-21T00:00:00+00:00", 7, candidate="savedmodel/fp16")
     (opened.store.root / predictions.KIND / ".half-built").mkdir()  # by a build that goes on
-    stored = predictions.artifact(opened, REFERENCE)
+    stored = predictions.artifact(opened, SAVED_MODEL_REFERENCE)
     assert stored.info["system_id"] == "system-2"
-    assert predictions.of(opened, REFERENCE)[0, 0] == 2
+    assert predictions.of(opened, SAVED_MODEL_REFERENCE)[0, 0] == 2
     assert predictions.origin(opened) == "system-2"
 
 
@@ -230,14 +230,14 @@ def test_without_stored_answers_the_reference_is_not_measured(elsewhere):
     opened, give = elsewhere
     give("2026-11-21T00:00:00+00:00", 4, model="another")
     with pytest.raises(NotMeasured, match="TensorFlow is not installed"):
-        predictions.artifact(opened, REFERENCE)
+        predictions.artifact(opened, SAVED_MODEL_REFERENCE)
 
 
 @pytest.mark.parametrize(
     ("lacking", "known"), [("tensorflow.python", True), ("keras", True), ("tf2onnx", True), ("yaml", False), (None, False)]
 )
 def test_only_what_trains_and_exports_may_be_missing(elsewhere, monkeypatch, lacking, known):
-    def fail(opened):
+    def fail(*_):
         raise ModuleNotFoundError("No module named X", name=lacking)
 
     monkeypatch.setattr(training, "trained", fail)
@@ -254,10 +254,10 @@ def test_stored_answers_that_were_altered_are_refused(elsewhere):
     made = give("2026-11-20T00:00:00+00:00", 2)
     np.save(made.file(predictions.FILE), np.zeros((500, 10), np.float32))
     with pytest.raises(ArtifactError, match="altered or truncated"):
-        predictions.artifact(opened, REFERENCE)
+        predictions.artifact(opened, SAVED_MODEL_REFERENCE)
     (made.path.parent / artifacts.MANIFEST).write_text("{}")
     with pytest.raises(ArtifactError, match="unreadable"):
-        predictions.artifact(opened, REFERENCE)
+        predictions.artifact(opened, SAVED_MODEL_REFERENCE)
 
 
 def test_where_the_reference_runs_its_answers_are_this_systems(quick):
@@ -266,7 +266,7 @@ def test_where_the_reference_runs_its_answers_are_this_systems(quick):
 
 def test_a_system_without_tensorflow_compares_with_what_was_brought(quick, tiny_profile, outputs):
     """The whole way in a process that cannot import TensorFlow: the trained model, the exports and the answers are stored."""
-    predictions.artifact(quick, REFERENCE)
+    predictions.artifact(quick, SAVED_MODEL_REFERENCE)
     predictions.artifact(quick, Candidate("onnxrt", "fp32"))  # exports the model
     program = f"""
 import sys
@@ -274,7 +274,7 @@ sys.modules["tensorflow"] = sys.modules["keras"] = sys.modules["tf2onnx"] = None
 from lib.experiment import profile
 from lib.experiment.candidate import Candidate
 from lib.measure import predictions
-from lib.store.session import Session
+from lib.session import Session
 opened = Session(profile.load({str(tiny_profile)!r}), "test")
 reference, other = (predictions.of(opened, Candidate(runner, "fp32")) for runner in ("savedmodel", "onnxrt"))
 print(abs(reference - other).max() < 1e-5)

@@ -18,9 +18,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib.data import dataset
+from lib import session
 from lib.errors import ConfigError, ReportError
 from lib.experiment import profile as config
+from lib.experiment import sections, strict
 
 HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "tensorrt", "tensorrt_rtx", "matplotlib", "pandas", "sklearn", "scipy")
 QUICKSTART = (config.PARAMS / "quickstart.yaml").read_text(encoding="utf-8")
@@ -45,7 +46,9 @@ BAD = [
     ("train.conv_filters", [[8], []], "train.conv_filters.1", "at least 1"),
     ("train.conv_filters", [[8, 0]], "train.conv_filters.0.1", "greater than"),
     ("train.dense_units", None, "train.dense_units", "missing"),
-    ("engines", None, "engines", "missing"),
+    ("train", None, "model", "missing; name a model of your own"),
+    ("model", {"file": "m.onnx"}, "model", "one, not both"),
+    ("preprocess", "tf", "preprocess", "has its own"),
     ("engines.max_batch", 4, "engines", "min_batch <= opt_batch <= max_batch"),
     ("engines.max_batch", 10**30, "engines.max_batch", "less than or equal to 65536"),
     ("engines.calibration_batch", 10**30, "engines.calibration_batch", "less than or equal to 65536"),
@@ -126,7 +129,7 @@ def test_profiles_of_the_project_are_valid(profile):
     assert loaded.name == profile
     assert profile in config.available()
     assert (loaded.measuring.least_ratio, loaded.measuring.tolerance) == (0.02, 0.05)  # neither names them
-    dataset.check(loaded)
+    session.check(loaded)
 
 
 @pytest.mark.parametrize(("key", "value", "named", "says"), BAD, ids=[f"{key}={value}" for key, value, _, _ in BAD])
@@ -144,14 +147,14 @@ def test_value_is_shown(write):
 @pytest.mark.parametrize(("key", "value", "says"), MORE_THAN_THERE_ARE, ids=[key for key, _, _ in MORE_THAN_THERE_ARE])
 def test_more_images_than_there_are_is_refused_with_both_numbers(write, key, value, says):
     with pytest.raises(ConfigError) as caught:
-        dataset.check(config.load(str(write(**{key: value}))))
+        session.check(config.load(str(write(**{key: value}))))
     assert str(caught.value).startswith(f"profile p: key '{key}': {says}")
 
 
 def test_engines_that_need_more_images_than_there_are_are_refused(write):
     changes = {f"engines.{name}_batch": 600 for name in ("min", "opt", "max")} | {"precision.batch_size": 600}
     with pytest.raises(ConfigError, match=r"key 'engines\.min_batch': 600 is more than 500, all test images"):
-        dataset.check(config.load(str(write(**changes, **{"batching.batch_sizes": [600]}))))
+        session.check(config.load(str(write(**changes, **{"batching.batch_sizes": [600]}))))
 
 
 def test_min_batch_over_every_batch_size_would_leave_tensorrt_without_rows(write):
@@ -172,9 +175,9 @@ def test_a_list_holds_each_value_once(write, key):
 def test_every_list_of_a_profile_refuses_duplicates_but_the_layers_of_the_network():
     lists = {}
     for section, field in config.Profile.model_fields.items():
-        for name, inner in getattr(field.annotation, "model_fields", {}).items():
+        for name, inner in strict._section(field.annotation).model_fields.items() if section != "name" else ():
             if get_origin(inner.annotation) is list or list in map(get_origin, get_args(inner.annotation)):
-                lists[f"{section}.{name}"] = config.Distinct in inner.metadata
+                lists[f"{section}.{name}"] = sections.Distinct in inner.metadata
     assert lists.pop("train.conv_filters") is False
     assert lists
     assert all(lists.values()), lists
@@ -303,8 +306,8 @@ def test_no_damage_to_a_profile_gives_a_traceback(tmp_path, data):
     said = ""
     try:
         loaded = config.load(str(path))
-        assert config.recorded(json.loads(json.dumps(loaded.model_dump()))) == loaded
-        dataset.check(loaded)
+        assert config.recorded(json.loads(json.dumps(loaded.model_dump()))).model_dump() == loaded.model_dump()
+        session.check(loaded)
     except ConfigError as error:
         said = str(error)
     assert said == "" or (said.isprintable() and said.startswith((f"{path}: line ", f"{path}: key '", "profile p: key '"))), said
@@ -376,7 +379,7 @@ def test_command_fails_fast_with_exit_code_2(write):
     assert took < 3
 
 
-@pytest.mark.parametrize("module", ["experiment.profile", "store.session"])
+@pytest.mark.parametrize("module", ["experiment.profile", "session"])
 def test_nothing_heavy_is_imported_before_the_profile_is_checked(module):
     code = f"import sys, lib.{module}, lib.experiment.profile; lib.experiment.profile.load('quickstart'); print(*sorted(sys.modules))"
     done = _python("-c", code)

@@ -9,7 +9,7 @@ import small_report
 
 from lib.errors import ReportError
 from lib.experiment import profile as config
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
 from lib.report import readme
 from lib.store.records import Reason, Record
 from lib.store.run import Run
@@ -17,7 +17,7 @@ from lib.store.run import Run
 RECORDED = config.ROOT / "outputs" / "cifar10"
 ONNX, TENSORRT = Candidate("onnxrt", "fp32"), Candidate("tensorrt", "fp16")
 FOUND = [
-    Record("accuracy", "share", 0.8972, REFERENCE, stats={"correct": 8972, "total": 10000}),
+    Record("accuracy", "share", 0.8972, SAVED_MODEL_REFERENCE, stats={"correct": 8972, "total": 10000}),
     Record("file_size", "bytes", 14_970_000, ONNX),
     Record("accuracy", "share", None, TENSORRT, reason=Reason("no_gpu")),
 ]
@@ -31,7 +31,7 @@ def timed(candidate: Candidate, ms: float) -> Record:
 def results(tmp_path: Path) -> Path:
     """results/SYSTEM of one stage."""
     folder = tmp_path / "results" / "one"
-    small_report.recorded(folder, "07_precision", [*FOUND, timed(REFERENCE, 10.0), timed(ONNX, 20.0)])
+    small_report.recorded(folder, "07_precision", [*FOUND, timed(SAVED_MODEL_REFERENCE, 10.0), timed(ONNX, 20.0)])
     return folder
 
 

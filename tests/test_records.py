@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.experiment.candidate import REFERENCE, Candidate, Way
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate, Way
 from lib.store import records
 from lib.store.records import Reason, Record
 from lib.text import Text
@@ -35,8 +35,10 @@ COMMON: dict[str, Any] = {
 }
 MEASURED = st.builds(Record, value=st.floats(0, 1e300), **COMMON)
 MISSING = st.builds(Record, value=st.none(), reason=st.builds(Reason, WORD, st.dictionaries(WORD, VALUE, max_size=2)), **COMMON)
-ONE = Record("accuracy", "share", 0.75, REFERENCE, stats={"correct": 3, "total": 4})
-LATENCY = Record("latency", "ms", 2.0, REFERENCE, 8, "end_to_end", stats={"p50": 2.0, "p90": 3.0, "p99": None}, samples=[2.0, 2.1])
+ONE = Record("accuracy", "share", 0.75, SAVED_MODEL_REFERENCE, stats={"correct": 3, "total": 4})
+LATENCY = Record(
+    "latency", "ms", 2.0, SAVED_MODEL_REFERENCE, 8, "end_to_end", stats={"p50": 2.0, "p90": 3.0, "p99": None}, samples=[2.0, 2.1]
+)
 
 
 @given(MEASURED | MISSING)

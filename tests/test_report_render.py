@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from lib import stats
 from lib.errors import ReportError
 from lib.experiment import profile as config
-from lib.experiment.candidate import REFERENCE, Candidate, Way
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate, Way
 from lib.report import cells, failed, headline, render, run
 from lib.report.execute import Failure
 from lib.report.notebooks import find
@@ -322,7 +322,7 @@ def test_the_batch_size_is_that_of_the_recorded_profile(tmp_path: Path) -> None:
 
 
 def test_the_best_is_marked_only_among_what_one_page_timed(tmp_path: Path) -> None:
-    fast, slow = latency(ONNX, 10.0), latency(REFERENCE, 20.0)
+    fast, slow = latency(ONNX, 10.0), latency(SAVED_MODEL_REFERENCE, 20.0)
     marked = headline.table(small_report.recorded(tmp_path / "a", "06_x", [fast, slow])).rows
     assert [row.get("best", set()) for row in marked] == [set(), {"latency", "throughput"}]
     assert all(not row.get("best") for row in headline.table(small_report.recorded(tmp_path / "a", "06_x", [fast, slow]), True).rows)
@@ -332,7 +332,7 @@ def test_the_best_is_marked_only_among_what_one_page_timed(tmp_path: Path) -> No
 
 
 def test_what_was_timed_in_one_block_has_no_interval_and_no_best(tmp_path: Path) -> None:
-    records = [latency(ONNX, 10.0, stats={"rounds": "windows"}), latency(REFERENCE, 20.0, stats={"rounds": "windows"})]
+    records = [latency(ONNX, 10.0, stats={"rounds": "windows"}), latency(SAVED_MODEL_REFERENCE, 20.0, stats={"rounds": "windows"})]
     rows = headline.table(small_report.recorded(tmp_path, "06_x", records)).rows
     assert [row["throughput"] for row in rows] == pytest.approx([1600, 3200])
     assert all(not row.get("best") for row in rows)

@@ -11,12 +11,12 @@ from test_stage_file import STAGE, Curve
 
 from lib.errors import ConfigError, ReportError
 from lib.experiment import profile as profiles
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
 from lib.pages import page
+from lib.session import RUN_ID, Session
 from lib.store import stage_file
 from lib.store.records import Exhibit
 from lib.store.run import Run
-from lib.store.session import RUN_ID, Session
 
 ONNX = Candidate("onnxrt", "fp32")
 
@@ -43,16 +43,16 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_page_sees_its_own_records_first_then_those_of_its_run(folder: Path) -> None:
     run = Run.open(folder, "06_c")
-    assert [record.batch_size for record in run.records("latency", candidate=REFERENCE)] == [8, 1]
+    assert [record.batch_size for record in run.records("latency", candidate=SAVED_MODEL_REFERENCE)] == [8, 1]
     assert run.records("accuracy") == []
     assert [record.value for record in run.everywhere("accuracy")] == [0.5, 0.25]
     assert [record.value for record in run.of("03_a").everywhere("accuracy")] == [0.25, 0.5]
-    found = run.find("accuracy", REFERENCE)
+    found = run.find("accuracy", SAVED_MODEL_REFERENCE)
     assert found is not None
     assert found.value == 0.5
     assert run.find("accuracy", ONNX) is None
     assert run.find("accuracy") is None  # a record that concerns no candidate
-    assert run.candidates("latency") == run.candidates() == [REFERENCE, ONNX]
+    assert run.candidates("latency") == run.candidates() == [SAVED_MODEL_REFERENCE, ONNX]
     assert len(run.records()) == 3
 
 
@@ -102,7 +102,7 @@ def test_a_page_measures_once_and_answers_from_its_records_ever_after(monkeypatc
     assert run.exhibit("curve", Curve) == Curve(loss=[0.5])
     assert run.profile == profiles.load("quickstart")
     assert run.info.class_names == [str(digit) for digit in range(10)]
-    assert Session(profiles.load("quickstart"), "06_c").earlier("accuracy", candidate=REFERENCE) == [ONE]
+    assert Session(profiles.load("quickstart"), "06_c").earlier("accuracy", candidate=SAVED_MODEL_REFERENCE) == [ONE]
     assert Session(profiles.load("quickstart"), "06_c", "another run").earlier("accuracy") == []
     monkeypatch.setenv(page.REPLAY, str(run.folder))
     assert page.start("gone", "05_b").measure(never).records() == [ONE]

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 
 from lib import export, models, onnx_session, trt
-from lib.data import dataset as datasets
 from lib.errors import NotMeasured, ReportError
 from lib.experiment import candidate as candidates
+from lib.experiment import profile, system
 from lib.experiment import profile as config
-from lib.experiment import system
-from lib.experiment.candidate import HARNESS, LABELS, REFERENCE, Candidate, Way
+from lib.experiment.candidate import HARNESS, LABELS, SAVED_MODEL_REFERENCE, Candidate, Way
 from lib.experiment.precision import PRECISIONS, of_type
+from lib.models import vgg
 from lib.runners import RUNNERS, onnxrt
 from lib.runners import candidates as every
 from lib.runners.base import Runner, wrong_output
+from lib.session import Session
 from lib.store.records import Reason
-from lib.store.session import Session
 
-EVERY = [*every(), Candidate(HARNESS, "fp32")]
+EVERY = [*every(profile.load("quickstart")), Candidate(HARNESS, "fp32")]
 HERE = [one for one in EVERY if RUNNERS[one.runner].unavailable(one.precision) is None]
 ABSENT = [one for one in EVERY if one not in HERE]
 SUM_TOLERANCE = {"fp32": 1e-5, "tf32": 1e-5, "fp16": 1e-2}  # INT8 rounds each probability to about 1/256
@@ -38,7 +38,7 @@ def made(candidate: Candidate, session: Session) -> Runner:
 
 @pytest.fixture(scope="module")
 def images(quick: Session) -> np.ndarray:
-    return datasets.to_input(quick.images.x_test[:64])
+    return quick.to_input(quick.images.x_test[:64])
 
 
 @pytest.fixture(scope="module", params=HERE, ids=lambda candidate: candidate.key)
@@ -55,8 +55,8 @@ def test_registry_names_its_entries_and_knows_their_precisions() -> None:
         assert LABELS[name] == runner.label
         assert all(runner.label)
     assert [name for name in LABELS if name in RUNNERS] == list(RUNNERS)
-    assert every()[0] == REFERENCE
-    assert candidates.ordered(reversed(every())) == every()
+    assert every(profile.load("quickstart"))[0] == SAVED_MODEL_REFERENCE
+    assert candidates.ordered(reversed(every(profile.load("quickstart")))) == every(profile.load("quickstart"))
     assert HARNESS not in {one.runner for one in every()}
 
 
@@ -99,7 +99,7 @@ def test_probabilities(runner: Runner, images: np.ndarray) -> None:
 def test_the_same_classes_as_the_savedmodel(runner: Runner, images: np.ndarray, quick: Session) -> None:
     if runner.name == "null":
         pytest.skip("computes nothing")
-    with made(REFERENCE, quick) as savedmodel:
+    with made(SAVED_MODEL_REFERENCE, quick) as savedmodel:
         reference = savedmodel.infer(images)
     expected = PRECISIONS[runner.precision]
     outputs = runner.infer(images)
@@ -275,7 +275,7 @@ def test_opening_only_loads(quick: Session, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_savedmodel_counts_each_variable_once(quick: Session) -> None:
-    saved, onnx = made(REFERENCE, quick), made(Candidate("onnxrt", "fp32"), quick)
+    saved, onnx = made(SAVED_MODEL_REFERENCE, quick), made(Candidate("onnxrt", "fp32"), quick)
     weights = saved.artifact.file("saved_model") / "variables" / "variables.data-00000-of-00001"
     assert weights.stat().st_size < 1.05 * onnx.size_bytes
     assert saved.size_bytes == sum(path.stat().st_size for path in saved.artifact.file("saved_model").rglob("*") if path.is_file())
@@ -298,4 +298,4 @@ RIGHT = np.full((4, 10), 0.1, np.float32)
     ],
 )
 def test_wrong_outputs_are_seen(output: object, said: str | None) -> None:
-    assert wrong_output(output, 4, 10) == said
+    assert wrong_output(output, 4, vgg.SPEC) == said

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.errors import ReportError
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
 from lib.report import failed, readme, render, shell
 from lib.report.execute import Failure
 from lib.report.notebooks import FOLDER
+from lib.session import OUTPUTS
 from lib.store import stage_file
 from lib.store.records import Reason, Record
 from lib.store.run import Run
-from lib.store.session import OUTPUTS
 
 ONNX, LITE = Candidate("onnxrt", "fp32"), Candidate("tflite", "fp16")
 PAGES = ("02_export", "06_batching", "07_precision")
@@ -50,8 +50,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = outputs / "quickstart" / "results" / "a-system"
     none = Candidate("tensorrt", "fp16")
     small_report.recorded(folder, "02_export", [Record("export_time", "s", 1.25, ONNX)])
-    timed = [latency(c, ms * size**0.5, size) for c, ms in ((REFERENCE, 9.0), (ONNX, 4.0)) for size in (1, 8)]
-    timed += [latency(REFERENCE, 31.41, 32), latency(ONNX, 20.07, 32), latency(LITE, 25.02, 32)]
+    timed = [latency(c, ms * size**0.5, size) for c, ms in ((SAVED_MODEL_REFERENCE, 9.0), (ONNX, 4.0)) for size in (1, 8)]
+    timed += [latency(SAVED_MODEL_REFERENCE, 31.41, 32), latency(ONNX, 20.07, 32), latency(LITE, 25.02, 32)]
     timed += [Record("latency", "ms", None, none, 32, "end_to_end", reason=Reason("no_gpu"))]
     small_report.recorded(folder, "06_batching", [*timed, Record("other_cpu", "share", 0.01, stats={"gpu": {}})])
     found = [
@@ -60,7 +60,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Record("file_size", "bytes", 16180000, ONNX),
         Record("file_size", "bytes", 7490000, LITE),
     ]
-    found += [Record("accuracy", "share", 0.8972, REFERENCE, stats={"correct": 8972, "total": 10000, "largest_class": 1000})]
+    found += [Record("accuracy", "share", 0.8972, SAVED_MODEL_REFERENCE, stats={"correct": 8972, "total": 10000, "largest_class": 1000})]
     found += [Record("load_time", "s", 0.15, ONNX, stats={"min": 0.1, "max": 0.2, "n": 5})]
     found += [Record("accuracy", "share", None, none, reason=Reason("no_gpu"))]
     small_report.recorded(folder, "07_precision", found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,8 @@ from lib.experiment.candidate import HARNESS, Candidate
 from lib.measure import sweep
 from lib.measure.sweep import Arm
 from lib.runners.base import Runner
+from lib.session import Session
 from lib.store.records import Reason
-from lib.store.session import Session
 
 ONNX, INT8, NULL = Candidate("onnxrt", "fp32"), Candidate("onnxrt", "int8_qdq"), Candidate(HARNESS, "fp32")
 
@@ -118,7 +120,7 @@ def test_a_runner_that_times_itself_is_asked(session):
 
 
 def test_inputs_repeat_where_there_are_fewer_images(session):
-    images = session.images.x_test[:3]
-    made = sweep.inputs(images, 7)
-    assert made.shape == (7, *images.shape[1:])
+    session.images = replace(session.images, x_test=session.images.x_test[:3])
+    made = sweep.inputs(session, 7)
+    assert made.shape == session.spec.input_shape(7)
     assert (made[3] == made[0]).all()

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from records import accuracy, keys, made_run
 
-from lib.experiment.candidate import REFERENCE
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE
 from lib.models import train
 from lib.pages.train import exhibits, figures, measure, rules, tables
+from lib.session import Session
 from lib.show.table import table_html
 from lib.store import picture
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 from lib.text import LANGUAGES
 
 STAGE = "01_train"
@@ -39,7 +39,7 @@ def test_the_most_frequent_confusion_is_said():
 
 
 def test_a_training_that_diverged_is_what_the_page_says():
-    lost = Record("accuracy", "share", None, REFERENCE, reason=Reason("diverged", {"epoch": 2, "epochs": 8}))
+    lost = Record("accuracy", "share", None, SAVED_MODEL_REFERENCE, reason=Reason("diverged", {"epoch": 2, "epochs": 8}))
     (finding,) = rules.findings(made_run(STAGE, [lost]))
     assert finding.level == "bad"
     assert "diverged in epoch 2 of 8" in finding.text.en
@@ -60,7 +60,7 @@ def test_measure_records_what_the_page_shows(quick):
     session = Session(quick.profile, STAGE)
     measure.measure(session)
     run = made_run(STAGE, session.records, session.exhibits, class_names=list(quick.images.class_names))
-    one = run.find("accuracy", REFERENCE)
+    one = run.find("accuracy", run.profile.reference)
     counts = np.array(run.exhibit("confusion", exhibits.Confusion).counts)
     assert counts.sum() == one.stats["total"] == len(quick.images.x_test)
     assert np.trace(counts) == one.stats["correct"]

@@ -14,13 +14,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lib import models
+from lib import models, session
 from lib.data.dataset import Images
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.profile import Train
 from lib.models import train as training
-from lib.store import session
 
 
 def settings(quick, **changes):
@@ -120,7 +119,7 @@ def test_only_kernels_decay(quick):
 
 
 def test_it_learns(quick):
-    history = training.history(training.trained(quick))
+    history = training.history(quick.model)
     assert len(history) == quick.profile.train.epochs
     assert history[-1]["val_accuracy"] > 0.8
     assert history[-1]["loss"] < history[0]["loss"]
@@ -132,14 +131,14 @@ KILLED = """
     import os, signal, sys
     from lib.experiment import profile
     from lib.models import train as training
-    from lib.store.session import Session
+    from lib.session import Session
     checkpoint = training._checkpoint
     def killed(network, history, work):
         if len(history) == 2:
             os.kill(os.getpid(), signal.SIGKILL)  # the second epoch is done but not kept
         checkpoint(network, history, work)
     training._checkpoint = killed
-    training.trained(Session(profile.load(sys.argv[1]), "test"))
+    Session(profile.load(sys.argv[1]), "test").model
 """
 
 
@@ -156,7 +155,7 @@ def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile
     assert not list((tmp_path / "tiny/artifacts").rglob("manifest.json"))
     (work / "saving.keras").write_bytes(b"half")  # what one that is killed while it saves leaves
 
-    again = training.trained(session.Session(config.load(str(tiny_profile)), "test"))
+    again = session.Session(config.load(str(tiny_profile)), "test").model
     said = capsys.readouterr().err
     assert "going on after epoch 1 of 3" in said
     assert "epoch 1/3" not in said
@@ -164,7 +163,7 @@ def test_killed_training_goes_on_and_comes_to_the_same_model(quick, tiny_profile
     assert not work.exists()
     assert not list((tmp_path / "tiny/artifacts/model").glob(".*"))  # what the killed one had begun
 
-    through, resumed = (training.history(artifact) for artifact in (training.trained(quick), again))
+    through, resumed = (training.history(artifact) for artifact in (quick.model, again))
     assert [entry["learning_rate"] for entry in resumed] == pytest.approx([entry["learning_rate"] for entry in through])
     assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in through], rel=0.05)
 
@@ -193,7 +192,7 @@ def test_full_disk_is_one_line_and_nothing_half_written(quick, disk, kib, monkey
     opened = replace(quick)
     monkeypatch.setattr(training, "_one_epoch", lambda network, *rest: {"loss": 1.0, "seconds": 1.0})
     with pytest.raises(ReportError, match="no space left on the disk; free some") as caught:
-        training.trained(opened)
+        _ = opened.model
     assert "\n" not in str(caught.value)
     assert not list(opened.folder.rglob("payload"))
     assert not list(opened.folder.rglob("saving*"))
@@ -202,7 +201,7 @@ def test_full_disk_is_one_line_and_nothing_half_written(quick, disk, kib, monkey
 
 def test_training_is_not_repeated(quick, monkeypatch):
     monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained again"))
-    assert training.trained(replace(quick)).sha256 == training.trained(quick).sha256
+    assert replace(quick).model.sha256 == quick.model.sha256
 
 
 # Training that diverges
@@ -215,7 +214,7 @@ def test_diverged_training_says_so_itself_and_leaves_nothing(quick, tmp_path, mo
     profile = quick.profile.model_copy(update={"train": settings(quick, **WILD)})
     opened = session.Session(profile, "test")
     with pytest.raises(training.Diverged, match=r"training diverged in epoch \d of 3: .* lower train\.peak_learning_rate \(10\)") as caught:
-        training.trained(opened)
+        _ = opened.model
     assert "\n" not in str(caught.value)
     assert 1 <= caught.value.epoch <= 3
     assert not list(tmp_path.rglob("manifest.json"))
@@ -249,9 +248,9 @@ WEIGHTS = """
     import numpy as np
     from lib.experiment import profile
     from lib.models import train, vgg
-    from lib.store.session import Session
+    from lib.session import Session
     opened = Session(profile.load(sys.argv[1]), "test")
-    trained = train.trained(opened)
+    trained = opened.model
     network = vgg.load_keras(trained)
     digest = hashlib.sha256(b"".join(weights.tobytes() for weights in network.get_weights())).hexdigest()
     print(trained.key, network.input.dtype, {str(weights.dtype) for weights in network.get_weights()}, digest)

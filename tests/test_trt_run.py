@@ -248,19 +248,21 @@ def test_an_api_that_this_tensorrt_lacks(eight):
 
 @given(st.integers(1, 4), st.sampled_from([np.nan, np.inf, -np.inf]), st.data())
 def test_inputs_that_are_no_numbers_name_their_image(count, value, data):
+    from lib.models import vgg
     from lib.runners.base import check_batch
 
     batch = np.zeros((count, 32, 32, 3), np.float32)
     at = data.draw(st.integers(0, count - 1))
     batch[at, data.draw(st.integers(0, 31)), 0, 2] = value
     with pytest.raises(ReportError, match=f"NaN or infinity, first in image {at}"):
-        check_batch(batch)
+        check_batch(batch, vgg.SPEC)
 
 
 def test_large_finite_inputs_are_numbers():
+    from lib.models import vgg
     from lib.runners.base import check_batch
 
-    check_batch(np.full((1, 32, 32, 3), 3e38, np.float32))  # their squares are not
+    check_batch(np.full((1, 32, 32, 3), 3e38, np.float32), vgg.SPEC)  # their squares are not
 
 
 # Layers of a finished engine

@@ -1,20 +1,26 @@
-"""Images and labels of a profile: scikit-learn's digits (no network) and CIFAR-10."""
+"""Images and labels of a profile: scikit-learn's digits (no network), CIFAR-10, the user's own folder or file, or random ones."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.data import cifar10
+from lib.data import cifar10, folder, names, npz
+from lib.data.synthetic import synthetic
 from lib.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
+    from lib.data.preprocess import Rules
     from lib.experiment import profile as config
+    from lib.experiment.spec import ModelSpec
 
+RANDOM = "random input"  # what records call it where there is no dataset
 DIGITS_TEST = 500
 DIGITS_SEED = 0
 IMAGES = {"digits": (1797 - DIGITS_TEST, DIGITS_TEST), "cifar10": (5 * cifar10.IMAGES_A_BATCH, cifar10.IMAGES_A_BATCH)}  # train, test
@@ -22,48 +28,84 @@ IMAGES = {"digits": (1797 - DIGITS_TEST, DIGITS_TEST), "cifar10": (5 * cifar10.I
 
 @dataclass(frozen=True)
 class Images:
-    """A dataset in memory. label: what records call it; x_*: uint8 (N, 32, 32, 3), RGB, 0 to 255; y_*: int64 (N,)."""
+    """A dataset in memory or in memory-mapped files.
+
+    label: what records call it; x_*: uint8 (N, height, width, channels) of the model's size, RGB or gray, 0 to 255; y_*: int64 (N,),
+    None where nobody knows the right class. Of the user's own images x_train are those that calibrate; there may be none. digest: hash of
+    what they came from; left_out: broken files, each with its reason; files: of each test image, in its order, where they were files.
+    """
 
     label: str
     class_names: tuple[str, ...]
     x_train: np.ndarray
-    y_train: np.ndarray
+    y_train: np.ndarray | None
     x_test: np.ndarray
-    y_test: np.ndarray
+    y_test: np.ndarray | None
+    digest: str = ""
+    left_out: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
-        """Hex SHA-256 over every pixel and label."""
-        return cifar10.fingerprint((self.x_train, self.y_train, self.x_test, self.y_test))
+        """Hex SHA-256 over every pixel and label, or over the files that they came from (`digest`)."""
+        return self.digest or cifar10.fingerprint(
+            part for part in (self.x_train, self.y_train, self.x_test, self.y_test) if part is not None
+        )
 
 
-def check(profile: config.Profile) -> None:
-    """Raise ConfigError where a profile asks for more images than its dataset has, or names a folder without it. Decodes none."""
-    train, test = IMAGES[profile.dataset.name]
-    left = train - profile.train.validation_images
-    fifth, rest = f"a fifth of the {train:,} training images", "the training images that validation leaves"
-    for key, asked, there, where in (  # every number that would otherwise silently become another one
-        ("train.validation_images", profile.train.validation_images, train // 5, fifth),
-        ("train.batch_size", profile.train.batch_size, left, rest),
+def check(profile: config.Profile, spec: ModelSpec) -> None:
+    """Raise ConfigError where a profile asks for more images than its dataset has, or names images that are not there. Decodes none."""
+    settings = profile.dataset
+    if not settings.name:
+        if own := _own(settings):
+            own.check(settings, profile.path, spec.classes)
+        return
+    for key, asked, there, where in _asked(profile, settings.name, profile.train):
+        if asked > there:
+            raise ConfigError(f"profile {profile.name}: key '{key}': {asked} is more than {there}, {where}")
+    if settings.name == "cifar10" and (settings.folder or os.environ.get("CIFAR10_DIR")):
+        try:
+            cifar10.find(settings.folder)
+        except DatasetError as error:
+            key = "key 'dataset.folder': " if settings.folder else ""
+            raise ConfigError(f"profile {profile.name}: {key}{error}") from None
+
+
+def _asked(profile: config.Profile, dataset: str, train: config.Train) -> list[tuple[str, int, int, str]]:
+    """(key, images asked for, images that there are, which) of every number that would otherwise silently become another one."""
+    training, test = IMAGES[dataset]
+    left = training - train.validation_images
+    fifth, rest = f"a fifth of the {training:,} training images", "the training images that validation leaves"
+    return [
+        ("train.validation_images", train.validation_images, training // 5, fifth),
+        ("train.batch_size", train.batch_size, left, rest),
         ("export.calibration_images", profile.export.calibration_images, left, rest),
         ("engines.calibration_images", profile.engines.calibration_images, left, rest),
         ("int8.image_counts", max(profile.int8.image_counts), left, rest),
         ("export.samples", profile.export.samples, test, "all test images"),
         ("engines.min_batch", profile.engines.min_batch, test, "all test images"),
-    ):
-        if asked > there:
-            raise ConfigError(f"profile {profile.name}: key '{key}': {asked} is more than {there}, {where}")
-    if profile.dataset.name == "cifar10" and (profile.dataset.folder or os.environ.get("CIFAR10_DIR")):
-        try:
-            cifar10.find(profile.dataset.folder)
-        except DatasetError as error:
-            key = "key 'dataset.folder': " if profile.dataset.folder else ""
-            raise ConfigError(f"profile {profile.name}: {key}{error}") from None
+    ]
 
 
-def load(settings: config.Dataset) -> Images:
-    """The dataset a profile names. Raises DatasetError, one line that says what to do."""
-    return load_digits() if settings.name == "digits" else Images(*cifar10.load(settings.folder, settings.accept_unknown))
+def load(profile: config.Profile, spec: ModelSpec, rules: Rules, cache: Path) -> Images:
+    """The images of a profile, at the size that its model takes. cache: folder for what is decoded once.
+
+    Raises DatasetError, one line that says what to do.
+    """
+    settings = profile.dataset
+    if settings.name == "digits":
+        return load_digits()
+    if settings.name == "cifar10":
+        return Images(*cifar10.load(settings.folder, bool(settings.accept_unknown)))
+    if own := _own(settings):
+        return Images(*own.load(settings, profile.path, rules, spec, cache))
+    x = synthetic(spec)
+    return Images(RANDOM, names.numbered(spec.classes), x[:0], None, x, None)
+
+
+def _own(settings: config.Dataset) -> ModuleType | None:
+    """What reads the user's own images, None where there are none."""
+    return folder if settings.folder else npz if settings.npz else None
 
 
 def load_digits() -> Images:
@@ -85,15 +127,8 @@ def load_digits() -> Images:
     return Images("scikit-learn digits, scaled to 32×32", tuple("0123456789"), x_train, y_train, x_test, y_test)
 
 
-def to_input(images: np.ndarray) -> np.ndarray:
-    """Model input, float32 (N, 32, 32, 3) from 0 to 1, of uint8 images of the same shape."""
-    return images.astype(np.float32) / np.float32(255)
-
-
-def calibration_subset(x_train: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """`count` model inputs, float32 (count, 32, 32, 3), drawn without repetition from uint8 training images.
-
-    A larger subset of the same seed begins with the smaller one. Takes every training image where there are fewer.
-    """
-    order = np.random.default_rng(seed).permutation(len(x_train))
-    return to_input(x_train[order[:count]])
+def drawn(images: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """`count` of these images, drawn without repetition: a larger draw of the same seed begins with the smaller one. All where there are
+    fewer."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    return images[order[:count]]

@@ -126,4 +126,5 @@ def listed(candidates: Iterable[Candidate]) -> Text:
     )
 
 
-REFERENCE = Candidate("savedmodel", "fp32")
+# What others are compared with: where a model comes from TensorFlow or Keras, and where it comes as ONNX.
+SAVED_MODEL_REFERENCE, ONNX_REFERENCE = Candidate("savedmodel", "fp32"), Candidate("onnxrt", "fp32")

@@ -6,149 +6,78 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import PrivateAttr, ValidationError, model_validator
 
 from lib.errors import ConfigError, ReportError
 from lib.experiment import strict
+from lib.experiment.candidate import ONNX_REFERENCE, SAVED_MODEL_REFERENCE, Candidate
+from lib.experiment.preprocess import Preprocess
+from lib.experiment.sections import Batching, Consistency, Dataset, Engines, Export, Int8, Measuring, Model, Precision, Train
 from lib.experiment.strict import Misfit, Strict
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "params"
+MODEL_MISSING = "missing; name a model of your own (model.file: flowers.onnx), or train: one"
 FILES = (".yaml", ".yml")
-
-T = TypeVar("T")
-
-
-def _distinct(values: list[T]) -> list[T]:
-    if twice := [value for index, value in enumerate(values) if value in values[:index]]:
-        raise ValueError(f"holds {twice[0]} twice; name each once")
-    return values
-
-
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Batch = Annotated[int, Field(ge=1, le=65536)]
-Channels = Annotated[int, Field(ge=1, le=4096)]
-Distinct = AfterValidator(_distinct)  # rows of tables are named after these values
-
-
-class Dataset(Strict):
-    """Which images. `folder` (or CIFAR10_DIR) holds the dataset's own layout, `cifar-10-batches-py`; relative to the project."""
-
-    name: Literal["digits", "cifar10"]
-    folder: Annotated[str, Field(min_length=1)] | None = None
-    accept_unknown: bool = False
-
-    @model_validator(mode="after")
-    def read_from_a_folder(self) -> Dataset:
-        for key in ("folder", "accept_unknown"):
-            if self.name == "digits" and getattr(self, key):
-                raise Misfit(f"dataset.{key}", f"the digits come with scikit-learn and are read from no folder; remove {key}")
-        return self
-
-
-class Train(Strict):
-    """The classifier and how it is trained (lib/models/vgg.py)."""
-
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-    conv_filters: Annotated[list[Annotated[list[Channels], Field(min_length=1, max_length=16)]], Field(min_length=1, max_length=5)]
-    dense_units: Annotated[int, Field(ge=1, le=65536)]
-    epochs: Annotated[int, Field(ge=1, le=1000)]
-    batch_size: Annotated[int, Field(ge=2, le=4096)]
-    peak_learning_rate: Annotated[float, Field(gt=0, le=10)]
-    warmup_fraction: Fraction
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Annotated[float, Field(ge=0, lt=1)]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    crop_padding: Annotated[int, Field(ge=0, le=16)]
-    horizontal_flip: bool
-    validation_images: Count
-    minimum_accuracy: Fraction
-
-
-class Export(Strict):
-    """Conversion to ONNX and TFLite, explicit quantization and the samples for the C++ runner."""
-
-    opset: Annotated[int, Field(ge=13, le=17)]
-    calibration_images: Count
-    samples: Count
-
-
-class Engines(Strict):
-    """The optimization profile (images a batch), builder limits and calibration of TensorRT engines."""
-
-    min_batch: Batch
-    opt_batch: Batch
-    max_batch: Batch
-    workspace_mib: Annotated[int, Field(ge=1, le=2**20)]
-    calibration_images: Count
-    calibration_batch: Batch
-
-    @model_validator(mode="after")
-    def ordered(self) -> Engines:
-        if not self.min_batch <= self.opt_batch <= self.max_batch:
-            raise ValueError("min_batch <= opt_batch <= max_batch must hold")
-        if self.calibration_images < self.calibration_batch:
-            raise ValueError("calibration_batch <= calibration_images must hold")
-        return self
-
-
-class Int8(Strict):
-    """The calibration study of notebook 04."""
-
-    methods: Annotated[list[Literal["entropy", "minmax", "percentile"]], Field(min_length=1), Distinct]
-    image_counts: Annotated[list[Count], Field(min_length=1, max_length=32), Distinct]
-    percentile: Annotated[float, Field(gt=50, le=100)]
-
-
-class Consistency(Strict):
-    """Notebook 05: how many of the samples that disagree are shown."""
-
-    worst_samples: Annotated[int, Field(ge=1, le=64)]
-
-
-class Measuring(Strict):
-    """How a latency is measured (lib/measure/rounds.py).
-
-    Every candidate is called for `warmup_s` seconds once, then for `slice_s` in each of the interleaved rounds. Two speeds
-    differ where their ratio is beyond 1 + `least_ratio`; a latency has settled where its rounds agree within `tolerance`.
-    """
-
-    rounds: Annotated[int, Field(ge=3, le=1000)] = 8
-    slice_s: Annotated[float, Field(gt=0, le=60)]
-    warmup_s: Annotated[float, Field(ge=0, le=600)]
-    least_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    tolerance: Fraction = 0.05
-
-
-class Batching(Strict):
-    """Notebook 06: the batch sizes that are swept."""
-
-    batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32), Distinct]
-
-
-class Precision(Strict):
-    """Notebook 07: the batch size at which throughput is compared."""
-
-    batch_size: Batch
+ONNX = ".onnx"
 
 
 class Profile(Strict):
-    """Everything a run depends on. `name` is the file's stem."""
+    """Everything a run depends on. `name` is the file's stem; its model is either trained here (`train`) or the user's own (`model`)."""
 
     name: str
-    dataset: Dataset
-    train: Train
-    export: Export
-    engines: Engines
-    int8: Int8
-    consistency: Consistency
-    measuring: Measuring
-    batching: Batching
-    precision: Precision
+    dataset: Dataset = Dataset()
+    model: Model | None = None
+    train: Train | None = None
+    preprocess: Preprocess = Preprocess()
+    export: Export = Export()
+    engines: Engines = Engines()
+    int8: Int8 = Int8()
+    consistency: Consistency = Consistency()
+    measuring: Measuring = Measuring()
+    batching: Batching = Batching()
+    precision: Precision = Precision()
+    _home: Path = PrivateAttr(default=PARAMS)
+
+    def path(self, text: str) -> Path:
+        """A file that the profile names, relative to the folder that the profile lies in."""
+        return self._home / os.path.expanduser(text)
+
+    def with_batch(self, batch: int) -> Profile:
+        """The same with one batch size everywhere, for a model that takes no other."""
+        engines = dict.fromkeys(("min_batch", "opt_batch", "max_batch", "calibration_batch"), batch)
+        engines["calibration_images"] = max(batch, self.engines.calibration_images)
+        changed = {
+            "engines": self.engines.model_copy(update=engines),
+            "batching": Batching(batch_sizes=[batch]),
+            "precision": Precision(batch_size=batch),
+        }
+        return self.model_copy(update=changed)
+
+    @property
+    def reference(self) -> Candidate:
+        """What every other candidate is compared with: an ONNX file itself, else the SavedModel."""
+        return ONNX_REFERENCE if self.model and self.model.file.lower().endswith(ONNX) else SAVED_MODEL_REFERENCE
+
+    @property
+    def seed(self) -> int:
+        """Of what is drawn at random."""
+        return self.train.seed if self.train else 0
+
+    @model_validator(mode="after")
+    def one_model(self) -> Profile:
+        if (self.model is None) == (self.train is None):
+            raise Misfit("model", "name a model of your own (model.file) or train: one, not both" if self.train else MODEL_MISSING)
+        if self.train and not self.dataset.name:
+            raise Misfit("dataset.name", "training needs one of the built-in datasets: digits, cifar10")
+        if self.train and self.preprocess != Preprocess():
+            raise Misfit("preprocess", "the model that is trained here has its own; remove it")
+        if self.model and self.dataset.name:
+            raise Misfit("dataset.name", "a model of your own needs images of your own: folder or npz")
+        return self
 
     @model_validator(mode="after")
     def engines_take_what_is_compared(self) -> Profile:
@@ -197,7 +126,9 @@ def load(profile: Any) -> Profile:
     if "name" in values:
         raise ConfigError(f"{shown}: key 'name': not a parameter; a profile is named by its file")
     try:
-        return Profile.model_validate({"name": path.stem} | values)
+        made = Profile.model_validate({"name": path.stem} | values)
+        made._home = path.parent
+        return made
     except ValidationError as error:
         raise ConfigError(strict.line(f"{shown}: {strict.first(error, Profile)}")) from None
 
@@ -213,6 +144,7 @@ def recorded(values: dict[str, Any]) -> Profile:
 
 def as_rows(profile: Profile) -> list[tuple[str, str]]:
     """(key, value as YAML) of every parameter, in the order of the file, for the table in the pages."""
-    every = [(f"{name}.{key}", value) for name, section in profile if isinstance(section, Strict) for key, value in section]
+    sections = [(name, section) for name, section in profile if isinstance(section, Strict)]
+    every = [(f"{name}.{key}", value) for name, section in sections for key, value in section if value not in (None, {})]
     written = (yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf) for _, value in every)
     return [(key, text.split("\n...")[0].strip()) for (key, _), text in zip(every, written, strict=True)]

@@ -6,7 +6,7 @@ import difflib
 import re
 import reprlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -75,10 +75,15 @@ def first(error: ValidationError, whole: type[BaseModel]) -> str:
     return f"key '{key}': {what[0].lower()}{what[1:]}{got}{_write(value, problem['type'])}"
 
 
+def _section(annotation: Any) -> type[BaseModel]:
+    """The model of a section, of one that may be left out too."""
+    return next(kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
 def _meant(key: str, whole: type[BaseModel]) -> str:
     """What an unknown key may have been meant to be."""
     section, _, wrong = key.rpartition(".")
-    sections = {name: field.annotation for name, field in whole.model_fields.items() if name != "name"}
+    sections = {name: _section(field.annotation) for name, field in whole.model_fields.items() if name != "name"}
     siblings = list(sections[section].model_fields) if section in sections else list(sections)
     if near := difflib.get_close_matches(wrong, siblings, n=1):
         return f"did you mean {near[0]}?"

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.data import dataset as datasets
-from lib.errors import ReportError
+from lib.errors import NotMeasured, ReportError
 from lib.experiment import system
 from lib.export import lite, quantize, sample_files, saved, tf_onnx
-from lib.models import train as training
 from lib.models import vgg as model
+from lib.session import Session
 from lib.store.artifacts import Artifact
-from lib.store.session import Session
+from lib.store.records import Reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,35 +29,48 @@ CALIBRATION = "percentile"
 
 
 def saved_model(session: Session) -> Artifact:
-    """The model as TensorFlow's SavedModel; payload `saved_model/`, each variable once. See lib.export.saved.build."""
-    source = training.trained(session)
-    inputs = {"model": source.sha256}
-    return _stored(session, "saved_model", inputs, lambda folder: saved.build(model.load_keras(source), folder / SAVED_MODEL))
+    """The model as TensorFlow's SavedModel; payload `saved_model/`, each variable once. See lib.export.saved.build.
+
+    A model that came as one is itself. Raises ReportError for one that came as ONNX.
+    """
+    own = session.model
+    if own.file(SAVED_MODEL).is_dir():
+        return own
+    if own.file(ONNX_FILE).is_file():
+        raise ReportError("the model comes as ONNX: there is no SavedModel of it")
+    return _stored(
+        session, "saved_model", {"model": own.sha256}, lambda at: saved.build(model.load_keras(own), session.spec, at / SAVED_MODEL)
+    )
 
 
 def onnx(session: Session, variant: str) -> Artifact:
     """The model as ONNX; payload `model.onnx` (`int8_qdq` also has `calibration.json`).
 
-    variant: one of ONNX_VARIANTS, as rows of PRECISIONS name it. In each: input `images` float32 (batch, 32, 32, 3), output
-    `probabilities` float32 (batch, classes), batch dynamic, opset of the profile.
+    variant: one of ONNX_VARIANTS, as rows of PRECISIONS name it. In each input and output as the session's spec says; FP32 of a
+    model that came as ONNX is itself, others have the profile's opset.
     Raises ReportError if the conversion or a structural check fails.
     """
     _known(variant, ONNX_VARIANTS)
     inputs: dict[str, Any] = {"variant": variant}
     if variant == "fp32":
-        opset = session.profile.export.opset
-        inputs |= {"opset": opset, "model": training.trained(session).sha256}
+        own, opset, spec = session.model, session.profile.export.opset, session.spec
+        if own.file(ONNX_FILE).is_file():
+            return own
+        inputs |= {"opset": opset, "model": own.sha256}
         return _stored(
-            session, "onnx", inputs, lambda folder: tf_onnx.build(saved_model(session).file(SAVED_MODEL), opset, folder / ONNX_FILE)
+            session, "onnx", inputs, lambda at: tf_onnx.build(saved_model(session).file(SAVED_MODEL), spec, opset, at / ONNX_FILE)
         )
     full = onnx(session, "fp32")
     inputs["onnx"] = full.sha256
     if variant == "fp16":
-        return _stored(session, "onnx", inputs, lambda folder: quantize.half(full.file(ONNX_FILE), folder / ONNX_FILE))
+        return _stored(session, "onnx", inputs, lambda folder: quantize.half(full.file(ONNX_FILE), session.spec, folder / ONNX_FILE))
     percentile = session.profile.int8.percentile
     inputs |= {"method": CALIBRATION, "percentile": percentile, "rules": quantize.VERSION, **_calibration_inputs(session)}
     return _stored(
-        session, "onnx", inputs, lambda at: quantize.build(full.file(ONNX_FILE), calibration_images(session), CALIBRATION, percentile, at)
+        session,
+        "onnx",
+        inputs,
+        lambda at: quantize.build(full.file(ONNX_FILE), session.spec, calibration_images(session), CALIBRATION, percentile, at),
     )
 
 
@@ -69,27 +81,32 @@ def tflite(session: Session, variant: str) -> Artifact:
     Raises ReportError if the conversion or a structural check fails.
     """
     _known(variant, TFLITE_VARIANTS)
-    inputs, images = {"variant": variant, "model": training.trained(session).sha256}, None
+    inputs, images = {"variant": variant, "model": session.model.sha256}, None
     if variant == "int8":
         inputs |= _calibration_inputs(session)
         images = calibration_images(session)
     return _stored(
-        session, "tflite", inputs, lambda folder: lite.build(saved_model(session).file(SAVED_MODEL), variant, images, folder / TFLITE_FILE)
+        session,
+        "tflite",
+        inputs,
+        lambda at: lite.build(saved_model(session).file(SAVED_MODEL), session.spec, variant, images, at / TFLITE_FILE),
     )
 
 
 def samples(session: Session) -> Artifact:
     """The first `export.samples` test images for runners outside Python: test_samples.npy/.csv, test_labels.npy/.csv."""
     count = min(session.profile.export.samples, len(session.images.x_test))
-    x, y = datasets.to_input(session.images.x_test[:count]), session.images.y_test[:count]
+    x, y = session.to_input(session.images.x_test[:count]), session.images.y_test[:count]
     inputs = {"samples": count, "dataset": session.images.sha256}
     return _stored(session, "samples", inputs, lambda folder: sample_files.write(x, y, folder))
 
 
 def calibration_images(session: Session, count: int | None = None) -> np.ndarray:
-    """Training images to calibrate on, float32 (n, 32, 32, 3) from 0 to 1. count: as many as the exported INT8 models take where None."""
-    x_train, *_ = training.split(session.profile.train, session.images)  # not the validation images
-    return datasets.calibration_subset(x_train, count or session.profile.export.calibration_images, session.profile.train.seed)
+    """Model inputs to calibrate on. count: as many as the exported INT8 models take where None. Raises NotMeasured where there are none."""
+    found = session.to_input(session.calibration(count or session.profile.export.calibration_images))
+    if not len(found):
+        raise NotMeasured(Reason("no_calibration_images"))
+    return found
 
 
 def _stored(session: Session, kind: str, inputs: dict[str, Any], build: Callable[[Path], dict[str, Any]]) -> Artifact:
@@ -100,9 +117,7 @@ def _stored(session: Session, kind: str, inputs: dict[str, Any], build: Callable
 
 def _calibration_inputs(session: Session) -> dict[str, Any]:
     """What decides which images calibrate."""
-    export, train = session.profile.export, session.profile.train
-    chosen = {"images": export.calibration_images, "held_out": train.validation_images, "seed": train.seed}
-    return chosen | {"dataset": session.images.sha256}
+    return {"images": session.profile.export.calibration_images, **session.calibration_source}
 
 
 def _known(variant: str, variants: tuple[str, ...]) -> None:

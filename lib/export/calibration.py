@@ -28,16 +28,18 @@ Ranges = dict[str, tuple[np.float32, np.float32]]  # tensor -> (lowest, highest)
 class Histograms:
     """Histograms of the activations that INT8 quantizes: the inputs of Conv, MatMul and Gemm.
 
-    Feed images with `add`, ask with `ranges`, feed more. Source: onnxruntime.quantization.calibrate.HistogramCollector, fed in chunks, not
-    with its calibrators' defaults: with as many bins as levels (128) their entropy method has one candidate and returns min-max.
+    batch: the one number of images that the network takes, None where any. Feed images with `add`, ask with `ranges`, feed more.
+    Source: onnxruntime.quantization.calibrate.HistogramCollector, fed in chunks, not with its
+    calibrators' defaults: with as many bins as levels (128) their entropy method has one candidate and returns min-max.
     """
 
-    def __init__(self, network: Path) -> None:
+    def __init__(self, network: Path, batch: int | None = None) -> None:
         import onnx
         from onnxruntime.quantization.calibrate import HistogramCollector
 
         augmented = onnx.shape_inference.infer_shapes(onnx.load(network))
-        self.input = augmented.graph.input[0].name
+        self.input, self._chunk = augmented.graph.input[0].name, batch or CHUNK
+        self._any_batch = batch is None
         self.tensors = activations(augmented)
         known = {value.name: value for value in augmented.graph.value_info}
         augmented.graph.output.extend(known[name] for name in self.tensors)
@@ -45,9 +47,14 @@ class Histograms:
         self._collector = HistogramCollector("entropy", False, BINS, LEVELS, None, "same")
 
     def add(self, images: np.ndarray) -> None:
-        """Count the activations of model inputs, float32 (n, 32, 32, 3). Raises ReportError for one that is no number."""
-        for first in range(0, len(images), CHUNK):
-            outputs = self._session.run(self.tensors, {self.input: images[first : first + CHUNK]})
+        """Count the activations of model inputs; a last chunk that a fixed batch does not take is filled up by the first of it.
+
+        Raises ReportError for an activation that is no number.
+        """
+        for first in range(0, len(images), self._chunk):
+            part = images[first : first + self._chunk]
+            part = part if self._any_batch else part[np.arange(self._chunk) % len(part)]
+            outputs = self._session.run(self.tensors, {self.input: part})
             found = dict(zip(self.tensors, outputs, strict=True))
             for name, values in found.items():
                 if not np.isfinite(values).all():

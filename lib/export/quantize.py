@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.experiment.spec import ModelSpec
 from lib.export import calibration, structure
 
 VERSION = 1  # of the rules below; a change makes quantized models stale
@@ -27,7 +28,7 @@ OPTIONS = {
 CACHE = "calibration.json"
 
 
-def half(source: Path, target: Path) -> dict[str, Any]:
+def half(source: Path, spec: ModelSpec, target: Path) -> dict[str, Any]:
     """Convert `source` into `target`, weights and arithmetic in FP16, input and output in float32; returns the manifest's info.
 
     Source: onnxruntime.transformers.float16.convert_float_to_float16, the copy of onnxconverter-common's that ONNX Runtime keeps up.
@@ -40,21 +41,21 @@ def half(source: Path, target: Path) -> dict[str, Any]:
     converted = OnnxModel(convert_float_to_float16(onnx.load(source), keep_io_types=True))
     converted.topological_sort(is_deterministic=True)  # the converter appends its casts at the end
     onnx.save(converted.model, target)
-    return structure.check(target) | {"seconds": round(time.perf_counter() - started, 2)}
+    return structure.check(target, spec) | {"seconds": round(time.perf_counter() - started, 2)}
 
 
-def build(source: Path, images: np.ndarray, method: str, percentile: float, folder: Path) -> dict[str, Any]:
+def build(source: Path, spec: ModelSpec, images: np.ndarray, method: str, percentile: float, folder: Path) -> dict[str, Any]:
     """Calibrate and quantize the FP32 ONNX `source` into `folder/model.onnx`; returns the manifest's info.
 
-    images: float32 (n, 32, 32, 3), training images only. Also writes the ranges to `folder/calibration.json`.
+    images: model inputs, none of them a test image. Also writes the ranges to `folder/calibration.json`.
     """
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         prepared = prepare(source, Path(scratch) / "prepared.onnx")
-        histograms = calibration.Histograms(prepared)
+        histograms = calibration.Histograms(prepared, spec.batch)
         histograms.add(images)
         apply(prepared, histograms.ranges(method, percentile), folder / "model.onnx", folder / CACHE)
-    info = structure.check(folder / "model.onnx")
+    info = structure.check(folder / "model.onnx", spec)
     return info | {"method": method, "calibration_images": len(images), "seconds": round(time.perf_counter() - started, 2)}
 
 

@@ -1,4 +1,4 @@
-"""What an exported ONNX must look like, whatever its precision."""
+"""What an ONNX file must look like, whatever its precision."""
 
 from __future__ import annotations
 
@@ -7,53 +7,55 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lib.errors import ReportError
-from lib.models.vgg import INPUT, OUTPUT
+from lib.experiment.spec import ModelSpec
 
 if TYPE_CHECKING:
     import onnx
 
-# What a VGG with folded batch normalisation needs; anything else means that a conversion went another way.
-COMPUTE = frozenset({"Conv", "Relu", "MaxPool", "MatMul", "Gemm", "Add", "Mul", "Softmax"})
-SHAPING = frozenset({"Transpose", "Reshape", "Shape", "Gather", "Slice", "Concat", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
-QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear"})
-FLOAT = 1  # onnx.TensorProto.FLOAT
 
+def check(path: Path, spec: ModelSpec) -> dict[str, Any]:
+    """Check an ONNX file and describe it: opset, nodes {operator: count}, parameters, bytes.
 
-def check(path: Path) -> dict[str, Any]:
-    """Check an ONNX file and describe it: opset, nodes {operator: count}, most frequent first, parameters, bytes.
-
-    Holds: valid for onnx.checker with shape inference, one float32 input `images` (free, 32, 32, 3), one float32
-    output `probabilities` (free, classes), standard operators only, no more than this network needs.
-    Raises ReportError that says which does not hold.
+    Holds: valid for onnx.checker with shape inference, the one input and the one output of `spec`. Raises ReportError that says which
+    does not hold.
     """
     import onnx
 
-    checked = onnx.load(path)
     try:
-        onnx.checker.check_model(checked, full_check=True)
+        onnx.checker.check_model(str(path), full_check=True)  # by path: a model over 2 GB keeps its weights in other files
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ReportError(f"{path.name}: not valid ONNX: {str(error).strip().splitlines()[0]}") from None
-    _check_ends(path.name, checked.graph)
-    # Operators outside ONNX's own domain as `domain.operator`.
-    names = Counter(f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type for node in checked.graph.node)
-    if unexpected := names.keys() - (COMPUTE | SHAPING | QUANTIZATION):
-        raise ReportError(f"{path.name}: operator {', '.join(sorted(unexpected))} is not expected in this network")
+    checked = onnx.load(path, load_external_data=False)
+    _check_ends(path.name, checked.graph, spec)
     return {
         "opset": next(entry.version for entry in checked.opset_import if entry.domain in ("", "ai.onnx")),
-        "nodes": dict(sorted(names.items(), key=lambda item: (-item[1], item[0]))),
+        "nodes": _operators(checked),
         "parameters": sum(math.prod(tensor.dims) for tensor in checked.graph.initializer),  # all stored values
-        "bytes": path.stat().st_size,
+        "bytes": sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")),
     }
 
 
-def _check_ends(name: str, graph: onnx.GraphProto) -> None:
-    for value, expected, shape in ((graph.input, INPUT, [None, 32, 32, 3]), (graph.output, OUTPUT, [None, "classes"])):
-        if [v.name for v in value] != [expected]:
-            raise ReportError(f"{name}: expected the one tensor '{expected}', got {[v.name for v in value]}")
-        tensor = value[0].type.tensor_type
-        dims = [dim.dim_value or None for dim in tensor.shape.dim]
-        if tensor.elem_type != FLOAT:
-            raise ReportError(f"{name}: '{expected}' must be float32")
-        if len(dims) != len(shape) or dims[0] is not None or any(isinstance(s, int) and d != s for d, s in zip(dims, shape, strict=True)):
-            raise ReportError(f"{name}: '{expected}' has shape {dims}, the first dimension must be free and the rest {shape[1:]}")
+def _operators(checked: onnx.ModelProto) -> dict[str, int]:
+    """{operator: number of nodes}, most frequent first; operators outside ONNX's own domain as `domain.operator`."""
+    names = (f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type for node in checked.graph.node)
+    return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _check_ends(name: str, graph: onnx.GraphProto, spec: ModelSpec) -> None:
+    """Whether input and output are those of the spec; weights that are listed among the inputs, as old files do, are none."""
+    import onnx
+
+    weights = {tensor.name for tensor in graph.initializer}
+    given = [value for value in graph.input if value.name not in weights]
+    for values, expected in ((given, spec.input), (graph.output, spec.output)):
+        if [value.name for value in values] != [expected]:
+            raise ReportError(f"{name}: expected the one tensor '{expected}', got {[value.name for value in values]}")
+    tensor, wanted = given[0].type.tensor_type, [spec.batch, *spec.row_shape]
+    if (dtype := onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)) != np.dtype(spec.dtype):
+        raise ReportError(f"{name}: '{spec.input}' is {dtype}, expected {spec.dtype}")
+    dims = [dim.dim_value or None for dim in tensor.shape.dim]
+    if dims != wanted:
+        raise ReportError(f"{name}: '{spec.input}' has shape {dims}, expected {wanted}")

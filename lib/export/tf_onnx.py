@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from lib import models
 from lib.errors import ReportError
+from lib.experiment.spec import ModelSpec
 from lib.export import saved, structure
-from lib.models.vgg import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnx
@@ -22,7 +22,7 @@ SCOPE = re.compile(r"^(StatefulPartitionedCall/)*(vgg_\d+/)?")  # what TensorFlo
 COUNTER = re.compile(r"(__\d+)+(?=$|:|/)|:0$")  # of tf2onnx: depends on what the process converted before
 
 
-def build(saved_model: Path, opset: int, target: Path) -> dict[str, Any]:
+def build(saved_model: Path, spec: ModelSpec, opset: int, target: Path) -> dict[str, Any]:
     """Convert the SavedModel into `target` and check it; returns the manifest's info.
 
     Raises ReportError if tf2onnx logs an error or the result is not what `structure` demands.
@@ -33,13 +33,13 @@ def build(saved_model: Path, opset: int, target: Path) -> dict[str, Any]:
     import tf2onnx  # noqa: F401
 
     started = time.perf_counter()
-    converted = convert(saved_model, opset)
+    converted = convert(saved_model, spec, opset)
     onnx.save(converted, target)
-    return structure.check(target) | {"seconds": round(time.perf_counter() - started, 2)}
+    return structure.check(target, spec) | {"seconds": round(time.perf_counter() - started, 2)}
 
 
-def convert(saved_model: Path, opset: int) -> onnx.ModelProto:
-    """The signature `serving_default` as ONNX: images (batch, 32, 32, 3) -> probabilities (batch, classes), float32, NHWC.
+def convert(saved_model: Path, spec: ModelSpec, opset: int) -> onnx.ModelProto:
+    """The signature `serving_default` as ONNX, with input and output as `spec` says.
 
     Source: tf2onnx.convert.from_function. Raises ReportError if tf2onnx fails or logs an error.
     """
@@ -48,12 +48,14 @@ def convert(saved_model: Path, opset: int) -> onnx.ModelProto:
     tf = models.tensorflow()
     # The loaded object must stay alive: a signature holds its variables weakly.
     loaded = tf.saved_model.load(str(saved_model))
-    signature = loaded.signatures[saved.SIGNATURE]
-    spec = tf.TensorSpec((None, 32, 32, 3), tf.float32, name=INPUT)
-    function = tf.function(lambda images: {OUTPUT: signature(**{INPUT: images})[OUTPUT]}, input_signature=[spec], autograph=False)
+    signature = saved.served(loaded)
+    given = tf.TensorSpec((spec.batch, *spec.row_shape), spec.dtype, name=spec.input)
+    function = tf.function(
+        lambda images: {spec.output: signature(**{spec.input: images})[spec.output]}, input_signature=[given], autograph=False
+    )
     with errors_raised("tf2onnx"):
-        converted, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=opset)
-    return stable_names(converted)
+        converted, _ = tf2onnx.convert.from_function(function, input_signature=[given], opset=opset)
+    return stable_names(converted, spec)
 
 
 @contextmanager
@@ -78,13 +80,13 @@ def errors_raised(logger: str) -> Iterator[None]:
         raise ReportError(f"{logger}: the export failed: {first or 'no reason given'}")
 
 
-def stable_names(converted: onnx.ModelProto) -> onnx.ModelProto:
+def stable_names(converted: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     """Rename, in place, nodes and tensors after their Keras layers, without scopes and counters, and the free dimension `batch`.
 
     Two conversions of one SavedModel then give the same bytes, so that what is built from them (engines, caches) can be reused.
     """
     graph = converted.graph
-    tensors, nodes = _Names({INPUT, OUTPUT}, {tensor.name for tensor in graph.initializer}), _Names()
+    tensors, nodes = _Names({spec.input, spec.output}, {tensor.name for tensor in graph.initializer}), _Names()
     for node in graph.node:
         node.name = nodes[node.name]
         for names in (node.input, node.output):
@@ -92,7 +94,8 @@ def stable_names(converted: onnx.ModelProto) -> onnx.ModelProto:
     for value in (*graph.initializer, *graph.value_info, *graph.input, *graph.output):
         value.name = tensors[value.name]
     for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        if spec.batch is None:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
     del graph.value_info[:]  # only hints, with counted dimension names; whoever needs shapes infers them
     graph.doc_string = ""  # names a traced function by a counter
     ordered = sorted(graph.initializer, key=lambda tensor: tensor.name)

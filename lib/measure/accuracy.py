@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import ReportError
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.errors import NotMeasured, ReportError
+from lib.experiment.candidate import Candidate
 from lib.measure import predictions, sweep
 from lib.runners import RUNNERS
-from lib.store.records import Record
-from lib.store.session import Session
+from lib.session import Session
+from lib.store.records import Reason, Record
 
 
 def accuracies(session: Session, candidates: Iterable[Candidate]) -> None:
@@ -33,12 +33,14 @@ def counted(session: Session, candidate: Candidate, answers: np.ndarray, **more:
     """The accuracy record of answers, float32 (N, classes), to all test images. `more`: further fields of the record.
 
     stats: correct, total, largest_class (images of the most frequent class) and, but for the reference itself, only_reference and
-    only_candidate: images that the one alone has right.
+    only_candidate: images that the one alone has right. Raises NotMeasured where nobody knows the right classes.
     """
-    labels = session.images.y_test
+    labels, reference = session.images.y_test, session.profile.reference
+    if labels is None:
+        raise NotMeasured(Reason("no_labels"))
     right = answers.argmax(axis=1) == labels
     stats = {"correct": int(right.sum()), "total": len(right), "largest_class": int(np.bincount(labels).max())}
-    if candidate != REFERENCE or more.get("case"):
-        reference = predictions.of(session, REFERENCE).argmax(axis=1) == labels
-        stats |= {"only_reference": int((reference & ~right).sum()), "only_candidate": int((right & ~reference).sum())}
+    if candidate != reference or more.get("case"):
+        expected = predictions.of(session, reference).argmax(axis=1) == labels
+        stats |= {"only_reference": int((expected & ~right).sum()), "only_candidate": int((right & ~expected).sum())}
     return Record("accuracy", "share", stats["correct"] / stats["total"], candidate, stats=stats, **more)

@@ -10,11 +10,14 @@ import numpy as np
 
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
+from lib.measure import predictions
+from lib.session import Session
+from lib.store.records import Record
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What `difference` found. max_abs, mean_abs: of the probabilities' absolute differences, over images and classes.
+    """What `difference` found. max_abs, mean_abs: of the outputs' absolute differences, over images and classes.
 
     cosine_mean, cosine_min: over images, 1 where two answers are parallel. agreement: share of `images` with the same most probable class.
     disagree: int64 (k,), indices of the images whose classes differ, the one with the largest difference first.
@@ -30,10 +33,10 @@ class Difference:
 
 
 def difference(a: np.ndarray, b: np.ndarray, names: tuple[str, str] = ("a", "b")) -> Difference:
-    """Compare two sets of probabilities, float (N, classes) each, of the same images in the same order. names: for errors.
+    """Compare two sets of outputs, float (N, classes) each, of the same images in the same order. names: for errors.
 
     Computed in float64, of answers that lib.measure.predictions has checked. Raises ReportError, naming the sides, for shapes that differ.
-    Where two classes are equally probable, the first counts, as in numpy.argmax.
+    Where two classes are equal, the first counts, as in numpy.argmax.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
@@ -52,6 +55,18 @@ def matrix(answers: Mapping[Candidate, np.ndarray]) -> dict[tuple[Candidate, Can
     for one, other in combinations(answers, 2):
         found[one, other] = found[other, one] = difference(answers[one], answers[other], (one.key, other.key))
     return found
+
+
+def spread(outputs: np.ndarray) -> float:
+    """How far outputs, float (N, classes), spread: the largest minus the smallest. Tolerances are relative to it."""
+    return float(outputs.max() - outputs.min())
+
+
+def record_spread(session: Session) -> None:
+    """Record the spread of the reference's outputs to the test images as `output_spread`, once a run."""
+    if not session.earlier("output_spread"):
+        found = spread(predictions.of(session, session.profile.reference))
+        session.record(Record("output_spread", "difference", found, session.profile.reference))
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -11,17 +11,30 @@ from lib import export, onnx_session, trt
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
-from lib.models import vgg as model
 from lib.runners import RUNNERS
+from lib.runners.base import as_float
 from lib.runners.onnxrt import OnnxRuntime
 from lib.runners.tensorrt import TensorRT
-from lib.store.session import Session
+from lib.session import Session
 
 if TYPE_CHECKING:
     import onnx
 
 # Operators that compute: what else there is moves values about.
-OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "Mul", "BatchNormalization", "Relu", "Clip", "MaxPool", "AveragePool", "Softmax")
+OPERATORS = (
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Mul",
+    "BatchNormalization",
+    "Relu",
+    "Clip",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "Softmax",
+)
 
 
 class Layer(NamedTuple):
@@ -43,9 +56,9 @@ def readable(candidate: Candidate) -> bool:
 
 
 def compare(session: Session, candidate: Candidate, x: np.ndarray) -> tuple[list[Layer], np.ndarray]:
-    """The tensors that the FP32 ONNX and this candidate's network share, in graph order, and the candidate's probabilities.
+    """The tensors that the FP32 ONNX and this candidate's network share, in graph order, and the candidate's outputs.
 
-    x: float32 (n, 32, 32, 3), n no more than an engine takes. Raises ReportError where the runner does not give them.
+    x: model inputs (n, …), n no more than an engine takes. Raises ReportError where the runner does not give them.
     """
     import onnx
 
@@ -58,7 +71,8 @@ def compare(session: Session, candidate: Candidate, x: np.ndarray) -> tuple[list
     shared = [tensor for tensor in named if tensor in own]
     base = marked(full, shared, x)
     got = marked(variant, shared, x, runner.start) if ours else trt.intermediate(session, candidate.precision, shared, x)
-    return [_layer(i, tensor, named[tensor], got[tensor], base[tensor]) for i, tensor in enumerate(shared, 1)], got[model.OUTPUT]
+    found = [_layer(i, tensor, named[tensor], got[tensor], base[tensor]) for i, tensor in enumerate(shared, 1)]
+    return found, as_float(got[session.spec.output])
 
 
 def marked(
@@ -72,7 +86,13 @@ def marked(
     there = {output.name for output in copy.graph.output}
     copy.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors if tensor not in there)
     run = start(copy.SerializeToString())
-    return {name: value.astype(np.float32) for name, value in zip(tensors, run.run(tensors, {model.INPUT: x}), strict=True)}
+    return {name: value.astype(np.float32) for name, value in zip(tensors, run.run(tensors, {_input(copy): x}), strict=True)}
+
+
+def _input(network: onnx.ModelProto) -> str:
+    """The name of the one input; old files list weights beside it."""
+    weights = {tensor.name for tensor in network.graph.initializer}
+    return next(value.name for value in network.graph.input if value.name not in weights)
 
 
 def _layer(index: int, tensor: str, operator: str, got: np.ndarray, base: np.ndarray) -> Layer:

@@ -3,46 +3,48 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lib import progress
-from lib.data import dataset as datasets
 from lib.errors import ArtifactError, NotMeasured, WrongOutput
 from lib.experiment import system
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import Candidate
 from lib.runners import RUNNERS
 from lib.runners.base import Runner, wrong_output
+from lib.session import Session
 from lib.store import artifacts
 from lib.store.artifacts import Artifact
-from lib.store.session import Session
 
-VERSION = 2  # of how predictions are made; a change makes the stored ones stale
+VERSION = 3  # of how predictions are made; a change makes the stored ones stale
 BATCH = 100  # images a call, fewer where an engine takes fewer; the last call takes what is left
 KIND = "predictions"
-FILE = "probabilities.npy"
+FILE = "outputs.npy"
+MOST_BYTES = 1 << 28  # of model inputs in memory at one time, for what takes any number of them
 TRAINING = ("tensorflow", "keras", "tf2onnx")  # what a system may lack that compares with answers brought from another
 
 
 def of(session: Session, candidate: Candidate) -> np.ndarray:
-    """Probabilities of all test images, float32 (N, classes), in the test set's order, computed now unless they are stored.
+    """The model's outputs of all test images, float32 (N, classes), in the test set's order, computed now unless they are stored.
 
-    Raises NotMeasured where this system cannot run it, ReportError where the answer has another shape or is no number.
+    They are as the model gives them; `session.spec.probabilities` makes probabilities of logits. Raises
+    NotMeasured where this system cannot run it, ReportError where the answer has another shape or is no number.
     """
     return read(artifact(session, candidate))
 
 
 def artifact(session: Session, candidate: Candidate) -> Artifact:
-    """The artifact that holds `of`: payload `probabilities.npy`, info: which system answered (`system_id`).
+    """The artifact that holds `of`: payload `outputs.npy`, info: which system answered (`system_id`).
 
     Keyed on model file, dataset, candidate, library versions and, but for the reference, the system. The reference is what is stored where
     this system cannot run it.
     """
     made = RUNNERS[candidate.runner]
     if reason := made.unavailable(candidate.precision):
-        if candidate == REFERENCE and (stored := stored_reference(session)):
+        if candidate == session.profile.reference and (stored := stored_reference(session)):
             return stored
         raise NotMeasured(reason)
     one = made(session, candidate)
@@ -50,7 +52,7 @@ def artifact(session: Session, candidate: Candidate) -> Artifact:
         **_what(session, one),
         "libraries": system.versions(made.libraries) | made.versions(),
         # The reference may come from another system; every other answer is this system's own, even with shared outputs.
-        "system": "" if candidate == REFERENCE else system.system_id(),
+        "system": "" if candidate == session.profile.reference else system.system_id(),
     }
     return session.store.get_or_build(KIND, inputs, lambda folder: _build(session, one, folder))
 
@@ -61,7 +63,8 @@ def stored_reference(session: Session) -> Artifact | None:
     What a system without TensorFlow compares with. Raises ArtifactError for an unreadable manifest and for altered answers.
     """
     try:
-        wanted = _what(session, RUNNERS[REFERENCE.runner](session, REFERENCE))
+        reference = session.profile.reference
+        wanted = _what(session, RUNNERS[reference.runner](session, reference))
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in TRAINING:
             raise
@@ -76,11 +79,11 @@ def stored_reference(session: Session) -> Artifact | None:
 
 def origin(session: Session) -> str:
     """Which system gave the reference's answers (a system_id), for they may have been brought here. Raises as `artifact` does."""
-    return artifact(session, REFERENCE).info["system_id"]
+    return artifact(session, session.profile.reference).info["system_id"]
 
 
 def read(stored: Artifact) -> np.ndarray:
-    """The probabilities of a stored artifact, float32 (N, classes). Raises ArtifactError for anything else."""
+    """The outputs of a stored artifact, float32 (N, classes). Raises ArtifactError for anything else."""
     path = stored.file(FILE)
     try:
         values = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
@@ -92,19 +95,20 @@ def read(stored: Artifact) -> np.ndarray:
 
 
 def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
-    """Answers of an open runner to uint8 images (N, 32, 32, 3), float32 (N, classes): `images_a_call`, the last call with the rest.
+    """Answers of an open runner to uint8 images (N, height, width, channels), float32 (N, classes): `images_a_call`, the last
+    call with the rest.
 
     Where an engine takes no batch as small as the rest, images are repeated to fill it and their second answers dropped. Raises
-    WrongOutput, naming runner and images, for answers that are no probabilities (`wrong_output`).
+    WrongOutput, naming runner and images, for answers that are wrong (`wrong_output`).
     """
-    batch, classes = images_a_call(runner, batch, len(images)), len(runner.session.images.class_names)
+    session, batch = runner.session, images_a_call(runner, batch, len(images))
     parts = []
     with progress.bar(len(images), f"{runner.candidate.key} on the test images") as bar:
         for start in range(0, len(images), batch):
             part = images[start : start + batch]
             filled = part[np.arange(max(len(part), runner.min_batch)) % len(part)]
-            answer = runner.infer(datasets.to_input(filled))
-            if problem := wrong_output(answer, len(filled), classes):
+            answer = runner.infer(session.to_input(filled))
+            if problem := wrong_output(answer, len(filled), session.spec):
                 raise WrongOutput(f"{runner.candidate.key}: images {start} to {start + len(part) - 1}: {problem}")
             parts.append(answer[: len(part)].copy())  # a runner may reuse its output buffer
             bar.update(len(part))
@@ -113,7 +117,10 @@ def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
 
 def images_a_call(runner: Runner, batch: int, images: int) -> int:
     """How many of `images` a runner is given at a time where `batch` are wanted: no fewer and no more than it takes."""
-    return images if runner.batches_itself else max(min(batch, runner.max_batch or batch), runner.min_batch)
+    if runner.batches_itself:
+        spec = runner.session.spec
+        return min(images, max(1, MOST_BYTES // (math.prod(spec.row_shape) * np.dtype(spec.dtype).itemsize)))
+    return max(min(batch, runner.max_batch or batch), runner.min_batch)
 
 
 def _build(session: Session, one: Runner, folder: Path) -> dict[str, Any]:

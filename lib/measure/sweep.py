@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import onnx_session
-from lib.data import dataset
 from lib.errors import NotMeasured, ReportError, WrongOutput
 from lib.experiment.candidate import Candidate
 from lib.measure import rounds, state
 from lib.runners import RUNNERS
 from lib.runners.base import Runner, wrong_output
+from lib.session import Session
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 
 
 class Arm(NamedTuple):
@@ -52,7 +51,7 @@ def entered(make: Callable[[Session, Candidate], Runner], session: Session, cand
 
 def timed(session: Session, arms: Mapping[Arm, Runner | Reason]) -> None:
     """`timings` of runners that are open (or the reasons why they are not)."""
-    batches = {size: inputs(session.images.x_test, size) for size in {arm.batch_size for arm in arms}}
+    batches = {size: inputs(session, size) for size in {arm.batch_size for arm in arms}}
     reasons: dict[Arm, Reason] = {}
     timers: dict[Arm, rounds.Timer] = {}
     for arm, runner in arms.items():
@@ -60,7 +59,7 @@ def timed(session: Session, arms: Mapping[Arm, Runner | Reason]) -> None:
         if reason:
             reasons[arm] = reason
         else:
-            timers[arm] = _timer(runner, batches[arm.batch_size], len(session.images.class_names))
+            timers[arm] = _timer(runner, batches[arm.batch_size])
     gc.collect()  # once: among all that TensorFlow holds it takes longer than many a measurement
     with state.watch() as seen:
         series, failed = rounds.run(timers, session.profile.measuring, f"{session.run_id}/{session.stage}")
@@ -81,9 +80,10 @@ def disturbance(seen: state.Seen) -> Record:
     return Record("other_cpu", "share", seen.other_cpu, stats={"gpu": seen.gpu}, reason=unknown)
 
 
-def inputs(x: np.ndarray, size: int) -> np.ndarray:
-    """`size` model inputs, float32 (size, 32, 32, 3), from the front of uint8 images, which repeat if there are fewer."""
-    return dataset.to_input(x[np.arange(size) % len(x)])
+def inputs(session: Session, size: int) -> np.ndarray:
+    """`size` model inputs from the front of the test images, which repeat if there are fewer."""
+    images = session.images.x_test
+    return session.to_input(images[np.arange(size) % len(images)])
 
 
 def why(error: ReportError) -> Reason:
@@ -101,7 +101,7 @@ def _outside(runner: Runner, size: int) -> Reason | None:
     return Reason("too_small", {"smallest": runner.min_batch}) if size < runner.min_batch else None
 
 
-def _timer(runner: Runner, batch: np.ndarray, classes: int) -> rounds.Timer:
+def _timer(runner: Runner, batch: np.ndarray) -> rounds.Timer:
     """A runner's own timer, or one around `infer`; outputs are looked at after each slice, because what fails is fast."""
     if (own := runner.timer(batch)) is not None:
         return own
@@ -114,7 +114,7 @@ def _timer(runner: Runner, batch: np.ndarray, classes: int) -> rounds.Timer:
 
     def checked(seconds: float) -> rounds.Slice:
         found = timer(seconds)
-        if problem := wrong_output(last[0], len(batch), classes):
+        if problem := wrong_output(last[0], len(batch), runner.session.spec):
             raise WrongOutput(problem)
         return found
 

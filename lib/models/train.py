@@ -17,8 +17,7 @@ from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.models import vgg as model
 from lib.store import files
-from lib.store.artifacts import Artifact
-from lib.store.session import Session
+from lib.store.artifacts import Artifact, Store
 
 if TYPE_CHECKING:
     import keras
@@ -39,15 +38,14 @@ class Diverged(ReportError):
         self.epoch, self.epochs = epoch, epochs
 
 
-def trained(session: Session) -> Artifact:
-    """The trained classifier of this profile, trained now unless it is stored.
+def trained(settings: config.Train, images: datasets.Images, store: Store) -> Artifact:
+    """The classifier of these settings and images, trained now unless it is stored.
 
     Payload: `model.keras` and `history.json`, see `history`. Raises Diverged where the training does.
     """
-    settings, images = session.profile.train, session.images
     inputs = {"version": model.VERSION, "train": settings.model_dump(exclude={"minimum_accuracy"}), "dataset": images.sha256}
-    work = session.store.work("model", inputs)
-    return session.store.get_or_build("model", inputs, lambda folder: train(settings, images, folder, work))
+    work = store.work("model", inputs)
+    return store.get_or_build("model", inputs, lambda folder: train(settings, images, folder, work))
 
 
 def train(settings: config.Train, images: datasets.Images, folder: Path, work: Path) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def epoch_of(settings: config.Train, x: np.ndarray, y: np.ndarray, epoch: int, c
         seed = tf.stack([tf.constant(settings.seed, tf.int64), index])
         if pad:
             image = tf.pad(image, [[pad, pad], [pad, pad], [0, 0]], "REFLECT")
-            image = tf.image.stateless_random_crop(image, [32, 32, 3], seed)
+            image = tf.image.stateless_random_crop(image, model.SPEC.image_shape, seed)
         return tf.image.stateless_random_flip_left_right(image, seed) if settings.horizontal_flip else image
 
     order = np.random.default_rng([settings.seed, epoch]).permutation(len(x))

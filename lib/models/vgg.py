@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lib import models
+from lib.data.preprocess import Rules
 from lib.experiment import profile as config
+from lib.experiment.spec import ModelSpec
 from lib.store.artifacts import Artifact
 
 if TYPE_CHECKING:
     import keras
 
+SPEC = ModelSpec("images", "float32", "NHWC", (32, 32), 3, "probabilities", 10, logits=False)
+RULES = Rules(SPEC.size, "exact", 1.0, "bilinear", "pillow", 1 / 255, (0.0,), (1.0,), "RGB")  # how an image becomes its input
 VERSION = 1  # of the layers and the training; a change makes old artifacts stale
-INPUT, OUTPUT = "images", "probabilities"
 FILE = "model.keras"
 PIXEL_MEAN, PIXEL_STD = 0.47, 0.25  # of CIFAR-10's training pixels scaled to 0..1, rounded
 
@@ -20,12 +23,12 @@ PIXEL_MEAN, PIXEL_STD = 0.47, 0.25  # of CIFAR-10's training pixels scaled to 0.
 def build(settings: config.Train, classes: int) -> keras.Model:
     """An untrained VGG-style network (Simonyan & Zisserman, 2015) with batch normalisation (Ioffe & Szegedy, 2015).
 
-    Input `images`, float32 (N, 32, 32, 3) from 0 to 1, NHWC; output `probabilities`, float32 (N, classes).
+    Input and output as SPEC says, values from 0 to 1.
     One list of `conv_filters` is one block: 3×3 convolutions, then 2×2 max pooling.
     """
     keras = models.keras()
     layers = keras.layers
-    inputs = x = keras.Input((32, 32, 3), name=INPUT)
+    inputs = x = keras.Input(SPEC.image_shape, name=SPEC.input)
     x = layers.Rescaling(1 / PIXEL_STD, offset=-PIXEL_MEAN / PIXEL_STD, name="standardise")(x)
     for b, block in enumerate(settings.conv_filters, 1):
         for c, filters in enumerate(block, 1):
@@ -38,7 +41,7 @@ def build(settings: config.Train, classes: int) -> keras.Model:
     x = layers.BatchNormalization(momentum=0.9, name="norm_dense1")(x)
     x = layers.ReLU(name="relu_dense1")(x)
     x = layers.Dense(classes, name="logits")(x)
-    return keras.Model(inputs, layers.Softmax(name=OUTPUT)(x), name="vgg")
+    return keras.Model(inputs, layers.Softmax(name=SPEC.output)(x), name="vgg")
 
 
 def load_keras(artifact: Artifact) -> keras.Model:

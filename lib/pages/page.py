@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.data import dataset
+from lib import session
 from lib.experiment import profile as profiles
+from lib.session import Session
 from lib.store.run import Run
-from lib.store.session import Session
 
 REPLAY = "REPORT_REPLAY"  # environment variable: results/SYSTEM; measuring steps then answer from what is recorded there
 PROFILE = "REPORT_PROFILE"  # environment variable: the profile of `make lab`
@@ -31,9 +31,9 @@ class Page:
         """
         if replayed := os.environ.get(REPLAY):
             return Run.open(Path(replayed), self.stage)
-        session = Session(profiles.load(self.profile), self.stage)
-        function(session)
-        return session.save()
+        measuring = Session(profiles.load(self.profile), self.stage)
+        function(measuring)
+        return measuring.save()
 
 
 def start(profile: str, stage: str) -> Page:
@@ -43,6 +43,6 @@ def start(profile: str, stage: str) -> Page:
     """
     if profile == "":
         profile = os.environ.get(PROFILE) or DEFAULT
-    if not os.environ.get(REPLAY):
-        dataset.check(profiles.load(profile))
+    if not os.environ.get(REPLAY) and not os.environ.get(session.RUN_ID):  # a run has checked it once for all
+        session.check(profiles.load(profile))
     return Page(profile, stage)

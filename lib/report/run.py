@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from lib.data import dataset as datasets
+from lib import session
 from lib.errors import ReportError, shown
 from lib.experiment import profile as config
 from lib.experiment import system
@@ -23,7 +23,7 @@ from lib.report import failed, notebooks, render
 from lib.report.execute import Failure, Kernel
 from lib.report.notebooks import Notebook
 from lib.report.render import Outcome
-from lib.store import files, session, stage_file
+from lib.store import files, stage_file
 
 LOCK = ".lock"
 HOLDER = ".lock.txt"  # who holds it, in words: the lock itself is an advisory lock of the system that ends with its process
@@ -37,7 +37,7 @@ def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: st
     pages so far are rendered and the notebook, as far as it came, lies in outputs/PROFILE/work/failed.
     """
     settings = config.load(profile)
-    datasets.check(settings)
+    session.check(settings)
     outputs = session.outputs(settings.name)
     chosen = choose(notebooks.find(folder), first, last)
     with held(outputs):

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from lib import session
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.system import system_id
@@ -17,7 +18,7 @@ from lib.report import cells, failed, notebooks
 from lib.report.failed import Failed
 from lib.report.notebooks import Notebook
 from lib.show.table import environment
-from lib.store import session, stage_file
+from lib.store import stage_file
 from lib.store.run import Run
 from lib.text import Language, Text
 from lib.words import LEVELS, Finding, Words

@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 
 from lib.experiment.candidate import HARNESS, LABELS, Candidate
+from lib.experiment.profile import Profile
 from lib.runners.base import Runner
 
 
@@ -25,6 +26,8 @@ RUNNERS: dict[str, type[Runner]] = _found()
 LABELS |= {name: runner.label for name, runner in RUNNERS.items()}
 
 
-def candidates() -> list[Candidate]:
-    """Every backend but the harness at each of its precisions, called the plain way, in the order of the report."""
-    return [Candidate(name, precision) for name, runner in RUNNERS.items() if name != HARNESS for precision in runner.precisions]
+def candidates(profile: Profile) -> list[Candidate]:
+    """Every backend that suits a profile's model, but for the harness, at each of its precisions, called the plain way, in the order of
+    the report."""
+    suited = [(name, runner) for name, runner in RUNNERS.items() if name != HARNESS and runner.suits(profile)]
+    return [Candidate(name, precision) for name, runner in suited for precision in runner.precisions]

@@ -14,9 +14,11 @@ from lib.errors import NotMeasured, ReportError
 from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.experiment.precision import PRECISIONS, Precision
+from lib.experiment.profile import Profile
+from lib.experiment.spec import ModelSpec
+from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
-from lib.store.session import Session
 from lib.text import Text
 
 SUM_TOLERANCE = 0.05  # probabilities add up to 1 within this: INT8 rounds each of ten by up to 1/512
@@ -41,7 +43,7 @@ class _Precisions:
 
 
 class Runner(ABC):
-    """One backend at one precision. `with Runner(session, candidate) as runner: probabilities = runner.infer(batch)`.
+    """One backend at one precision. `with Runner(session, candidate) as runner: outputs = runner.infer(batch)`.
 
     A class in a file of this folder is a backend of the report; nothing else names it. It says
     name: key in RUNNERS; label: as shown in reports; place: sorts the backends of the report;
@@ -73,6 +75,8 @@ class Runner(ABC):
         if not self.takes(candidate):
             raise ReportError(f"{self.name} {candidate.precision}: it is not called by '{candidate.way.key}'")
         self.session, self.candidate, self.precision = session, candidate, candidate.precision
+        if (batch := session.spec.batch) is not None:
+            self.min_batch = self.max_batch = batch
 
     @classmethod
     def model(cls, row: Precision) -> str:
@@ -85,6 +89,11 @@ class Runner(ABC):
         if cls.needs and importlib.util.find_spec(cls.needs[0]) is None:
             return Reason("not_installed", {"package": cls.needs[1]})
         return None
+
+    @classmethod
+    def suits(cls, profile: Profile) -> bool:
+        """Whether it can run a model of this source on any system at all."""
+        return True
 
     @classmethod
     def ways(cls, precision: str) -> list[Way]:
@@ -142,7 +151,7 @@ class Runner(ABC):
 
     @abstractmethod
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (n, 32, 32, 3) from 0 to 1 -> float32 (n, classes). Raises ReportError for another shape or type."""
+        """Model inputs as `session.spec` says -> its output, float32 (n, classes). Raises ReportError for another shape or type."""
 
     def gpu_ms(self) -> float:
         """Milliseconds that the GPU computes the batch of the last `infer`, without copies. See `tells_gpu_time`."""
@@ -153,14 +162,17 @@ class Runner(ABC):
         return None
 
 
-def check_batch(batch: np.ndarray, max_batch: int | None = None) -> None:
-    """Raise ReportError unless `batch` is finite float32 (n, 32, 32, 3) with 1 <= n <= max_batch."""
-    if not isinstance(batch, np.ndarray) or batch.dtype != np.float32:
-        raise ReportError(f"input must be a float32 array, got {getattr(batch, 'dtype', type(batch).__name__)}")
-    if batch.ndim != 4 or batch.shape[1:] != (32, 32, 3) or not len(batch):
-        raise ReportError(f"input must have shape (n, 32, 32, 3) with n >= 1, got {batch.shape}")
+def check_batch(batch: np.ndarray, spec: ModelSpec, max_batch: int | None = None) -> None:
+    """Raise ReportError unless `batch` is finite, of `spec.dtype` and of the spec's shape with 1 <= n <= max_batch images."""
+    if not isinstance(batch, np.ndarray) or batch.dtype != np.dtype(spec.dtype):
+        raise ReportError(f"input must be a {spec.dtype} array, got {getattr(batch, 'dtype', type(batch).__name__)}")
+    if batch.ndim != 4 or batch.shape[1:] != spec.row_shape or not len(batch):
+        shape = ", ".join(map(str, spec.row_shape))
+        raise ReportError(f"input must have shape (n, {shape}) with n >= 1, got {batch.shape}")
     if max_batch is not None and len(batch) > max_batch:
         raise ReportError(f"batch of {len(batch)} is over the largest this engine was built for, {max_batch}")
+    if batch.dtype.kind != "f":
+        return
     flat = batch.ravel()
     with np.errstate(over="ignore", invalid="ignore"):
         square = np.dot(flat, flat)  # takes microseconds, so that what is timed stays fast; finite only if all of them are
@@ -168,16 +180,23 @@ def check_batch(batch: np.ndarray, max_batch: int | None = None) -> None:
         raise ReportError(f"input holds NaN or infinity, first in image {int((~np.isfinite(batch)).any((1, 2, 3)).argmax())}")
 
 
-def wrong_output(output: Any, batch_size: int, classes: int) -> str | None:
-    """What is wrong with probabilities that should be finite float32 (batch_size, classes), rows adding up to 1; or None.
+def as_float(output: np.ndarray) -> np.ndarray:
+    """A model's output as float32 (n, classes): of half precision widened, of trailing dimensions of one freed."""
+    return output.reshape(len(output), -1).astype(np.float32, copy=False)
+
+
+def wrong_output(output: Any, batch_size: int, spec: ModelSpec) -> str | None:
+    """What is wrong with outputs that should be finite float32 (batch_size, classes), rows of probabilities adding up to 1; or None.
 
     In signs that need no translation. Looked at with all answers and after every timing, because what fails is fast.
     """
-    shape = getattr(output, "shape", None)
+    shape, classes = getattr(output, "shape", None), spec.classes
     if shape != (batch_size, classes) or output.dtype != np.float32:
         return f"{getattr(output, 'dtype', type(output).__name__)} {shape} ≠ float32 ({batch_size}, {classes})"
     if not np.isfinite(output).all():
         return "NaN, ∞"
+    if spec.logits:
+        return None
     sums = output.sum(axis=1, dtype=np.float64)
     worst = float(sums[np.abs(sums - 1).argmax()])
     return None if abs(worst - 1) <= SUM_TOLERANCE else f"Σp = {worst:.3g} ≠ 1"

@@ -19,9 +19,9 @@ class Null(Runner):
     precisions = ("fp32",)
 
     def open(self) -> None:
-        self._classes = len(self.session.images.class_names)
+        self._classes = self.session.spec.classes
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (n, 32, 32, 3) -> float32 (n, classes), every value 1 / classes."""
-        check_batch(batch)
+        """model inputs -> float32 (n, classes), every value 1 / classes."""
+        check_batch(batch, self.session.spec)
         return np.full((len(batch), self._classes), 1 / self._classes, np.float32)

@@ -13,8 +13,7 @@ from lib import export, onnx_session
 from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Way
 from lib.experiment.precision import PRECISIONS
-from lib.models import vgg
-from lib.runners.base import Runner, check_batch
+from lib.runners.base import Runner, as_float, check_batch
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
 from lib.text import Text
@@ -73,8 +72,9 @@ class OnnxRuntime(Runner):
         self._run = None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        check_batch(batch)
-        return self._run.run([vgg.OUTPUT], {vgg.INPUT: batch})[0]
+        spec = self.session.spec
+        check_batch(batch, spec)
+        return as_float(self._run.run([spec.output], {spec.input: batch})[0])
 
 
 class OnnxRuntimeCuda(OnnxRuntime):

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lib import export, models
-from lib.experiment.candidate import REFERENCE
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE
+from lib.experiment.profile import Profile
 from lib.export import saved
-from lib.models import vgg
-from lib.runners.base import Runner, check_batch
+from lib.runners.base import Runner, as_float, check_batch
 from lib.store.artifacts import Artifact
 from lib.text import Text
 
@@ -22,12 +22,17 @@ class SavedModel(Runner):
     TensorFlow's own thread pool has as many threads as the process may use cores (its default, onnx_session.threads()).
     """
 
-    name = REFERENCE.runner
+    name = SAVED_MODEL_REFERENCE.runner
     label = Text("TensorFlow SavedModel", "TensorFlow SavedModel")
     place = 10
     needs, libraries = ("tensorflow", "TensorFlow"), ("tensorflow",)
     file = export.SAVED_MODEL
-    precisions = (REFERENCE.precision,)
+    precisions = (SAVED_MODEL_REFERENCE.precision,)
+
+    @classmethod
+    def suits(cls, profile: Profile) -> bool:
+        """What comes as ONNX has no SavedModel."""
+        return profile.reference == SAVED_MODEL_REFERENCE
 
     @cached_property
     def artifact(self) -> Artifact:
@@ -39,11 +44,12 @@ class SavedModel(Runner):
         self._tensor = tf.constant
         with models.quiet():  # TensorFlow looks for a GPU
             self._loaded: Any = tf.saved_model.load(str(self.artifact.file(self.file)))  # owns the signature's variables
-        self._signature = self._loaded.signatures[saved.SIGNATURE]
+        self._signature = saved.served(self._loaded)
 
     def close(self) -> None:
         self._loaded = self._signature = None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        check_batch(batch)
-        return self._signature(**{vgg.INPUT: self._tensor(batch)})[vgg.OUTPUT].numpy()
+        spec = self.session.spec
+        check_batch(batch, spec)
+        return as_float(self._signature(**{spec.input: self._tensor(batch)})[spec.output].numpy())

@@ -8,11 +8,10 @@ import numpy as np
 
 from lib import trt
 from lib.experiment.candidate import PLAIN, Candidate, Way
-from lib.models import vgg
-from lib.runners.base import Runner, check_batch
+from lib.runners.base import Runner, as_float, check_batch
+from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
-from lib.store.session import Session
 from lib.text import Text
 from lib.trt import execution
 
@@ -27,7 +26,8 @@ class EngineRunner(Runner):
         super().__init__(session, candidate)
         if engine is not None:
             self.artifact = engine
-        self.min_batch, self.max_batch = session.profile.engines.min_batch, session.profile.engines.max_batch
+        if session.spec.batch is None:
+            self.min_batch, self.max_batch = session.profile.engines.min_batch, session.profile.engines.max_batch
 
     @cached_property
     def artifact(self) -> Artifact:
@@ -65,18 +65,18 @@ class TensorRT(EngineRunner):
         """Deserialize the plan that was checked; make context, stream and buffers."""
         self._run = execution.Execution(self._plan, self.candidate.way.api or self.api)
         self._run.__enter__()
-        self.min_batch, self.max_batch, self._output = self._run.min_batch, self._run.max_batch, vgg.OUTPUT
+        self.min_batch, self.max_batch, self._output = self._run.min_batch, self._run.max_batch, self.session.spec.output
 
     def close(self) -> None:
         self._run.__exit__(None, None, None)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (n, 32, 32, 3) from 0 to 1, n up to the largest batch -> probabilities, float32 (n, classes).
+        """Model inputs, up to the largest batch -> outputs, float32 (n, classes).
 
         Fewer than the smallest batch are filled up to it, and take as long.
         """
-        check_batch(batch, self.max_batch)
-        return self._run.infer(batch)[self._output]
+        check_batch(batch, self.session.spec, self.max_batch)
+        return as_float(self._run.infer(batch)[self._output])
 
     def gpu_ms(self) -> float:
         """Milliseconds on the GPU between two events around the launch, on the batch of the last `infer`. Raises as `infer` does."""

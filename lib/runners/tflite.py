@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from lib import export, models, onnx_session
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE
 from lib.experiment.precision import PRECISIONS
+from lib.experiment.profile import Profile
 from lib.runners.base import Runner, check_batch
 from lib.store.artifacts import Artifact
 from lib.text import Text
@@ -26,6 +28,11 @@ class TFLite(Runner):
     place = 40
     column, file = "tflite", export.TFLITE_FILE
     needs, libraries = ("tensorflow", "TensorFlow"), ("tensorflow",)
+
+    @classmethod
+    def suits(cls, profile: Profile) -> bool:
+        """What comes as ONNX has no SavedModel."""
+        return profile.reference == SAVED_MODEL_REFERENCE
 
     @cached_property
     def artifact(self) -> Artifact:
@@ -48,7 +55,7 @@ class TFLite(Runner):
         self._interpreter = None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        check_batch(batch)
+        check_batch(batch, self.session.spec)
         if len(batch) != self._batch_size:
             self._interpreter.resize_tensor_input(self._input, batch.shape)
             self._interpreter.allocate_tensors()

@@ -19,7 +19,8 @@ from pydantic import create_model
 from lib.data import cifar10
 from lib.errors import ReportError
 from lib.experiment import profile as profiles
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import SAVED_MODEL_REFERENCE as REFERENCE
+from lib.experiment.candidate import Candidate
 from lib.store import stage_file
 from lib.store.records import PERCENTILES, WINDOWS, Exhibit, Reason, Record
 from lib.store.stage_file import Stage

@@ -15,10 +15,9 @@ import numpy as np
 
 from lib import cuda, export
 from lib.experiment.precision import PRECISIONS
-from lib.models import train as training
+from lib.session import Session
 from lib.store import files
 from lib.store.artifacts import Artifact
-from lib.store.session import Session
 from lib.trt import bound, build, timing_cache, versions
 from lib.trt.versions import EngineError
 
@@ -36,8 +35,7 @@ class Calibration(NamedTuple):
 def default(session: Session, precision: str = "int8") -> Calibration:
     """The calibration of an implicit precision's engines: whole batches of `engines.calibration_images`, as far as there are so many."""
     settings = session.profile.engines
-    there = len(training.split(session.profile.train, session.images)[0])
-    batches = min(settings.calibration_images, there) // settings.calibration_batch
+    batches = len(session.calibration(settings.calibration_images)) // settings.calibration_batch
     return Calibration(PRECISIONS[precision].calibrator, batches * settings.calibration_batch)
 
 
@@ -60,9 +58,7 @@ def identity(session: Session, onnx: Path, calibration: Calibration) -> dict[str
         "onnx_sha256": files.sha256(onnx),
         "images": calibration.images,
         "batch": profile.engines.calibration_batch,
-        "seed": profile.train.seed,
-        "held_out": profile.train.validation_images,
-        "dataset": session.images.sha256,
+        **session.calibration_source,
         "version": VERSION,
     }
 
@@ -107,7 +103,7 @@ def reader(trt: ModuleType, method: str, data: bytes) -> Any:
 
 
 def collector(trt: ModuleType, method: str, images: np.ndarray, batch: int) -> Any:
-    """A calibrator that reads `images`, float32 (n, 32, 32, 3), `batch` at a time; a short last batch is left out.
+    """A calibrator that reads `images`, model inputs (n, …), `batch` at a time; a short last batch is left out.
 
     After the build `finish()` returns the cache. Raises EngineError where TensorRT did not read every batch or wrote none, and for fewer
     images than one batch, of which it would find no ranges.
@@ -161,7 +157,7 @@ def _calibrator(trt: ModuleType, method: str, batch: int, batches: list[np.ndarr
         def _upload(self, images: np.ndarray) -> int:
             if self._device is None:
                 self._device, self._stream = cuda.DeviceMemory(images.nbytes), cuda.Stream()
-                self._host = cuda.pinned(images.shape)
+                self._host = cuda.pinned(images.shape, images.dtype)
             np.copyto(self._host, images)
             self._stream.upload(self._host, self._device)
             self._stream.synchronize()

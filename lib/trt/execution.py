@@ -13,6 +13,7 @@ from lib.trt import inspect, versions
 from lib.trt.log import errors, logger
 from lib.trt.versions import EngineError
 
+DTYPES = {"FLOAT": np.float32, "HALF": np.float16, "UINT8": np.uint8}  # by TensorRT's name
 NAMED, BINDINGS = "execute_async_v3", "execute_async_v2"  # tensors by name (8.5 on), a list of addresses (8.x)
 
 
@@ -23,7 +24,7 @@ def apis() -> list[str]:
 
 
 class Execution:
-    """A plan on the GPU: one input, any number of outputs, all float32, first dimension the batch.
+    """A plan on the GPU: one input, any number of outputs, each of a type of DTYPES, first dimension the batch.
 
     min_batch, max_batch: of its optimization profile. Buffers for the largest batch are allocated once, pinned on the host; each
     Execution has a stream of its own. Not for several threads.
@@ -45,7 +46,7 @@ class Execution:
         self._stack.close()
 
     def infer(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        """Output name -> float32 (n, …) of float32 (n, …), 1 <= n <= max_batch; copies, so they stay.
+        """Output name -> array (n, …) of the input (n, …), 1 <= n <= max_batch; copies, so they stay.
 
         Fewer than min_batch are filled up with the first one. Raises EngineError for another shape, type or batch size, and where TensorRT
         refuses the launch; CudaError where the GPU fails. After an error the next call may be right again.
@@ -108,7 +109,7 @@ class Execution:
         self._host, self._device = {}, {}
         for name in (self.input, *self.outputs):
             shape = self._shape(name)
-            self._host[name] = cuda.pinned(shape)
+            self._host[name] = cuda.pinned(shape, self._dtypes[name])
             self._device[name] = stack.enter_context(closing(cuda.DeviceMemory(self._host[name].nbytes)))
         stack.callback(self._drain)  # before any buffer is freed
         self._launch = self._launcher()
@@ -118,9 +119,11 @@ class Execution:
         engine = self._engine
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
-        for name in names:
-            if engine.get_tensor_dtype(name).name != "FLOAT":
-                raise EngineError(f"tensor '{name}' of this plan is {engine.get_tensor_dtype(name).name}; only float32 plans are run")
+        types = {name: engine.get_tensor_dtype(name).name for name in names}
+        for name, kind in types.items():
+            if kind not in DTYPES:
+                raise EngineError(f"tensor '{name}' of this plan is {kind}; {', '.join(DTYPES)} are run")
+        self._dtypes = {name: DTYPES[kind] for name, kind in types.items()}
         if len(inputs) != 1:
             raise EngineError(f"this plan has {len(inputs)} inputs, only plans with one are run")
         self.input, self.outputs = inputs[0], [name for name in names if name not in inputs]
@@ -129,8 +132,9 @@ class Execution:
         self._row = tuple(largest)[1:]
 
     def _check(self, batch: np.ndarray) -> int:
-        if batch.dtype != np.float32 or batch.ndim != 1 + len(self._row) or batch.shape[1:] != self._row:
-            raise EngineError(f"input must be float32 of shape (n, {', '.join(map(str, self._row))}), got {batch.dtype} {batch.shape}")
+        dtype = np.dtype(self._dtypes[self.input])
+        if batch.dtype != dtype or batch.ndim != 1 + len(self._row) or batch.shape[1:] != self._row:
+            raise EngineError(f"input must be {dtype} of shape (n, {', '.join(map(str, self._row))}), got {batch.dtype} {batch.shape}")
         if not 1 <= len(batch) <= self.max_batch:
             raise EngineError(f"a batch of {len(batch)}: this engine takes 1 to {self.max_batch}")
         return len(batch)

@@ -12,9 +12,9 @@ from lib.errors import NotMeasured
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Engines
+from lib.session import Session
 from lib.store import artifacts, files
 from lib.store.artifacts import Artifact
-from lib.store.session import Session
 from lib.trt import bound, calibrate, inspect, timing_cache, versions
 from lib.trt.build import build
 from lib.trt.calibrate import Calibration

@@ -8,8 +8,8 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from lib.session import Session
 from lib.store.artifacts import Artifact
-from lib.store.session import Session
 from lib.trt import inspect, plans
 from lib.trt.build import build
 from lib.trt.execution import Execution
@@ -27,7 +27,7 @@ class LayerTime(inspect.EngineLayer):
 
 
 def layer_times(session: Session, precision: str, artifact: Artifact, images: np.ndarray, repeats: int) -> list[LayerTime]:
-    """Times of every layer of an engine for one batch `images`, float32 (n, 32, 32, 3), in `repeats` runs after a warm-up.
+    """Times of every layer of an engine for one batch `images`, model inputs (n, …), in `repeats` runs after a warm-up.
 
     The profiler times layers one by one, which adds to each. Raises EngineError where the engine does not run,
     ArtifactError for a plan that is not to be loaded.
@@ -47,7 +47,7 @@ def layer_times(session: Session, precision: str, artifact: Artifact, images: np
 
 
 def intermediate(session: Session, precision: str, tensors: Sequence[str], images: np.ndarray) -> dict[str, np.ndarray]:
-    """Values of `tensors`, named as in the ONNX, for `images`, float32 (n, 32, 32, 3); each float32 (n, …).
+    """Values of `tensors`, named as in the ONNX, for `images`, model inputs (n, …); each an array (n, …).
 
     From an engine of the same network, precision and calibration in which they are outputs, across which TensorRT does not fuse: another
     kernel may run than in the engine itself. Raises EngineError for unknown tensors.

@@ -11,8 +11,8 @@ from typing import Any
 
 from lib import progress
 from lib.experiment import system
+from lib.session import Session
 from lib.store import files
-from lib.store.session import Session
 from lib.trt import versions
 
 DIGEST = 32  # bytes of SHA-256 before TensorRT's own

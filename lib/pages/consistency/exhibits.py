@@ -8,15 +8,15 @@ from lib.store.records import Exhibit
 class Disagreement(Exhibit):
     """One image that a candidate (its key) classifies differently from the reference.
 
-    image: its index in the test set; png: the image, base64; true, expected, got: classes (true label, reference's, candidate's);
-    p_expected, p_got: the probability that reference and candidate give to their own class; difference: largest absolute
-    difference of a probability.
+    image: its index in the test set; png: the image, base64; true, expected, got: classes (true label, None where nobody knows
+    it, reference's, candidate's); p_expected, p_got: the probability that reference and candidate give to their
+    own class; difference: largest absolute difference of an output.
     """
 
     image: int
     png: str
     candidate: str
-    true: int
+    true: int | None
     expected: int
     p_expected: float
     got: int

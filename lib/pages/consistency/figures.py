@@ -119,7 +119,7 @@ def _short(candidate: Candidate, language: Language) -> str:
 
 def _said(one: Disagreement, names: list[str]) -> Text:
     """What stands over an image."""
-    classes = {"true": names[one.true], "expected": names[one.expected], "got": names[one.got]}
+    classes = {"true": "–" if one.true is None else names[one.true], "expected": names[one.expected], "got": names[one.got]}
     runner = Text(*(_short(Candidate.parse(one.candidate), language) for language in LANGUAGES))
     return W("words.picture", runner=runner, image=one.image, p_expected=one.p_expected, p_got=one.p_got, **classes)
 

@@ -9,24 +9,26 @@ from contextlib import ExitStack
 import numpy as np
 
 from lib import progress, runners
-from lib.data import dataset
 from lib.errors import NotMeasured, ReportError
-from lib.experiment.candidate import REFERENCE, Candidate, Way
+from lib.experiment.candidate import Candidate, Way
+from lib.experiment.profile import Profile
 from lib.measure import compare, layers, predictions, sweep
 from lib.measure.compare import Difference
 from lib.pages import common
 from lib.pages.consistency import rules
 from lib.pages.consistency.exhibits import Disagreement, Disagreements
+from lib.pages.tolerance import limits_of
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.runners.tensorrt import TensorRT
+from lib.session import Session
 from lib.store import picture
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 
 BATCHES = (1, 16, 32)  # images a call, beside the largest batch of the engine
 LOOKED_AT = 32  # images on which tensors are compared
+PIXELS = 1 << 18  # of all of them together: every tensor between layers is in memory twice
 SAME = Way(api="execute_async_v3")  # the call of an engine that all others are compared with
 CALLS = {"tensorrt": (SAME, Way(api="execute_async_v2")), "cpp": (Way("enqueueV3"), Way("executeV2"), Way("enqueueV3", graph=True))}
 Answers = dict[Candidate, np.ndarray]  # float32 (N, classes) each
@@ -39,6 +41,7 @@ def measure(session: Session) -> None:
     answers = {candidate: predictions.read(artifact) for candidate, artifact in stored.items()}
     apart = compare.matrix(answers)
     session.record(*_against_reference(session, stored, lost, apart), *_pairs(list(answers), apart))
+    compare.record_spread(session)
     session.exhibit("disagreements", disagreements(session, answers))
     for precision in TensorRT.precisions:
         session.record(*_calls(session, precision))
@@ -50,14 +53,15 @@ def _asked(session: Session) -> tuple[dict[Candidate, Artifact], dict[Candidate,
 
     Where the reference cannot run here its stored answers stand in. Raises what it fails with: there is nothing to compare with then.
     """
+    reference = session.profile.reference
     try:
-        stored, lost = {REFERENCE: predictions.artifact(session, REFERENCE)}, dict[Candidate, Reason]()
+        stored, lost = {reference: predictions.artifact(session, reference)}, dict[Candidate, Reason]()
     except NotMeasured as error:
-        bring = f"no answers of the SavedModel are stored; bring {session.store.root} from a system that has it"
+        bring = f"no answers of {reference.label.en} are stored; bring {session.store.root} from a system that has it"
         raise NotMeasured(f"nothing to compare with: {error}, and {bring}") from None
-    for candidate in runners.candidates():
+    for candidate in runners.candidates(session.profile):
         try:
-            if candidate != REFERENCE:
+            if candidate != reference:
                 stored[candidate] = predictions.artifact(session, candidate)
         except ReportError as error:
             lost[candidate] = sweep.why(error)
@@ -68,12 +72,13 @@ def _against_reference(
     session: Session, stored: Mapping[Candidate, Artifact], lost: Mapping[Candidate, Reason], apart: Apart
 ) -> Iterator[Record]:
     """cosine, agreement, max_abs and mean_abs of every candidate where no earlier page of this run has them."""
+    reference = session.profile.reference
     units = {"cosine": "difference", "agreement": "share", "max_abs": "difference", "mean_abs": "difference"}
     made = [Record(metric, unit, None, candidate, reason=why) for candidate, why in lost.items() for metric, unit in units.items()]
     for candidate, artifact in stored.items():
-        if candidate != REFERENCE:
-            found, more = apart[REFERENCE, candidate], {"artifact_sha256": artifact.inputs["model"]}
-            told = {"min": found.cosine_min, "reference_system": stored[REFERENCE].info["system_id"]}
+        if candidate != reference:
+            found, more = apart[reference, candidate], {"artifact_sha256": artifact.inputs["model"]}
+            told = {"min": found.cosine_min, "reference_system": stored[reference].info["system_id"]}
             made.append(Record("cosine", "difference", found.cosine_mean, candidate, stats=told, **more))
             made.append(common.agreement(found, candidate, **more))
             made += [Record(metric, "difference", getattr(found, metric), candidate, **more) for metric in ("max_abs", "mean_abs")]
@@ -92,17 +97,19 @@ def _pairs(asked: list[Candidate], apart: Apart) -> Iterator[Record]:
 
 def disagreements(session: Session, answers: Answers) -> Disagreements:
     """The images whose class differs from the reference's, worst first, as many as the profile wants."""
-    expected, images, candidates = answers[REFERENCE], session.images, list(answers)
+    images, candidates = session.images, list(answers)
+    expected = answers[session.profile.reference]
     differs = [own.argmax(axis=1) != expected.argmax(axis=1) for own in answers.values()]
     far = np.where(differs, [np.abs(own - expected).max(axis=1) for own in answers.values()], 0)  # (candidates, N)
     largest, worst = far.max(axis=0), []
     differing = int((largest > 0).sum())
     for i in np.argsort(-largest, kind="stable")[: min(differing, session.profile.consistency.worst_samples)].tolist():
         candidate = candidates[far[:, i].argmax()]
-        e, g = int(expected[i].argmax()), int(answers[candidate][i].argmax())
+        by = session.spec.probabilities(np.stack([expected[i], answers[candidate][i]]))
+        e, g = (int(each) for each in by.argmax(axis=1))
         shown = {"image": i, "png": picture.encode(images.x_test[i]), "candidate": candidate.key, "difference": float(largest[i])}
-        classes = {"true": int(images.y_test[i]), "expected": e, "got": g}
-        worst.append(Disagreement(**shown, **classes, p_expected=float(expected[i, e]), p_got=float(answers[candidate][i, g])))
+        classes = {"true": None if images.y_test is None else int(images.y_test[i]), "expected": e, "got": g}
+        worst.append(Disagreement(**shown, **classes, p_expected=float(by[0, e]), p_got=float(by[1, g])))
     return Disagreements(worst=worst, differing=differing, images=len(expected))
 
 
@@ -160,15 +167,16 @@ def _call(candidate: Candidate, found: Difference | Reason, size: int | None = N
 def _layers(session: Session, answers: Answers, lost: Mapping[Candidate, Reason], apart: Apart) -> Iterator[Record]:
     """relative_difference of the tensors between the layers, and marking_difference: what reading them changed."""
     yield from (Record("relative_difference", "ratio", None, c, reason=why) for c, why in lost.items() if layers.readable(c))
-    able = {c: apart[REFERENCE, c] for c in answers if layers.readable(c) and c != rules.YARDSTICK}
-    for candidate in to_compare(able):
-        images = worst_images(answers[REFERENCE], answers[candidate], min(LOOKED_AT, session.profile.engines.max_batch))
+    reference = session.profile.reference
+    able = {c: apart[reference, c] for c in answers if layers.readable(c) and c != rules.YARDSTICK}
+    for candidate in to_compare(session.profile, compare.spread(answers[reference]), able):
+        images = worst_images(answers[reference], answers[candidate], looked_at(session))
         try:
-            tensors, probabilities = layers.compare(session, candidate, dataset.to_input(session.images.x_test[images]))
+            tensors, outputs = layers.compare(session, candidate, session.to_input(session.images.x_test[images]))
         except ReportError as error:
             yield Record("relative_difference", "ratio", None, candidate, reason=sweep.why(error))
             continue
-        marking = float(np.abs(probabilities - answers[candidate][images]).max())
+        marking = float(np.abs(outputs - answers[candidate][images]).max())
         none = None if np.isfinite(marking) else Reason("not_finite")
         yield Record("marking_difference", "difference", None if none else marking, candidate, stats={"images": len(images)}, reason=none)
         for layer in tensors:
@@ -177,9 +185,10 @@ def _layers(session: Session, answers: Answers, lost: Mapping[Candidate, Reason]
             yield Record("relative_difference", "ratio", layer.relative, candidate, case={"tensor": layer.tensor}, stats=stats, reason=none)
 
 
-def to_compare(able: Mapping[Candidate, Difference]) -> list[Candidate]:
+def to_compare(profile: Profile, spread: float, able: Mapping[Candidate, Difference]) -> list[Candidate]:
     """What is over its tolerance or, where nothing is, of each runner what is farthest from the reference, if it differs at all."""
-    if over := [c for c, found in able.items() if not rules.tolerated(c, found.max_abs, found.agreement)]:
+    limits = {candidate: limits_of(profile, spread, candidate) for candidate in able}
+    if over := [c for c, d in able.items() if not limits[c].hold(d.max_abs, d.images - len(d.disagree), d.images)]:
         return over
     last: dict[str, Candidate] = {}
     for candidate, found in sorted(able.items(), key=lambda one: one[1].max_abs):
@@ -188,7 +197,13 @@ def to_compare(able: Mapping[Candidate, Difference]) -> list[Candidate]:
     return [candidate for candidate in able if candidate in last.values()]
 
 
+def looked_at(session: Session) -> int:
+    """How many images tensors are compared on: LOOKED_AT as far as an engine takes so many, fewer where they are large, at least four."""
+    height, width = session.spec.size
+    return session.spec.batch or min(max(PIXELS // (height * width), 4), LOOKED_AT, session.profile.engines.max_batch)
+
+
 def worst_images(expected: np.ndarray, got: np.ndarray, count: int) -> list[int]:
-    """Indices of the `count` test images to look at: those with another class first, by the largest difference of a probability."""
+    """Indices of the `count` test images to look at: those with another class first, by the largest difference of an output."""
     same = expected.argmax(axis=1) == got.argmax(axis=1)
     return np.lexsort((-np.abs(got - expected).max(axis=1), same))[:count].tolist()

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lib.experiment.candidate import REFERENCE, Candidate, listed, ordered
+from lib.experiment.candidate import Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
 from lib.pages import common
+from lib.pages.tolerance import limits, spread
 from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.text import Text
 from lib.words import Finding, Words
 
 W = Words(__file__)
-EQUAL = 5e-7  # the largest difference of two probabilities that are equal to six decimals
+EQUAL = 5e-7  # the largest difference of two outputs that are equal to six decimals, relative to their spread
 MULTIPLE = 16  # roundings of one tensor that may add up through the layers before it counts as a difference of its own
 YARDSTICK = Candidate("onnxrt", "fp32")  # what tensors are compared with
 
@@ -66,12 +67,6 @@ def findings(run: Run) -> list[Finding]:
     return common.failures(asked) + common.failures(of_calls) + told + common.unmeasured(asked) + list(_not_called(of_calls))
 
 
-def tolerated(candidate: Candidate, max_abs: float, agreement: float) -> bool:
-    """Whether a difference from the reference is inside the tolerance that PRECISIONS states; a precision of no row has none."""
-    row = PRECISIONS.get(candidate.precision)
-    return row is None or (max_abs <= row.max_abs_difference and agreement >= row.min_agreement)
-
-
 def against(run: Run) -> dict[Candidate, Apart]:
     """How far the answers of each candidate lie from the reference's."""
     found = {}
@@ -84,12 +79,13 @@ def against(run: Run) -> dict[Candidate, Apart]:
 
 def over(run: Run) -> list[Candidate]:
     """The candidates that are over their tolerance."""
-    return [candidate for candidate, apart in against(run).items() if not tolerated(candidate, apart.max_abs, apart.agreement)]
+    images = total(run)
+    return [c for c, apart in against(run).items() if not limits(run, c).hold(apart.max_abs, round(apart.agreement * images), images)]
 
 
 def pairs(run: Run) -> dict[tuple[Candidate, Candidate], Apart]:
     """How far the answers of every two candidates lie apart, the reference included, in both orders."""
-    found = {(REFERENCE, candidate): apart for candidate, apart in against(run).items()}
+    found = {(run.profile.reference, candidate): apart for candidate, apart in against(run).items()}
     for record in run.records("pair_agreement"):
         if record.candidate and record.value is not None:
             differences = (record.stats[name] for name in ("max_abs", "mean_abs", "cosine"))
@@ -103,9 +99,9 @@ def total(run: Run) -> int:
     return max((record.stats.get("total", 0) for record in counts if record), default=0)
 
 
-def equal(record: Record) -> bool:
-    """Whether a call of an engine gave the answers of the call it is compared with, to six decimals."""
-    return record.value == 1 and record.stats["max_abs"] <= EQUAL
+def equal(run: Run, record: Record) -> bool:
+    """Whether a call of an engine gave the answers of the call it is compared with, to six decimals of the outputs' spread."""
+    return record.value == 1 and record.stats["max_abs"] <= EQUAL * spread(run)
 
 
 def traces(run: Run) -> list[Trace]:
@@ -128,10 +124,12 @@ def _over(run: Run) -> Iterator[Finding]:
     """Of each precision the candidates that are over its tolerance; and whether the export already is."""
     far, apart, images = over(run), against(run), total(run)
     for precision in dict.fromkeys(candidate.precision for candidate in far):
-        row, group = PRECISIONS[precision], [candidate for candidate in far if candidate.precision == precision]
+        group = [candidate for candidate in far if candidate.precision == precision]
         largest, least = max(apart[c].max_abs for c in group), min(apart[c].agreement for c in group)
-        limits = {"limit": row.max_abs_difference, "limit_agreement": row.min_agreement}
-        yield W.finding("bad", "over", what=listed(group), largest=largest, least=least, total=images, **limits)
+        limit, agreement = limits(run, group[0])
+        yield W.finding(
+            "bad", "over", what=listed(group), largest=largest, least=least, total=images, limit=limit, limit_agreement=agreement
+        )
     if YARDSTICK in far:
         yield W.finding("bad", "export_over", candidate=YARDSTICK)
 
@@ -140,7 +138,7 @@ def _origin(run: Run) -> Iterator[Finding]:
     """Whose answers stand in for the reference's."""
     givers = {record.stats.get("reference_system") for record in run.records("cosine")} - {None}
     for system in sorted(givers - {run.info.system_id} if givers else ()):
-        yield W.finding("note", "origin", candidate=REFERENCE, system=system)
+        yield W.finding("note", "origin", candidate=run.profile.reference, system=system)
 
 
 def _within(run: Run) -> Iterator[Finding]:
@@ -156,12 +154,12 @@ def _within(run: Run) -> Iterator[Finding]:
 def _calls(run: Run) -> Iterator[Finding]:
     """Calls of an engine that give other answers, and how many give the same."""
     done = [record for record in run.records("call_agreement") if record.value is not None and record.candidate]
-    other = [record for record in done if not equal(record)]
+    other = [record for record in done if not equal(run, record)]
     for candidate in ordered(r.candidate for r in other if r.candidate):
         own = [record for record in other if record.candidate == candidate]
         counts = {"differ": max(r.stats["total"] - r.stats["correct"] for r in own), "largest": max(r.stats["max_abs"] for r in own)}
         yield W.finding("bad", "call_differs", candidate=candidate, batches=[r.batch_size for r in own], equal=EQUAL, **counts)
-    if fine := [record for record in done if equal(record)]:
+    if fine := [record for record in done if equal(run, record)]:
         candidates = {record.candidate for record in fine if record.candidate}
         counts = {"engines": len({c.precision for c in candidates}), "ways": len({(c.runner, c.way) for c in candidates})}
         counts |= {"count": len(fine), "total": fine[0].stats["total"]}

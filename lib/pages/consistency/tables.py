@@ -6,10 +6,10 @@ from collections import defaultdict
 from typing import Any
 
 from lib.experiment.candidate import Candidate
-from lib.experiment.precision import PRECISIONS
 from lib.pages import common
 from lib.pages.consistency import rules
 from lib.pages.consistency.rules import W
+from lib.pages.tolerance import NONE, limits
 from lib.show.columns import columns
 from lib.show.table import Table, named
 from lib.store.records import Record
@@ -22,7 +22,7 @@ def against(run: Run) -> Table:
     for record in run.records("cosine"):
         if record.candidate is None or record.value is None:
             continue
-        row, limits = named(record.candidate), PRECISIONS.get(record.candidate.precision)
+        row, expected = named(record.candidate), limits(run, record.candidate)
         if found := apart.get(record.candidate):
             counts = run.find("agreement", record.candidate, case={})
             row |= {"max_abs": found.max_abs, "mean_abs": found.mean_abs, "same": 100 * found.agreement}
@@ -30,7 +30,7 @@ def against(run: Run) -> Table:
             row |= {"verdict": W("verdicts.over" if record.candidate in far else "verdicts.within")}
         else:
             row |= {"max_abs": common.NOT_RECORDED}
-        row |= {"limit": limits.max_abs_difference, "min_agreement": 100 * limits.min_agreement} if limits else {}
+        row |= {} if expected is NONE else {"limit": expected.max_abs, "min_agreement": 100 * expected.agreement}
         rows.append(row)
     keys = "runner precision differ max_abs limit mean_abs cosine same min_agreement verdict"
     rows += common.missing_rows(run.records("cosine"), "max_abs")
@@ -48,7 +48,7 @@ def calls(run: Run) -> Table:
     for candidate in sorted(groups, key=lambda each: (each.place[1], each.place)):  # engine by engine
         own = sorted(groups[candidate], key=lambda r: r.batch_size or 0)
         counts = {"differ": max(r.stats["total"] - r.stats["correct"] for r in own), "max_abs": max(r.stats["max_abs"] for r in own)}
-        verdict = W("verdicts.equal" if all(map(rules.equal, own)) else "verdicts.different")
+        verdict = W("verdicts.equal" if all(rules.equal(run, record) for record in own) else "verdicts.different")
         batches = ", ".join(map(_batch, own))
         rows.append(named(candidate) | {"call": candidate.way.label, "batches": batches, "equal": verdict} | counts)
     total = max((record.stats.get("total", 0) for record in found), default=0) or rules.total(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.store.session import Session
+from lib.session import Session
 
 
 def measure(session: Session) -> None:

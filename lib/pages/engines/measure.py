@@ -13,9 +13,9 @@ from lib.experiment import system
 from lib.experiment.candidate import Candidate
 from lib.measure import state, sweep
 from lib.pages.engines.exhibits import Feature, Features, Layer, Network, Networks, Profile, Profiles
+from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 
 RUNNER = "tensorrt"
 REPEATS = 200  # runs in which every layer is timed
@@ -24,7 +24,7 @@ REPEATS = 200  # runs in which every layer is timed
 def measure(session: Session) -> None:
     """Record of every engine its size, the seconds of its builds and the time of its layers, or why there is none."""
     session.exhibit("features", _features())
-    engines = {candidate: _engine(session, candidate) for candidate in runners.candidates() if candidate.runner == RUNNER}
+    engines = {candidate: _engine(session, candidate) for candidate in runners.candidates(session.profile) if candidate.runner == RUNNER}
     for candidate, engine in engines.items():
         session.record(*_built(candidate, engine))
     found = {candidate.key: engine.info for candidate, engine in engines.items() if not isinstance(engine, Reason)}
@@ -90,7 +90,7 @@ def _profile(session: Session, engines: dict[Candidate, Artifact | Reason]) -> N
 def _layers(session: Session, candidate: Candidate, engine: Artifact) -> list[Layer] | Reason:
     """The layers of an engine with their times, by TensorRT's profiler (IProfiler), which times each by itself and so adds to each."""
     progress.say(f"layers of {candidate.precision}")
-    images = sweep.inputs(session.images.x_test, session.profile.engines.opt_batch)
+    images = sweep.inputs(session, session.profile.engines.opt_batch)
     try:
         timed = trt.layer_times(session, candidate.precision, engine, images, REPEATS)
     except ReportError as error:  # this engine only: the others are still of interest

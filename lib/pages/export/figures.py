@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lib.experiment.precision import PRECISIONS
 from lib.pages import common
 from lib.pages.export import rules
 from lib.pages.export.rules import W
+from lib.pages.tolerance import NONE, limits
 from lib.show import figure as base
 from lib.show.table import NOT_RECORDED, Figure
 from lib.stats import Interval
@@ -31,8 +31,8 @@ def differences(run: Run) -> Figure:
     def paint(axes: base.Axes, language: Language) -> None:
         base.dots(axes, rows, ".1e", W("axes.difference"), language)
         for y, candidate in enumerate(values):
-            if expected := PRECISIONS.get(candidate.precision):
-                axes.vlines(expected.max_abs_difference, y - 0.35, y + 0.35, color="black", linewidth=2)
+            if (expected := limits(run, candidate)) is not NONE:
+                axes.vlines(expected.max_abs, y - 0.35, y + 0.35, color="black", linewidth=2)
         axes.set_xscale("symlog", linthresh=SMALLEST)
 
     return base.plot(paint, W("alts.differences"), W("captions.differences"), height_in=base.height_in(rows))

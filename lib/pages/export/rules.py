@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lib.experiment.candidate import Candidate
-from lib.experiment.precision import PRECISIONS
 from lib.pages import common
 from lib.pages.export.exhibits import File, Files
-from lib.stats import wilson
+from lib.pages.tolerance import NONE, limits
 from lib.store.run import Run
 from lib.text import Text
 from lib.words import Finding, Words
@@ -41,23 +40,18 @@ def findings(run: Run) -> list[Finding]:
 
 
 def _within(run: Run, candidate: Candidate) -> bool | None:
-    """Whether a file stays within what its precision is expected to change; None where that is not recorded.
-
-    Its agreement may fall short of the expected share by no more than what so many images leave open (Wilson).
-    """
-    apart, same, expected = common.value(run, "max_abs", candidate), run.find("agreement", candidate), PRECISIONS.get(candidate.precision)
-    if apart is None or same is None or expected is None or same.value is None:
+    """Whether a file stays within what its precision is expected to change; None where that is not recorded."""
+    apart, same = common.value(run, "max_abs", candidate), run.find("agreement", candidate)
+    if apart is None or same is None or same.value is None or (expected := limits(run, candidate)) is NONE:
         return None
     worst = max(apart, common.value(run, "batch_difference", candidate) or 0)  # batches of two sizes must answer alike, too
-    agrees = same.value >= expected.min_agreement or wilson(same.stats["correct"], same.stats["total"]).high >= expected.min_agreement < 1
-    return worst <= expected.max_abs_difference and agrees
+    return expected.hold(worst, same.stats["correct"], same.stats["total"])
 
 
 def _outside(run: Run, candidate: Candidate) -> Finding:
-    same, expected = run.find("agreement", candidate), PRECISIONS[candidate.precision]
-    limits = {"limit": expected.max_abs_difference, "least": expected.min_agreement}
+    same, expected = run.find("agreement", candidate), limits(run, candidate)
     values = {"apart": common.value(run, "max_abs", candidate), "agreement": same.value, "total": same.stats["total"]}  # type: ignore[union-attr]
-    return W.finding("bad", "outside", file=label(candidate), **values, **limits)
+    return W.finding("bad", "outside", file=label(candidate), **values, limit=expected.max_abs, least=expected.agreement)
 
 
 def _sizes(run: Run) -> list[Finding]:

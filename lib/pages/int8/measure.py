@@ -13,20 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from lib import export, onnx_session, progress, trt
-from lib.data import dataset
+from lib import export, progress, trt
 from lib.errors import NotMeasured, ReportError
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
 from lib.measure import accuracy, compare, predictions, sweep
-from lib.models import train, vgg
 from lib.pages import common
 from lib.pages.int8.rules import CALIBRATED, EXPLICIT, EXPORTED, ONNX, TENSORRT
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
+from lib.runners.onnxrt import OnnxRuntime
+from lib.session import Session
 from lib.store import files
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 from lib.trt.calibrate import CALIBRATORS
 
 BESIDE = [Candidate(TENSORRT, precision) for precision in ("fp32", "fp16", "int8_fp16", "int8_qdq")]  # what calibrated engines stand beside
@@ -52,7 +51,7 @@ def measure(session: Session) -> None:
 def _exported(session: Session, candidate: Candidate) -> None:
     """How far the exported INT8 model lies from the reference, in each way that ONNX Runtime computes it."""
     try:
-        apart = compare.difference(predictions.of(session, REFERENCE), predictions.of(session, candidate), (REFERENCE.key, candidate.key))
+        apart = _apart_from_reference(session, candidate, predictions.of(session, candidate))
     except ReportError:
         return  # the accuracy says why
     found = [common.agreement(apart, candidate), Record("max_abs", "difference", apart.max_abs, candidate)]
@@ -78,22 +77,39 @@ def _ranges(session: Session, folder: Path) -> Answer:
     """
     from lib.export import calibration, quantize
 
-    settings, x_test, size, read = session.profile.int8, session.images.x_test, predictions.BATCH, 0
-    x_train, *_ = train.split(session.profile.train, session.images)
-    images = dataset.calibration_subset(x_train, max(settings.image_counts), session.profile.train.seed)
+    settings, read = session.profile.int8, 0
+    images = export.calibration_images(session, max(settings.image_counts))
     prepared = quantize.prepare(export.onnx(session, "fp32").file(export.ONNX_FILE), folder / "prepared.onnx")
-    histograms, target = calibration.Histograms(prepared), folder / export.ONNX_FILE
+    histograms, target = calibration.Histograms(prepared, session.spec.batch), folder / export.ONNX_FILE
 
     def answer(method: str, count: int) -> tuple[np.ndarray, str]:
         nonlocal read
         histograms.add(images[read:count])
         read = count
         quantize.apply(prepared, histograms.ranges(method, settings.percentile), target, folder / quantize.CACHE)
-        run = onnx_session.start(target)
-        parts = [run.run([vgg.OUTPUT], {vgg.INPUT: dataset.to_input(x_test[at : at + size])})[0] for at in range(0, len(x_test), size)]
-        return np.concatenate(parts), files.sha256(target)
+        with _Ranged(session, target) as runner:
+            return predictions.run(runner, session.images.x_test), files.sha256(target)
 
     return answer
+
+
+class _Ranged(OnnxRuntime):
+    """The exported INT8 model with other ranges: the ONNX file `own` in its place."""
+
+    def __init__(self, session: Session, own: Path) -> None:
+        super().__init__(session, EXPORTED)
+        self._own = own
+
+    def prepare(self) -> None:
+        """The file is there."""
+
+    def open(self) -> None:
+        self._run = self.start(self._own)
+
+
+def _apart_from_reference(session: Session, candidate: Candidate, outputs: np.ndarray) -> compare.Difference:
+    reference = session.profile.reference
+    return compare.difference(predictions.of(session, reference), outputs, (reference.key, candidate.key))
 
 
 def _whole_batches(session: Session) -> list[int]:
@@ -125,7 +141,7 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
                 if isinstance(answer, Reason):
                     raise NotMeasured(answer)
                 values, sha256 = answer(method, images)
-                apart = compare.difference(predictions.of(session, REFERENCE), values, (REFERENCE.key, candidate.key))
+                apart = _apart_from_reference(session, candidate, values)
                 changed[images][method] = np.isin(np.arange(apart.images), apart.disagree)
                 right = accuracy.counted(session, candidate, values, case=case, artifact_sha256=sha256)
                 session.record(right, common.agreement(apart, candidate, case=case))

@@ -8,27 +8,27 @@ from statistics import median
 
 from lib import progress, runners
 from lib.errors import ReportError
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import Candidate
 from lib.measure import accuracy, sweep
 from lib.pages import common
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
+from lib.session import Session
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 
 LOADS = 5  # times each candidate is opened
 
 
 def measure(session: Session) -> None:
     """Record what each candidate costs and brings; what fails is a reason in its place."""
-    every = runners.candidates()
+    every = runners.candidates(session.profile)
     accuracy.accuracies(session, every)
     ready = {candidate: _prepared(session, candidate) for candidate in every}
     known = {record.candidate for record in session.earlier("file_size")}
     session.record(*(common.file_size(runner, candidate) for candidate, runner in ready.items() if candidate not in known))
     _load_times(session, ready)
     size = session.profile.precision.batch_size
-    if not session.earlier("latency", candidate=REFERENCE, batch_size=size, scope="end_to_end"):
+    if not session.earlier("latency", candidate=session.profile.reference, batch_size=size, scope="end_to_end"):
         sweep.timings(session, every, [size])
 
 
@@ -70,7 +70,7 @@ def _load_times(session: Session, ready: dict[Candidate, Runner | Reason]) -> No
 
 def _load(session: Session, runner: Runner) -> float:
     """Seconds of opening a prepared runner and its first answer, to the smallest batch that it takes."""
-    batch = sweep.inputs(session.images.x_test, runner.min_batch)
+    batch = sweep.inputs(session, runner.min_batch)
     started = time.perf_counter()
     runner.open()
     try:

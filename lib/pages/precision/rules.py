@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lib.experiment.candidate import REFERENCE, Candidate
+from lib.experiment.candidate import Candidate
 from lib.pages import common
 from lib.stats import Interval
 from lib.store.records import Record
@@ -31,7 +31,7 @@ def findings(run: Run) -> list[Finding]:
 def candidates(run: Run) -> list[Candidate]:
     """Everything this page has a row for, the reference first."""
     found = run.candidates("load_time") or [r.candidate for r in run.everywhere("accuracy", case={}) if r.candidate]
-    return sorted(dict.fromkeys(found), key=lambda candidate: candidate != REFERENCE)
+    return sorted(dict.fromkeys(found), key=lambda candidate: candidate != run.profile.reference)
 
 
 def latencies(run: Run) -> dict[Candidate, Record]:
@@ -42,10 +42,11 @@ def latencies(run: Run) -> dict[Candidate, Record]:
 
 def below_minimum(run: Run) -> list[Finding]:
     """Red for the reference where its accuracy is below the profile's minimum."""
-    reached, minimum = common.value(run, "accuracy", REFERENCE), run.profile.train.minimum_accuracy
+    reference, train = run.profile.reference, run.profile.train
+    reached, minimum = common.value(run, "accuracy", reference), train.minimum_accuracy if train else 0
     if reached is None or reached >= minimum:
         return []
-    return [W.finding("bad", "below_minimum", candidate=REFERENCE, accuracy=reached, minimum=minimum)]
+    return [W.finding("bad", "below_minimum", candidate=reference, accuracy=reached, minimum=minimum)]
 
 
 def speed(run: Run) -> list[Finding]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from lib.data.dataset import Images
-from lib.experiment.candidate import REFERENCE
 from lib.measure import accuracy, predictions
 from lib.models import train, vgg
 from lib.pages.train.exhibits import Confusion, Epoch, Example, Examples, History, Layer, Network, Samples
+from lib.session import Session
 from lib.store import picture
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
-from lib.store.session import Session
 
 SAMPLES = 2  # training images shown of each class
 EXAMPLES = 6  # test images shown that are right, and as many that are wrong
@@ -23,14 +22,14 @@ def measure(session: Session) -> None:
     """Record the data, the training and the accuracy of the reference. A training that diverges is recorded as that."""
     _data(session)
     try:
-        trained = train.trained(session)
+        trained = session.model
     except train.Diverged as error:
         reason = Reason("diverged", {"epoch": error.epoch, "epochs": error.epochs})
-        session.record(Record("accuracy", "share", None, REFERENCE, reason=reason))
+        session.record(Record("accuracy", "share", None, session.profile.reference, reason=reason))
         return
     _training(session, trained)
-    accuracy.accuracies(session, [REFERENCE])
-    probabilities, labels = predictions.of(session, REFERENCE), session.images.y_test
+    accuracy.accuracies(session, [session.profile.reference])
+    probabilities, labels = predictions.of(session, session.profile.reference), session.images.y_test
     session.exhibit("confusion", confusion(probabilities.argmax(1), labels, session.images.class_names))
     session.exhibit("examples", examples(session.images, probabilities))
 

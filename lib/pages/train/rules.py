@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from lib import stats
-from lib.experiment.candidate import REFERENCE
 from lib.pages import common
 from lib.pages.train.exhibits import Confusion
 from lib.store.records import Record
@@ -17,7 +16,7 @@ W = Words(__file__)
 
 def findings(run: Run) -> list[Finding]:
     """What the numbers say."""
-    one = run.find("accuracy", REFERENCE)
+    one = run.find("accuracy", run.profile.reference)
     if one is None:
         return []
     if one.value is None:

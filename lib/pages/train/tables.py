@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lib.experiment.candidate import REFERENCE
 from lib.pages import common
 from lib.pages.train.exhibits import Network
 from lib.pages.train.rules import W
@@ -31,7 +30,7 @@ def network(run: Run) -> Table:
 
 def result(run: Run) -> Table:
     """Accuracy with its interval (%), what guessing gives (%), parameters, training time (s)."""
-    one = run.find("accuracy", REFERENCE)
+    one = run.find("accuracy", run.profile.reference)
     row = {"accuracy": common.share(one)}
     if one is not None and one.value is not None:
         row |= {"correct": one.stats["correct"], "test_images": one.stats["total"], "chance": 100 * common.chance(run, one)}

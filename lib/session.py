@@ -9,15 +9,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from lib.data import dataset
+from lib.data import dataset, preprocess
+from lib.data.preprocess import Rules
 from lib.experiment import profile as profiles
 from lib.experiment import system
-from lib.store import stage_file
-from lib.store.artifacts import Store
+from lib.experiment.spec import ModelSpec
+from lib.models import source, train
+from lib.store import files, stage_file
+from lib.store.artifacts import Artifact, Store
 from lib.store.records import Exhibit, Record, chosen
 from lib.store.run import Run
 from lib.store.stage_file import Stage
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RUN_ID = "REPORT_RUN_ID"  # environment variable: what the notebooks of one run have in common
 OUTPUTS = "REPORT_OUTPUTS"  # environment variable: another place for what runs write
@@ -26,6 +33,13 @@ OUTPUTS = "REPORT_OUTPUTS"  # environment variable: another place for what runs 
 def outputs(profile: str) -> Path:
     """The folder that a profile's runs write into: outputs/PROFILE, or below $REPORT_OUTPUTS."""
     return Path(os.environ.get(OUTPUTS) or profiles.ROOT / "outputs") / profile
+
+
+def check(profile: profiles.Profile) -> None:
+    """Raise ConfigError for what a profile asks and its files do not give: before anything long, and decoding no image."""
+    spec = source.spec(profile)
+    source.rules(profile, spec)
+    dataset.check(profile, spec)
 
 
 @dataclass
@@ -40,6 +54,11 @@ class Session:
     started_at: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     _started: float = field(default_factory=time.perf_counter)
 
+    def __post_init__(self) -> None:
+        """A model of one batch size is measured with that one, whatever the profile says."""
+        if self.profile.model and (batch := self.spec.batch) is not None:
+            self.profile = self.profile.with_batch(batch)
+
     @property
     def folder(self) -> Path:
         """outputs/PROFILE."""
@@ -51,9 +70,41 @@ class Session:
         return Store(self.folder / "artifacts")
 
     @cached_property
+    def spec(self) -> ModelSpec:
+        """What the model is, read from its file."""
+        return source.spec(self.profile)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """How an image becomes the model's input."""
+        return source.rules(self.profile, self.spec)
+
+    @property
+    def model(self) -> Artifact:
+        """The model itself: trained now unless it is stored, or the user's own."""
+        return source.artifact(self.profile, self.spec, lambda: self.images, self.store)
+
+    @cached_property
     def images(self) -> dataset.Images:
         """The profile's dataset, read on first use."""
-        return dataset.load(self.profile.dataset)
+        with files.writable(self.folder):
+            return dataset.load(self.profile, self.spec, self.rules, self.folder / "artifacts" / "images")
+
+    def to_input(self, images: np.ndarray) -> np.ndarray:
+        """The model's input, `spec.input_shape(n)` of `spec.dtype`, of uint8 images (n, height, width, channels)."""
+        return preprocess.to_input(images, self.rules, self.spec)
+
+    def calibration(self, count: int) -> np.ndarray:
+        """uint8 images to calibrate INT8 on, `count` of them or as many as there are: never test images, nor what a training holds out."""
+        settings = self.profile.train
+        images = train.split(settings, self.images)[0] if settings else self.images.x_train
+        return dataset.drawn(images, count, self.profile.seed)
+
+    @property
+    def calibration_source(self) -> dict[str, Any]:
+        """What decides which images `calibration` draws, for the keys of what is calibrated."""
+        train = self.profile.train
+        return {"seed": self.profile.seed, "held_out": train.validation_images if train else 0, "dataset": self.images.sha256}
 
     @property
     def results(self) -> Path:
