@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -70,16 +71,21 @@ def answers(images: np.ndarray) -> np.ndarray:
     return first / first.sum(axis=1, keepdims=True)
 
 
-def plan(folder: Path, what: str = "") -> Path:
-    """What the stand-in takes for a plan: a text that says how to fail."""
+def plan(folder: Path, **says: object) -> Path:
+    """What the stand-in takes for a plan: its type, shape, smallest, largest, outputs, logits, and how it fails (what)."""
     path = folder / "model.plan"
-    path.write_text(what)
+    path.write_text(json.dumps(says))
     return path
 
 
-def engine(folder: Path, what: str = "") -> tuple[object, ...]:
-    path = plan(folder, what)
+def engine(folder: Path, **says: object) -> tuple[object, ...]:
+    path = plan(folder, **says)
     return "--plan", path, "--sha256", files.sha256(path)
+
+
+def saved(folder: Path, images: np.ndarray) -> Path:
+    np.save(folder / "s.npy", images)
+    return folder / "s.npy"
 
 
 def write_csv(path: Path, images: np.ndarray, ids: list[int], mark: str = "", end: str = "\n", last: str = "\n") -> Path:
@@ -148,9 +154,11 @@ def test_csv_is_read_bit_by_bit_however_an_editor_left_it(program, tmp_path, val
         (lambda a: a.astype(np.float64), "type '<f8', wanted '<f4'"),
         (lambda a: a.astype(">f4"), "type '>f4', wanted '<f4'"),
         (lambda a: np.asfortranarray(a), "Fortran order"),
-        (lambda a: a[..., :2].copy(), "images of shape (32, 32, 2), the plan takes (32, 32, 3)"),
-        (lambda a: a.transpose(0, 3, 1, 2).copy(), "images of shape (3, 32, 32), the plan takes (32, 32, 3)"),
-        (lambda a: a.reshape(7, -1)[:, 1:].copy(), "images of shape (3071,), the plan takes"),
+        (lambda a: a[..., :2].copy(), "images are float32 (32, 32, 2), the plan takes float32 (32, 32, 3)"),
+        (lambda a: a.transpose(0, 3, 1, 2).copy(), "images are float32 (3, 32, 32), the plan takes float32 (32, 32, 3)"),
+        (lambda a: a.reshape(7, -1)[:, 1:].copy(), "images are float32 (3071,), the plan takes"),
+        (lambda a: a.astype(np.float16), "images are float16 (32, 32, 3), the plan takes float32 (32, 32, 3)"),
+        (lambda a: (a * 255).astype(np.uint8), "images are uint8 (32, 32, 3), the plan takes float32 (32, 32, 3)"),
         (lambda a: a[:0], "holds no images"),
         (lambda a: np.full_like(a, np.nan), "pixel_0 of image 0 is not finite"),
         (lambda a: a.view([("x", "<f4")]), "malformed header"),
@@ -163,6 +171,75 @@ def test_other_npy_is_refused_in_one_line(program, images, tmp_path, change, wor
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("shape", [(3, 8, 8), (8, 8, 3), (1, 5, 7)])
+@pytest.mark.parametrize("limits", [{}, {"smallest": 4, "largest": 4}, {"smallest": 3, "largest": 5}])
+def test_images_of_any_shape_and_type_in_any_batches(program, tmp_path, dtype, shape, limits) -> None:
+    images = np.random.default_rng(1).integers(1, 100, (10, *shape)).astype(dtype)
+    words = engine(tmp_path, type=dtype, shape=shape, **limits)
+    cpp.call(*words, "--samples", saved(tmp_path, images), "--predictions", tmp_path / "p.npy")
+    assert np.array_equal(np.load(tmp_path / "p.npy"), answers(images.astype(np.float32)))
+
+
+def test_a_csv_is_for_float32(program, images, tmp_path) -> None:
+    write_csv(tmp_path / "s.csv", images, list(range(7)))
+    words = engine(tmp_path, type="uint8", shape=[32, 32, 3])
+    with pytest.raises(ReportError, match=r"s.csv: images are float32 \(3072,\), the plan takes uint8 \(32, 32, 3\)$"):
+        cpp.call(*words, "--samples", tmp_path / "s.csv", "--predictions", tmp_path / "p.npy")
+
+
+def test_logits_are_written_as_they_are_and_to_a_csv_as_probabilities(program, images, tmp_path) -> None:
+    words = (*engine(tmp_path, logits=True), "--samples", saved(tmp_path, images * 50 - 20), "--batch", 2)
+    with pytest.raises(WrongOutput, match=r"Σp\[0\] = "):
+        cpp.call(*words, "--predictions", tmp_path / "p.npy")
+    for kind in ("npy", "csv"):
+        cpp.call(*words, "--outputs", "logits", "--predictions", tmp_path / f"p.{kind}")
+    logits = (images * 50 - 20).reshape(7, -1)[:, :10]
+    assert np.array_equal(np.load(tmp_path / "p.npy"), logits)
+    odds = np.exp(logits.astype(np.float64))
+    _, _, classes, values = read_csv(tmp_path / "p.csv")
+    assert classes == logits.argmax(axis=1).tolist()
+    assert np.allclose(values, odds / odds.sum(axis=1, keepdims=True), rtol=1e-6, atol=0)
+    with pytest.raises(WrongOutput, match=r"^z\[0\]: NaN, ∞$"):
+        cpp.call(*engine(tmp_path, logits=True, what="wrong"), *words[4:], "--outputs", "logits", "--predictions", tmp_path / "p.npy")
+    server = cpp.Server(*engine(tmp_path, logits=True), *words[4:], "--outputs", "logits", said=tmp_path / "said")
+    assert server.ask(7, 0).latencies_ms.tolist() == [0.5]
+    server.stop()
+
+
+def test_one_of_several_outputs_by_its_name(program, images, tmp_path) -> None:
+    words = (*engine(tmp_path, outputs=["features", "reversed"]), "--samples", saved(tmp_path, images), "--predictions", tmp_path / "p.npy")
+    with pytest.raises(ReportError, match=r"the plan has 2 outputs: choose one of features, reversed with --output$"):
+        cpp.call(*words)
+    with pytest.raises(ReportError, match=r"the plan has no output probabilities, it has features, reversed$"):
+        cpp.call(*words, "--output", "probabilities")
+    cpp.call(*words, "--output", "reversed")
+    assert np.allclose(np.load(tmp_path / "p.npy")[:, ::-1], answers(images), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_a_set_of_images_need_not_fit_into_memory(program, tmp_path, dtype) -> None:
+    """1 GB of images of 224 × 224 × 3, of which the disk holds the first and the last."""
+    shape, size = (3, 224, 224), 602_112 if dtype == "float32" else 150_528
+    count = 1_000_000_000 // size
+    images = np.lib.format.open_memmap(tmp_path / "s.npy", "w+", dtype, (count, *shape))
+    images[0], images[-1] = 1, 2
+    del images
+    words = (*engine(tmp_path, type=dtype, shape=shape, logits=True), "--samples", tmp_path / "s.npy", "--outputs", "logits")
+    process = subprocess.Popen([str(word) for word in (program, *words, "--predictions", tmp_path / "p.npy")])
+    _, status, used = os.wait4(process.pid, 0)
+    assert status == 0
+    assert used.ru_maxrss * 1024 < 300_000_000
+    got = np.load(tmp_path / "p.npy")
+    assert got.shape == (count, 10)
+    assert (got[0] == 1).all()
+    assert (got[-1] == 2).all()
+    assert not got[1:-1].any()
+    server = cpp.Server(*words, said=tmp_path / "said")
+    assert server.ask(32, 0).latencies_ms.tolist() == [0.5]
+    server.stop()
 
 
 def test_help_and_apis(program) -> None:
@@ -180,6 +257,7 @@ def test_help_and_apis(program) -> None:
         (("--insist", "--serve", "--batch", "many"), "--batch"),
         (("--insist", "--serve", "--api", "enqueueV2"), "--api"),
         (("--insist", "--serve", "--api", "executeV2", "--graph"), "--graph needs --api enqueueV3"),
+        (("--insist", "--serve", "--outputs", "scores"), "--outputs"),
         (("--insist", "--serve", "--records", "r"), "--records"),
     ],
 )
@@ -193,7 +271,7 @@ def test_wrong_arguments_are_one_line(program, words, said) -> None:
 
 
 def test_only_the_plan_that_was_meant_is_loaded(program, images, tmp_path) -> None:
-    samples = cpp.write_samples(tmp_path / "s.npy", images)
+    samples = saved(tmp_path, images)
     rest = ("--samples", samples, "--predictions", tmp_path / "p.npy")
     with pytest.raises(ReportError, match=f"its SHA-256 is {files.sha256(plan(tmp_path))}, wanted 0+; it is altered"):
         cpp.call("--plan", plan(tmp_path), "--sha256", "0" * 64, *rest)
@@ -212,10 +290,10 @@ def test_only_the_plan_that_was_meant_is_loaded(program, images, tmp_path) -> No
     ],
 )
 def test_failures_are_told_apart_by_kind_whoever_asks(program, images, tmp_path, what, kind, words) -> None:
-    samples = cpp.write_samples(tmp_path / "s.npy", images)
+    samples = saved(tmp_path, images)
     with pytest.raises(ReportError, match=words) as asked:
-        cpp.call(*engine(tmp_path, what), "--samples", samples, "--predictions", tmp_path / "p.npy")
-    server = cpp.Server(*engine(tmp_path, what), "--samples", samples, said=tmp_path / "said")
+        cpp.call(*engine(tmp_path, what=what), "--samples", samples, "--predictions", tmp_path / "p.npy")
+    server = cpp.Server(*engine(tmp_path, what=what), "--samples", samples, said=tmp_path / "said")
     with pytest.raises(ReportError, match=words) as served:
         server.ask(2, 0)
     server.stop()
@@ -223,7 +301,7 @@ def test_failures_are_told_apart_by_kind_whoever_asks(program, images, tmp_path,
 
 
 def test_it_serves_until_its_input_ends(program, images, tmp_path) -> None:
-    words = (*engine(tmp_path), "--samples", cpp.write_samples(tmp_path / "s.npy", images))
+    words = (*engine(tmp_path), "--samples", saved(tmp_path, images))
     server = cpp.Server(*words, said=tmp_path / "said")
     for batch in (1, 7, 3):
         found = server.ask(batch, 0.001)

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 #include "error.hpp"
@@ -71,18 +72,37 @@ std::int64_t sample_id(std::string_view text) {
     return id;
 }
 
-void add_row(std::string_view line, std::size_t columns, Samples& samples) {
-    split(line, columns, [&samples](std::size_t column, std::string_view field) {
+struct Rows {
+    std::vector<std::int64_t> ids;
+    std::vector<float> pixels;
+};
+
+class Csv : public Samples {
+public:
+    explicit Csv(Rows rows) : Samples(rows.ids.size(), {Type::float32, {rows.pixels.size() / rows.ids.size()}}), rows_(std::move(rows)) {}
+
+    std::int64_t id(std::size_t index) const override { return rows_.ids.at(index); }
+
+    void read(std::size_t first, std::size_t count, std::byte* to) override {
+        std::memcpy(to, rows_.pixels.data() + first * values_in(image().shape), count * image().bytes());
+    }
+
+private:
+    Rows rows_;
+};
+
+void add_row(std::string_view line, std::size_t columns, Rows& rows) {
+    split(line, columns, [&rows](std::size_t column, std::string_view field) {
         if (column == 0) {
-            samples.ids.push_back(sample_id(field));
+            rows.ids.push_back(sample_id(field));
         } else {
-            samples.pixels.push_back(pixel(column, field));
+            rows.pixels.push_back(pixel(column, field));
         }
     });
 }
 
-Samples read_lines(std::ifstream& file, std::size_t& number) {
-    Samples samples;
+Rows read_lines(std::ifstream& file, std::size_t& number) {
+    Rows rows;
     std::size_t columns = 0;
     std::size_t blank = 0;  // the line after which only blank lines may follow
     for (std::string line; std::getline(file, line);) {
@@ -102,24 +122,23 @@ Samples read_lines(std::ifstream& file, std::size_t& number) {
             number = blank;
             throw Error("empty line");
         } else {
-            add_row(line, columns, samples);
+            add_row(line, columns, rows);
         }
     }
-    if (samples.ids.empty()) {
+    if (rows.ids.empty()) {
         number = columns == 0 ? 1 : 2;
         throw Error(columns == 0 ? "the file is empty, wanted a header and one image a line" : "no image after the header");
     }
-    samples.shape = {columns - 1};
-    return samples;
+    return rows;
 }
 
 }  // namespace
 
-Samples read_csv(const Path& path) {
+std::unique_ptr<Samples> open_csv(const Path& path) {
     std::ifstream file = open_file(path);
     std::size_t number = 0;
     try {
-        return read_lines(file, number);
+        return std::make_unique<Csv>(read_lines(file, number));
     } catch (const Error& error) {
         throw Error(path.string() + ":" + std::to_string(number) + ": " + error.what());
     }

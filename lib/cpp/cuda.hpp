@@ -72,27 +72,26 @@ private:
     Owner<cudaEvent_t, cudaEventDestroy> handle_;
 };
 
-// `size` floats on the device, or in host memory that is pinned so that copies are fast and run beside the CPU.
+// `size` bytes on the device, or in host memory that is pinned so that copies are fast and run beside the CPU.
 template <cudaError_t (*allocate)(void**, std::size_t), auto free>
-class Floats {
+class Bytes {
 public:
-    explicit Floats(std::size_t size) : size_(size) {
+    explicit Bytes(std::size_t size) : size_(size) {
         void* memory = nullptr;
-        const cudaError_t status = allocate(&memory, size * sizeof(float));
+        const cudaError_t status = allocate(&memory, size);
         if (status == cudaErrorMemoryAllocation) {
             static_cast<void>(cudaGetLastError());  // it does not stick: take it away, the next call is fine
-            throw Error("no memory left for " + std::to_string(size * sizeof(float)) + " bytes; use smaller batches or fewer samples");
+            throw Error("no memory left for " + std::to_string(size) + " bytes; use smaller batches");
         }
         check(status, "allocation");
-        memory_.reset(static_cast<float*>(memory));
+        memory_.reset(static_cast<std::byte*>(memory));
     }
 
-    float* data() const { return memory_.get(); }
+    std::byte* data() const { return memory_.get(); }
     std::size_t size() const { return size_; }
-    std::size_t bytes() const { return size_ * sizeof(float); }
 
 private:
-    std::unique_ptr<float, Free<free>> memory_;
+    std::unique_ptr<std::byte, Free<free>> memory_;
     std::size_t size_;
 };
 
@@ -100,8 +99,8 @@ inline cudaError_t allocate_device(void** memory, std::size_t bytes) { return cu
 inline cudaError_t allocate_pinned(void** memory, std::size_t bytes) { return cudaHostAlloc(memory, bytes, cudaHostAllocDefault); }
 inline cudaError_t free_device(void* memory) { return cudaFree(memory); }
 
-using DeviceFloats = Floats<allocate_device, free_device>;
-using PinnedFloats = Floats<allocate_pinned, cudaFreeHost>;
+using DeviceBytes = Bytes<allocate_device, free_device>;
+using PinnedBytes = Bytes<allocate_pinned, cudaFreeHost>;
 
 // What `work` puts into a stream, recorded once and launched as one.
 class Graph {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <iterator>
 #include <utility>
 
 #include "error.hpp"
+#include "outputs.hpp"
 
 namespace report {
 namespace {
@@ -24,16 +26,18 @@ void check_library() {
     }
 }
 
-// The shape behind the first dimension, which counts images. Throws Error where another dimension is open.
-Shape one_image(const std::string& name, const nvinfer1::Dims& shape) {
-    Shape image;
-    for (int i = 1; i < shape.nbDims; ++i) {
-        image.push_back(static_cast<std::uint64_t>(std::max<std::int64_t>(shape.d[i], 0)));
+// Throws Error for a type that images and their answers do not have.
+Type type_of(const std::string& name, nvinfer1::DataType type) {
+    switch (type) {
+        case nvinfer1::DataType::kFLOAT:
+            return Type::float32;
+        case nvinfer1::DataType::kHALF:
+            return Type::float16;
+        case nvinfer1::DataType::kUINT8:
+            return Type::uint8;
+        default:
+            throw Error("the plan's tensor " + name + " is not float32, float16 or uint8");
     }
-    if (image.empty() || values_in(image) == 0) {
-        throw Error("the plan's tensor " + name + " is not of shape (N, ...) with N alone open");
-    }
-    return image;
 }
 
 }  // namespace
@@ -53,14 +57,14 @@ void Logger::log(Severity severity, const nvinfer1::AsciiChar* message) noexcept
 
 std::string Logger::take() { return std::exchange(errors_, {}); }
 
-Engine::Engine(const std::vector<char>& plan) {
+Engine::Engine(const std::vector<char>& plan, const std::string& output) {
     check_library();
     runtime_.reset(nvinfer1::createInferRuntime(logger_));
     need(runtime_ != nullptr, "createInferRuntime");
     engine_.reset(runtime_->deserializeCudaEngine(plan.data(), plan.size()));
     need(engine_ != nullptr, "deserializeCudaEngine (build the plan again with this TensorRT on this GPU)");
-    find_tensors();
-    read_shapes();
+    find_tensors(output);
+    read_limits();
     context_.reset(engine_->createExecutionContext());
     need(context_ != nullptr, "createExecutionContext");
 }
@@ -89,36 +93,47 @@ void Engine::check() {
     }
 }
 
-void Engine::find_tensors() {
-    int inputs = 0;
-    int outputs = 0;
+void Engine::find_tensors(const std::string& output) {
+    std::vector<std::string> inputs;
+    std::vector<std::string> outputs;
     for (int i = 0; i < engine_->getNbIOTensors(); ++i) {
         const std::string name = engine_->getIOTensorName(i);
-        const bool input = engine_->getTensorIOMode(name.c_str()) == nvinfer1::TensorIOMode::kINPUT;
-        (input ? input_ : output_) = name;
-        ++(input ? inputs : outputs);
-        if (engine_->getTensorDataType(name.c_str()) != nvinfer1::DataType::kFLOAT) {
-            throw Error("the plan's tensor " + name + " is not float32");
-        }
+        (engine_->getTensorIOMode(name.c_str()) == nvinfer1::TensorIOMode::kINPUT ? inputs : outputs).push_back(name);
     }
-    if (inputs != 1 || outputs != 1) {
-        throw Error("the plan has " + std::to_string(inputs) + " inputs and " + std::to_string(outputs) + " outputs, wanted one of each");
+    if (inputs.size() != 1) {
+        throw Error("the plan has " + std::to_string(inputs.size()) + " inputs, wanted one");
     }
+    input_ = inputs.front();
+    image_ = tensor(input_);
+    output_ = chosen_output(outputs, output);
+    row_ = tensor(output_);
+    classes_ = classes_in(output_, row_.shape);
+    if (row_.type == Type::uint8) {
+        throw Error("the plan's output " + output_ + " is uint8, wanted float32 or float16");
+    }
+    std::copy_if(outputs.begin(), outputs.end(), std::back_inserter(other_outputs_), [this](const auto& name) { return name != output_; });
 }
 
-void Engine::read_shapes() {
-    const nvinfer1::Dims input = engine_->getTensorShape(input_.c_str());
-    image_shape_ = one_image(input_, input);
-    const Shape row = one_image(output_, engine_->getTensorShape(output_.c_str()));
-    if (row.size() != 1) {
-        throw Error("the plan's output " + output_ + " gives " + shape_text(row) + " an image, wanted (classes,)");
-    }
-    classes_ = row[0];
+void Engine::read_limits() {
+    const auto images = engine_->getTensorShape(input_.c_str()).d[0];
     const auto limit = [&](OptProfileSelector which) {
-        return static_cast<std::size_t>(input.d[0] < 0 ? engine_->getProfileShape(input_.c_str(), PROFILE, which).d[0] : input.d[0]);
+        return static_cast<std::size_t>(images < 0 ? engine_->getProfileShape(input_.c_str(), PROFILE, which).d[0] : images);
     };
     smallest_ = limit(OptProfileSelector::kMIN);
     largest_ = limit(OptProfileSelector::kMAX);
+}
+
+// What a tensor holds an image: all behind its first dimension. Throws Error where another dimension is open.
+Tensor Engine::tensor(const std::string& name) const {
+    const nvinfer1::Dims dims = engine_->getTensorShape(name.c_str());
+    Shape shape;
+    for (int i = 1; i < dims.nbDims; ++i) {
+        shape.push_back(static_cast<std::uint64_t>(std::max<std::int64_t>(dims.d[i], 0)));
+    }
+    if (shape.empty() || values_in(shape) == 0) {
+        throw Error("the plan's tensor " + name + " is not of shape (N, ...) with N alone open");
+    }
+    return {type_of(name, engine_->getTensorDataType(name.c_str())), shape};
 }
 
 }  // namespace report

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "samples.hpp"
+#include "tensor.hpp"
 
 namespace report {
 
@@ -23,19 +23,23 @@ private:
     std::string errors_;
 };
 
-// One network with one float32 input (N, ...) and one float32 output (N, classes).
+// One network with one input (N, ...) of float32, float16 or uint8, and an output (N, classes) of float32 or float16 that is meant.
 class Engine {
 public:
-    // Throws Error where TensorRT refuses the plan or its inputs and outputs are others. Loading runs code from the plan.
-    explicit Engine(const std::vector<char>& plan);
+    // output: the name of the one that is meant, "" for the only one. Throws Error where TensorRT refuses the plan or its inputs and
+    // outputs are others. Loading runs code from the plan.
+    Engine(const std::vector<char>& plan, const std::string& output);
 
     nvinfer1::ICudaEngine& cuda_engine() const { return *engine_; }
     nvinfer1::IExecutionContext& context() const { return *context_; }
     const std::string& input() const { return input_; }
     const std::string& output() const { return output_; }
-    const Shape& image_shape() const { return image_shape_; }
+    const std::vector<std::string>& other_outputs() const { return other_outputs_; }
+    const Tensor& image() const { return image_; }
+    const Tensor& row() const { return row_; }  // of the output, an image
     std::size_t classes() const { return classes_; }
     std::size_t smallest_batch() const { return smallest_; }
+    std::size_t largest_batch() const { return largest_; }
 
     // The input's shape with `batch` images. Throws Error where the plan's profile does not hold that many.
     nvinfer1::Dims input_shape(std::size_t batch) const;
@@ -47,8 +51,9 @@ public:
     void check();
 
 private:
-    void find_tensors();
-    void read_shapes();
+    void find_tensors(const std::string& output);
+    void read_limits();
+    Tensor tensor(const std::string& name) const;
 
     Logger logger_;  // the rest refers to it: first to be made, last to go
     std::unique_ptr<nvinfer1::IRuntime> runtime_;
@@ -56,7 +61,9 @@ private:
     std::unique_ptr<nvinfer1::IExecutionContext> context_;
     std::string input_;
     std::string output_;
-    Shape image_shape_;
+    std::vector<std::string> other_outputs_;
+    Tensor image_;
+    Tensor row_;
     std::size_t classes_ = 0;
     std::size_t smallest_ = 1;
     std::size_t largest_ = 1;

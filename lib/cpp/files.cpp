@@ -34,20 +34,36 @@ std::vector<char> read_file(const Path& path) {
     return bytes;
 }
 
-void write_file(const Path& path, const std::string& bytes) {
-    Path temporary = path;
-    temporary += ".part";
-    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-    file << bytes;
-    file.close();
+NewFile::NewFile(Path path) : path_(std::move(path)), temporary_(path_.string() + ".part"), file_(temporary_, std::ios::binary) {
+    if (!file_) {
+        fail();
+    }
+}
+
+NewFile::~NewFile() {
     std::error_code error;
-    if (file) {
-        std::filesystem::rename(temporary, path, error);
+    std::filesystem::remove(temporary_, error);  // is not there where it was kept
+}
+
+void NewFile::write(std::string_view bytes) {
+    if (!file_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()))) {
+        fail();
     }
-    if (!file || error) {
-        std::filesystem::remove(temporary, error);
-        throw Error(path.string() + ": cannot be written; is the folder there, writable, and is there space on the disk?");
+}
+
+void NewFile::keep() {
+    file_.close();
+    std::error_code error;
+    if (file_) {
+        std::filesystem::rename(temporary_, path_, error);
     }
+    if (!file_ || error) {
+        fail();
+    }
+}
+
+void NewFile::fail() const {
+    throw Error(path_.string() + ": cannot be written; is the folder there, writable, and is there space on the disk?");
 }
 
 std::string sha256(const std::vector<char>& bytes) {

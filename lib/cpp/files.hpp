@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace report {
@@ -16,8 +17,25 @@ std::ifstream open_file(const Path& path);
 // All bytes of a file.
 std::vector<char> read_file(const Path& path);
 
-// Replace `path` by `bytes`: a reader sees the old file or the new one. Throws Error where it cannot be written.
-void write_file(const Path& path, const std::string& bytes);
+// A file that appears whole or not at all: it is written beside `path`, which it replaces once it is kept. Throws Error where it
+// cannot be written.
+class NewFile {
+public:
+    explicit NewFile(Path path);
+    NewFile(const NewFile&) = delete;
+    NewFile& operator=(const NewFile&) = delete;
+    ~NewFile();
+
+    void write(std::string_view bytes);
+    void keep();
+
+private:
+    [[noreturn]] void fail() const;
+
+    Path path_;
+    Path temporary_;
+    std::ofstream file_;
+};
 
 // SHA-256 in 64 lower-case hex digits.
 std::string sha256(const std::vector<char>& bytes);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
+#include <cstdint>
 
 #if NV_TENSORRT_MAJOR < 10
 #define REPORT_LEGACY_API 1
@@ -18,41 +18,23 @@ std::vector<std::string> apis() {
 }
 
 Gpu::Gpu(const std::vector<char>& plan, const Way& way)
-    : engine_(plan),
-      legacy_(way.api == "executeV2"),
-      graph_(way.graph),
-      values_(values_in(engine_.image_shape())),
-      host_input_(way.capacity * values_),
-      host_output_(way.capacity * engine_.classes()),
-      device_input_(host_input_.size()),
-      device_output_(host_output_.size()) {
-    bind();
-}
+    : engine_(plan, way.output), legacy_(way.api == "executeV2"), graph_(way.graph) {}
 
-void Gpu::load(const float* images, std::size_t batch) {
-    if (batch * values_ > host_input_.size()) {
-        throw Error("a batch of " + std::to_string(batch) + " is larger than was announced");
+std::byte* Gpu::prepare(std::size_t batch) {
+    if (batch != batch_) {
+        graph_all_.reset();
+        graph_compute_.reset();
+        batch_ = 0;
+        set_batch(batch);
+        if (batch > room_) {
+            make_room(batch);
+        }
+        batch_ = batch;
     }
-    std::copy_n(images, batch * values_, host_input_.data());
-    if (batch == batch_ && graph_all_.has_value() == graph_) {
-        return;
+    if (graph_ && !graph_all_) {
+        capture();
     }
-    graph_all_.reset();
-    graph_compute_.reset();
-    batch_ = 0;
-    set_batch(batch);
-    batch_ = batch;
-    if (graph_) {
-        copy_in();
-        enqueue();  // TensorRT wants one call after a change of shape before it can be captured
-        stream_.wait();
-        graph_compute_.emplace(stream_, [this] { enqueue(); });
-        graph_all_.emplace(stream_, [this] {
-            copy_in();
-            enqueue();
-            copy_out();
-        });
-    }
+    return buffers_->host_input.data();
 }
 
 double Gpu::run_end_to_end() {
@@ -88,34 +70,21 @@ void Gpu::fetch_output() {
     stream_.wait();
 }
 
+// All bits set are NaN in float32 and in float16.
 void Gpu::clear_output() {
-    std::fill_n(host_output_.data(), host_output_.size(), std::numeric_limits<float>::quiet_NaN());
-    cuda::check(cudaMemsetAsync(device_output_.data(), 0xFF, device_output_.bytes(), stream_.get()), "cudaMemsetAsync");  // NaN too
+    std::fill_n(buffers_->host_output.data(), buffers_->host_output.size(), std::byte{0xFF});
+    const cuda::DeviceBytes& device = buffers_->device_output;
+    cuda::check(cudaMemsetAsync(device.data(), 0xFF, device.size(), stream_.get()), "cudaMemsetAsync");
     stream_.wait();
 }
 
-std::vector<float> Gpu::output() const { return {host_output_.data(), host_output_.data() + batch_ * classes()}; }
-
-void Gpu::bind() {
-#if REPORT_LEGACY_API
-    if (legacy_) {
-        const auto index = [this](const std::string& name) {
-            const int found = engine_.cuda_engine().getBindingIndex(name.c_str());
-            engine_.need(found >= 0, "getBindingIndex");
-            return static_cast<std::size_t>(found);
-        };
-        bindings_.resize(static_cast<std::size_t>(engine_.cuda_engine().getNbBindings()));
-        bindings_.at(index(engine_.input())) = device_input_.data();
-        bindings_.at(index(engine_.output())) = device_output_.data();
-        return;
-    }
-#endif
-    engine_.need(engine_.context().setTensorAddress(engine_.input().c_str(), device_input_.data()), "setTensorAddress");
-    engine_.need(engine_.context().setTensorAddress(engine_.output().c_str(), device_output_.data()), "setTensorAddress");
-}
+std::vector<float> Gpu::output() const { return to_floats(engine_.row().type, buffers_->host_output.data(), batch_ * classes()); }
 
 void Gpu::set_batch(std::size_t batch) {
     const nvinfer1::Dims shape = engine_.input_shape(batch);
+    if (engine_.cuda_engine().getTensorShape(engine_.input().c_str()).d[0] >= 0) {
+        return;  // built for this batch alone
+    }
 #if REPORT_LEGACY_API
     if (legacy_) {
         const int index = engine_.cuda_engine().getBindingIndex(engine_.input().c_str());
@@ -126,9 +95,51 @@ void Gpu::set_batch(std::size_t batch) {
     engine_.need(engine_.context().setInputShape(engine_.input().c_str(), shape), "setInputShape");
 }
 
+void Gpu::make_room(std::size_t batch) {
+    buffers_.reset();  // first, so that old and new are never there at once
+    room_ = 0;
+    const std::size_t input = batch * image().bytes();
+    const std::size_t output = batch * engine_.row().bytes();
+    buffers_.emplace(Buffers{cuda::PinnedBytes(input), cuda::PinnedBytes(output), cuda::DeviceBytes(input), cuda::DeviceBytes(output), {}});
+    bind(engine_.input(), buffers_->device_input.data());
+    bind(engine_.output(), buffers_->device_output.data());
+    for (const std::string& name : engine_.other_outputs()) {
+        const std::int64_t bytes = engine_.context().getMaxOutputSize(name.c_str());
+        engine_.need(bytes > 0, "getMaxOutputSize");
+        bind(name, buffers_->other_outputs.emplace_back(static_cast<std::size_t>(bytes)).data());
+    }
+    room_ = batch;
+}
+
+void Gpu::bind(const std::string& tensor, void* memory) {
+#if REPORT_LEGACY_API
+    if (legacy_) {
+        const int index = engine_.cuda_engine().getBindingIndex(tensor.c_str());
+        engine_.need(index >= 0, "getBindingIndex");
+        bindings_.resize(static_cast<std::size_t>(engine_.cuda_engine().getNbBindings()));
+        bindings_.at(static_cast<std::size_t>(index)) = memory;
+        return;
+    }
+#endif
+    engine_.need(engine_.context().setTensorAddress(tensor.c_str(), memory), "setTensorAddress");
+}
+
+void Gpu::capture() {
+    copy_in();
+    enqueue();  // TensorRT wants one call after a change of shape before it can be captured
+    stream_.wait();
+    graph_compute_.emplace(stream_, [this] { enqueue(); });
+    graph_all_.emplace(stream_, [this] {
+        copy_in();
+        enqueue();
+        copy_out();
+    });
+}
+
 void Gpu::copy_in() const {
-    const std::size_t bytes = batch_ * values_ * sizeof(float);
-    cuda::check(cudaMemcpyAsync(device_input_.data(), host_input_.data(), bytes, cudaMemcpyHostToDevice, stream_.get()), "cudaMemcpyAsync");
+    const Buffers& at = *buffers_;
+    const std::size_t bytes = batch_ * image().bytes();
+    cuda::check(cudaMemcpyAsync(at.device_input.data(), at.host_input.data(), bytes, cudaMemcpyHostToDevice, stream_.get()), "cudaMemcpyAsync");
 }
 
 void Gpu::enqueue() {
@@ -143,8 +154,9 @@ void Gpu::enqueue() {
 }
 
 void Gpu::copy_out() const {
-    const std::size_t bytes = batch_ * classes() * sizeof(float);
-    cuda::check(cudaMemcpyAsync(host_output_.data(), device_output_.data(), bytes, cudaMemcpyDeviceToHost, stream_.get()), "cudaMemcpyAsync");
+    const Buffers& at = *buffers_;
+    const std::size_t bytes = batch_ * engine_.row().bytes();
+    cuda::check(cudaMemcpyAsync(at.host_output.data(), at.device_output.data(), bytes, cudaMemcpyDeviceToHost, stream_.get()), "cudaMemcpyAsync");
 }
 
 }  // namespace report

@@ -19,10 +19,11 @@ class Gpu : public Inference {
 public:
     Gpu(const std::vector<char>& plan, const Way& way);
 
-    Shape image_shape() const override { return engine_.image_shape(); }
-    std::size_t classes() const override { return engine_.classes(); }
+    const Tensor& image() const override { return engine_.image(); }
     std::size_t smallest_batch() const override { return engine_.smallest_batch(); }
-    void load(const float* images, std::size_t batch) override;
+    std::size_t largest_batch() const override { return engine_.largest_batch(); }
+    std::size_t classes() const override { return engine_.classes(); }
+    std::byte* prepare(std::size_t batch) override;
     double run_end_to_end() override;
     std::optional<double> run_on_gpu() override;
     void fetch_output() override;
@@ -31,8 +32,19 @@ public:
     void check() override { engine_.check(); }
 
 private:
-    void bind();
+    // One batch's, in host memory that is pinned and on the device.
+    struct Buffers {
+        cuda::PinnedBytes host_input;
+        cuda::PinnedBytes host_output;
+        cuda::DeviceBytes device_input;
+        cuda::DeviceBytes device_output;
+        std::vector<cuda::DeviceBytes> other_outputs;  // which TensorRT writes and nobody reads
+    };
+
     void set_batch(std::size_t batch);
+    void make_room(std::size_t batch);
+    void bind(const std::string& tensor, void* memory);
+    void capture();
     void copy_in() const;
     void enqueue();
     void copy_out() const;
@@ -40,12 +52,9 @@ private:
     Engine engine_;
     bool legacy_;
     bool graph_;
-    std::size_t values_;  // of one image
     std::size_t batch_ = 0;
-    cuda::PinnedFloats host_input_;
-    cuda::PinnedFloats host_output_;
-    cuda::DeviceFloats device_input_;
-    cuda::DeviceFloats device_output_;
+    std::size_t room_ = 0;  // images that the buffers hold
+    std::optional<Buffers> buffers_;
     std::vector<void*> bindings_;  // executeV2's tensors, by index
     cuda::Stream stream_;
     cuda::Event start_;

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "samples.hpp"
+#include "tensor.hpp"
 
 namespace report {
 
@@ -16,12 +16,16 @@ public:
     Inference& operator=(const Inference&) = delete;
     virtual ~Inference() = default;
 
-    virtual Shape image_shape() const = 0;
-    virtual std::size_t classes() const = 0;
+    // What it takes: `image` as often as a batch has images, from smallest_batch to largest_batch of them.
+    virtual const Tensor& image() const = 0;
     virtual std::size_t smallest_batch() const = 0;
+    virtual std::size_t largest_batch() const = 0;
 
-    // From now on each call works on these images. Throws Error where the engine does not take so many.
-    virtual void load(const float* images, std::size_t batch) = 0;
+    virtual std::size_t classes() const = 0;
+
+    // From now on each call works on the `batch` images that are written to what is returned, in host memory, which stays its own.
+    // Throws Error where the engine does not take so many.
+    virtual std::byte* prepare(std::size_t batch) = 0;
 
     // Host memory to host memory. Returns wall clock ms.
     virtual double run_end_to_end() = 0;

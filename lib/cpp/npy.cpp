@@ -1,6 +1,4 @@
-#include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <regex>
@@ -64,12 +62,18 @@ Shape parse_shape(const std::string& text) {
     return shape;
 }
 
-// The array's shape. Its bytes fit into a size_t.
-Shape read_shape(const std::string& header) {
-    const std::string type = entry(header, "descr", "'([^']{0,9})'");
-    if (type != "<f4") {
-        throw Error("type '" + type + "', wanted '<f4' (little-endian float32)");
+Type parse_type(const std::string& descr) {
+    for (const auto& [known, type] : {std::pair("<f4", Type::float32), std::pair("<f2", Type::float16), std::pair("|u1", Type::uint8)}) {
+        if (descr == known) {
+            return type;
+        }
     }
+    throw Error("type '" + descr + "', wanted '<f4' (little-endian float32), '<f2' (float16) or '|u1' (uint8)");
+}
+
+// The array that a header announces. Its bytes fit into a size_t.
+Tensor parse_header(const std::string& header) {
+    const Type type = parse_type(entry(header, "descr", "'([^']{0,9})'"));
     if (entry(header, "fortran_order", "(True|False)") == "True") {
         throw Error("Fortran order, wanted C order");
     }
@@ -77,37 +81,53 @@ Shape read_shape(const std::string& header) {
     if (shape.size() < 2 || values_in(shape) == 0) {
         throw Error("shape " + shape_text(shape) + " holds no images or too many, wanted (N, ...)");
     }
-    return shape;
+    return {type, shape};
 }
 
-// The header's claim is held against the size of the file before any memory is taken for it.
-Samples read_images(std::ifstream& file, std::uintmax_t file_size) {
-    const Shape shape = read_shape(read_header(file));
+// The header's claim is held against the size of the file, so that what is asked for is there.
+Tensor read_array(std::ifstream& file, std::uintmax_t file_size) {
+    const Tensor array = parse_header(read_header(file));
     const std::uintmax_t there = file_size - static_cast<std::uintmax_t>(file.tellg());
-    const std::size_t values = values_in(shape);
-    if (there != values * sizeof(float)) {
-        throw Error(std::to_string(there) + " bytes of data, its header announces " + std::to_string(values * sizeof(float)));
+    if (there != array.bytes()) {
+        throw Error(std::to_string(there) + " bytes of data, its header announces " + std::to_string(array.bytes()));
     }
-    Samples samples{std::vector<std::int64_t>(shape[0]), Shape(shape.begin() + 1, shape.end()), std::vector<float>(values)};
-    std::iota(samples.ids.begin(), samples.ids.end(), 0);
-    if (!file.read(reinterpret_cast<char*>(samples.pixels.data()), static_cast<std::streamsize>(there))) {
-        throw Error("could not be read to its end");
-    }
-    const auto bad = std::find_if(samples.pixels.begin(), samples.pixels.end(), [](float value) { return !std::isfinite(value); });
-    if (bad != samples.pixels.end()) {
-        const auto index = static_cast<std::size_t>(bad - samples.pixels.begin());
-        const std::size_t each = values / samples.ids.size();
-        throw Error("pixel_" + std::to_string(index % each) + " of image " + std::to_string(index / each) + " is not finite");
-    }
-    return samples;
+    return array;
 }
+
+class Npy : public Samples {
+public:
+    Npy(Path path, std::ifstream file, const Tensor& array)
+        : Samples(array.shape[0], {array.type, {array.shape.begin() + 1, array.shape.end()}}),
+          path_(std::move(path)),
+          file_(std::move(file)),
+          data_(file_.tellg()) {}
+
+    void read(std::size_t first, std::size_t count, std::byte* to) override {
+        file_.clear();  // of what failed before
+        file_.seekg(data_ + static_cast<std::streamoff>(first * image().bytes()));
+        if (!file_.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(count * image().bytes()))) {
+            throw Error(path_.string() + ": could not be read to its end");
+        }
+        const std::size_t each = values_in(image().shape);
+        if (const auto bad = not_finite(image().type, to, count * each)) {
+            throw Error(path_.string() + ": pixel_" + std::to_string(*bad % each) + " of image " + std::to_string(first + *bad / each) +
+                        " is not finite");
+        }
+    }
+
+private:
+    Path path_;
+    std::ifstream file_;
+    std::streamoff data_;  // where the first image begins
+};
 
 }  // namespace
 
-Samples read_npy(const Path& path) {
+std::unique_ptr<Samples> open_npy(const Path& path) {
     std::ifstream file = open_file(path);
     try {
-        return read_images(file, std::filesystem::file_size(path));
+        const Tensor array = read_array(file, std::filesystem::file_size(path));
+        return std::make_unique<Npy>(path, std::move(file), array);
     } catch (const Error& error) {
         throw Error(path.string() + ": " + error.what());
     }

@@ -1,31 +1,19 @@
-// What a model says of each image.
+// All images through an engine, batch by batch.
 #pragma once
 
-#include <string>
+#include <functional>
 
 #include "inference.hpp"
+#include "outputs.hpp"
+#include "samples.hpp"
 
 namespace report {
 
-// ids.size() rows of classes.
-struct Predictions {
-    std::vector<std::int64_t> ids;
-    std::size_t classes = 0;
-    std::vector<float> probabilities;
-};
+// Takes the rows of the images from `first` on, which it may change.
+using TakeRows = std::function<void(std::size_t first, std::vector<float>& rows)>;
 
-// All images in batches, the last one shorter where they do not divide, or filled up to the engine's smallest.
-// Throws WrongOutput for what cannot be probabilities.
-Predictions predict(Inference& engine, const Samples& samples, std::size_t batch);
-
-// sample_id,class,probability_0,...: the class is the first of the largest, as numpy.argmax has it; numbers parse back to the same float32.
-std::string to_csv(const Predictions& predictions);
-
-// The bytes of a .npy file: float32 (N, classes).
-std::string to_npy(const Predictions& predictions);
-
-// Throws WrongOutput unless every row is finite and adds up to 1 within 0.05 (INT8 rounds): what failed to run is
-// fast and leaves something else behind. Its words are signs that need no translation.
-void check_probabilities(const std::vector<float>& values, std::size_t classes);
+// In batches of `batch`, or the nearest that the engine takes; the last one is shorter where they do not divide, or filled up to
+// the engine's smallest. Throws WrongOutput as check_outputs does.
+void predict(Inference& engine, Samples& samples, std::size_t batch, Outputs outputs, const TakeRows& take);
 
 }  // namespace report

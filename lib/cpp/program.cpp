@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "error.hpp"
-#include "predictions.hpp"
+#include "results.hpp"
 #include "serve.hpp"
 
 namespace report {
@@ -17,24 +17,27 @@ struct Options {
     std::string sha256;
     std::string predictions;
     std::size_t batch = 32;
-    std::string api;
+    Way way;
+    std::string outputs = "probabilities";
     bool insist = false;
-    bool graph = false;
     bool serve = false;
 };
 
 void declare(CLI::App& app, Options& options, const std::vector<std::string>& apis) {
     app.option_defaults()->always_capture_default();
-    options.api = apis.front();
+    options.way.api = apis.front();
     app.set_version_flag("--apis", nlohmann::json(apis).dump(), "print the calls of this build as JSON, and end");
     app.add_option("--plan", options.plan, "the engine; load only plans you trust: loading one runs code from it")->required();
-    app.add_option("--samples", options.samples, "images, .csv (sample_id,pixel_0,pixel_1,...) or .npy (float32)")->required();
+    app.add_option("--samples", options.samples, "images, .npy (N, ...) of the type and shape that the plan takes, or .csv (sample_id,pixel_0,pixel_1,...)")->required();
     app.add_option("--sha256", options.sha256, "refuse the plan if its SHA-256 differs; needed unless --insist is given");
     app.add_flag("--insist", options.insist, "load a plan whose SHA-256 nobody gave");
-    app.add_option("--batch", options.batch, "images a call for predictions; the last call may be shorter")->check(CLI::Range(1, 65536));
-    app.add_option("--api", options.api, "which calls run the engine")->check(CLI::IsMember(apis));
-    app.add_flag("--graph", options.graph, "replay each call as a CUDA graph (enqueueV3 only)");
-    app.add_option("--predictions", options.predictions, "write classes and probabilities of all images, .csv or .npy");
+    app.add_option("--batch", options.batch, "images a call for predictions, or the nearest that the plan takes; the last call may be shorter")->check(CLI::Range(1, 65536));
+    app.add_option("--api", options.way.api, "which calls run the engine")->check(CLI::IsMember(apis));
+    app.add_flag("--graph", options.way.graph, "replay each call as a CUDA graph (enqueueV3 only)");
+    app.add_option("--predictions", options.predictions, "write what is answered to all images: .npy the outputs (N, classes), .csv classes and probabilities");
+    app.add_option("--output", options.way.output, "name of the output that is meant; needed where the plan has several");
+    app.add_option("--outputs", options.outputs, "what it holds: probabilities add up to 1, or else the run fails")
+        ->check(CLI::IsMember({"probabilities", "logits"}));
     app.add_flag("--serve", options.serve, R"(be timed: {"batch": 32, "seconds": 0.05} a line in, times a line out)");
 }
 
@@ -42,7 +45,7 @@ void check(const Options& options) {
     if (options.serve != options.predictions.empty()) {
         throw CLI::ValidationError("give either --predictions FILE or --serve");
     }
-    if (options.graph && options.api == "executeV2") {
+    if (options.way.graph && options.way.api == "executeV2") {
         throw CLI::ValidationError("--graph needs --api enqueueV3: executeV2 waits for its result, so it cannot be captured");
     }
     if (options.sha256.empty() && !options.insist) {
@@ -60,24 +63,24 @@ std::vector<char> read_plan(const Options& options) {
     return plan;
 }
 
-// Fits where both shapes are the same, or a file without a shape has as many values.
-void check_shape(const Options& options, const Shape& given, const Shape& wanted) {
-    if (given != wanted && (given.size() != 1 || values_in(given) != values_in(wanted))) {
-        throw Error(options.samples + ": images of shape " + shape_text(given) + ", the plan takes " + shape_text(wanted));
+// They fit where type and shape are the same; a file without a shape has as many values.
+void check_images(const Options& options, const Tensor& given, const Tensor& wanted) {
+    const bool flat = given.shape.size() == 1 && values_in(given.shape) == values_in(wanted.shape);
+    if (given.type != wanted.type || (given.shape != wanted.shape && !flat)) {
+        throw Error(options.samples + ": images are " + given.text() + ", the plan takes " + wanted.text());
     }
 }
 
 void run(const Options& options, const Open& open) {
     const std::vector<char> plan = read_plan(options);
-    const Samples samples = read_samples(options.samples);
-    const auto engine = open(plan, {options.api, options.graph, options.serve ? samples.ids.size() : options.batch});
-    check_shape(options, samples.shape, engine->image_shape());
+    const auto samples = open_samples(options.samples);
+    const auto engine = open(plan, options.way);
+    check_images(options, samples->image(), engine->image());
+    const Outputs outputs = options.outputs == "logits" ? Outputs::logits : Outputs::probabilities;
     if (options.serve) {
-        serve(*engine, samples, std::cin, std::cout);
+        serve(*engine, *samples, outputs, std::cin, std::cout);
     } else {
-        const Predictions predictions = predict(*engine, samples, options.batch);
-        const bool npy = Path(options.predictions).extension() == ".npy";
-        write_file(options.predictions, npy ? to_npy(predictions) : to_csv(predictions));
+        write_results(options.predictions, *engine, *samples, options.batch, outputs);
     }
 }
 
@@ -103,7 +106,7 @@ int run_program(int argc, const char* const* argv, const std::vector<std::string
         std::cerr << "runner: the output is wrong: " << error.what() << '\n';
         return 3;
     } catch (const std::bad_alloc&) {
-        std::cerr << "runner: no host memory left; use fewer samples\n";
+        std::cerr << "runner: no host memory left; use smaller batches\n";
     } catch (const std::exception& error) {
         std::cerr << "runner: " << error.what() << '\n';
     }

@@ -8,17 +8,18 @@
 
 namespace report {
 
-// How an engine is called. api: one of the build's; graph: each call replayed as a CUDA graph; capacity: the largest batch.
+// How an engine is called. api: one of the build's; graph: each call replayed as a CUDA graph; output: name of the
+// one that is meant, "" for the only one.
 struct Way {
     std::string api;
     bool graph = false;
-    std::size_t capacity = 1;
+    std::string output;
 };
 
 using Open = std::function<std::unique_ptr<Inference>(const std::vector<char>& plan, const Way& way)>;
 
 // apis: the calls of this build, the default first. Returns the exit code: 1 for what failed, 2 for wrong arguments,
-// 3 for results that cannot be probabilities.
+// 3 for outputs that cannot be right.
 int run_program(int argc, const char* const* argv, const std::vector<std::string>& apis, const Open& open);
 
 }  // namespace report

@@ -1,39 +1,43 @@
-// Images to classify, from a CSV or .npy file.
+// Images to classify, read from a CSV or .npy file when they are asked for.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
+#include <memory>
 
 #include "files.hpp"
+#include "tensor.hpp"
 
 namespace report {
 
-using Shape = std::vector<std::uint64_t>;
+// `count` images, each a `image`; its shape is (values) where the file says no more.
+class Samples {
+public:
+    Samples(std::size_t count, Tensor image) : count_(count), image_(std::move(image)) {}
+    Samples(const Samples&) = delete;
+    Samples& operator=(const Samples&) = delete;
+    virtual ~Samples() = default;
 
-// How many values a shape holds, 0 where it is more than memory can hold.
-std::size_t values_in(const Shape& shape);
+    std::size_t count() const { return count_; }
+    const Tensor& image() const { return image_; }
 
-// As NumPy prints it: (32, 32, 3), or (3072,).
-std::string shape_text(const Shape& shape);
+    virtual std::int64_t id(std::size_t index) const { return static_cast<std::int64_t>(index); }
 
-// ids: one an image; shape: of one image, (values) where the file says no more; pixels: finite, image after image.
-struct Samples {
-    std::vector<std::int64_t> ids;
-    Shape shape;
-    std::vector<float> pixels;
+    // Copies `count` images from `first` on, all finite. Throws Error that names the file and the first value that is not.
+    virtual void read(std::size_t first, std::size_t count, std::byte* to) = 0;
 
-    const float* image(std::size_t index) const { return pixels.data() + index * values_in(shape); }
+private:
+    std::size_t count_;
+    Tensor image_;
 };
 
-// Read a file by its ending, .csv or .npy. Throws Error that names the file, and the line of a CSV.
-Samples read_samples(const Path& path);
+// By its ending, .csv or .npy. Throws Error that names the file, and the line of a CSV.
+std::unique_ptr<Samples> open_samples(const Path& path);
 
 // A header sample_id,pixel_0,pixel_1,..., then one image a line: a whole number and finite float32. A byte order mark of UTF-8,
-// LF or CRLF, no end of the last line and blank lines at the end are all taken.
-Samples read_csv(const Path& path);
+// LF or CRLF, no end of the last line and blank lines at the end are all taken. It is kept in memory.
+std::unique_ptr<Samples> open_csv(const Path& path);
 
-// Little-endian float32 of shape (N, ...) in C order; ids are 0 to N-1. Source: numpy.lib.format, versions 1.0 and 2.0.
-Samples read_npy(const Path& path);
+// Little-endian float32 or float16, or uint8, of shape (N, ...) in C order; ids are 0 to N-1. Only what is asked for is read, so the
+// file may be larger than memory; it must stay as it is. Source: numpy.lib.format, versions 1.0 and 2.0.
+std::unique_ptr<Samples> open_npy(const Path& path);
 
 }  // namespace report

@@ -6,7 +6,6 @@
 #include <ostream>
 
 #include "error.hpp"
-#include "predictions.hpp"
 
 namespace report {
 namespace {
@@ -56,12 +55,12 @@ std::optional<std::vector<double>> times(double seconds, const Call& call) {
     return found_ms;
 }
 
-Json slice(Inference& engine, const Samples& samples, const Command& command) {
-    const auto check = [&engine] {
-        check_probabilities(engine.output(), engine.classes());
+Json slice(Inference& engine, Samples& samples, Outputs outputs, const Command& command) {
+    const auto check = [&engine, outputs] {
+        check_outputs(engine.output(), engine.classes(), outputs);
         engine.check();
     };
-    engine.load(samples.pixels.data(), command.batch);
+    samples.read(0, command.batch, engine.prepare(command.batch));
     engine.clear_output();
     const auto latencies_ms = times(command.seconds, [&] { return std::optional(engine.run_end_to_end()); });
     check();
@@ -74,9 +73,9 @@ Json slice(Inference& engine, const Samples& samples, const Command& command) {
     return {{"latencies_ms", *latencies_ms}, {"gpu_ms", gpu_ms ? Json(*gpu_ms) : Json()}};
 }
 
-Json answer(Inference& engine, const Samples& samples, const std::string& line) {
+Json answer(Inference& engine, Samples& samples, Outputs outputs, const std::string& line) {
     try {
-        return slice(engine, samples, parse(line, samples.ids.size()));
+        return slice(engine, samples, outputs, parse(line, samples.count()));
     } catch (const CommandError& error) {
         return {{"error", error.what()}, {"kind", "command"}};
     } catch (const WrongOutput& error) {
@@ -88,9 +87,9 @@ Json answer(Inference& engine, const Samples& samples, const std::string& line) 
 
 }  // namespace
 
-void serve(Inference& engine, const Samples& samples, std::istream& in, std::ostream& out) {
+void serve(Inference& engine, Samples& samples, Outputs outputs, std::istream& in, std::ostream& out) {
     for (std::string line; std::getline(in, line);) {
-        out << answer(engine, samples, line).dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
+        out << answer(engine, samples, outputs, line).dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
     }
 }
 

@@ -1,6 +1,7 @@
 // An engine that is none: an image's answer is its first CLASSES values, divided by their sum.
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -15,18 +16,20 @@ constexpr std::size_t CLASSES = 10;
 class Engine : public report::Inference {
 public:
     // what: "wrong" writes no result, "wrong on gpu" only end to end, "fails" throws, "logs" tells an error by its log alone.
-    explicit Engine(report::Shape shape = {32, 32, 3}, std::string what = "") : shape_(std::move(shape)), what_(std::move(what)) {}
+    explicit Engine(report::Tensor image, std::string what = "") : image_(std::move(image)), what_(std::move(what)) {}
 
-    report::Shape image_shape() const override { return shape_; }
-    std::size_t classes() const override { return CLASSES; }
+    const report::Tensor& image() const override { return image_; }
     std::size_t smallest_batch() const override { return smallest; }
+    std::size_t largest_batch() const override { return largest; }
+    std::size_t classes() const override { return CLASSES; }
 
-    void load(const float* images, std::size_t batch) override {
+    std::byte* prepare(std::size_t batch) override {
         if (batch < smallest || batch > largest) {
             throw report::Error("a batch of " + std::to_string(batch) + " is outside the plan's profile");
         }
-        images_.assign(images, images + batch * report::values_in(shape_));
+        images_.resize(batch * image_.bytes());
         batches.push_back(batch);
+        return images_.data();
     }
 
     double run_end_to_end() override {
@@ -61,6 +64,8 @@ public:
     std::size_t smallest = 1;
     std::size_t largest = 64;
     bool events = true;
+    bool logits = false;    // the values as they are
+    bool reversed = false;  // the last class first
     std::vector<std::size_t> batches;
     std::size_t calls = 0;
 
@@ -71,17 +76,19 @@ private:
             throw report::Error("enqueueV3: failed");
         }
         for (std::size_t i = 0; i < (wrong ? 0 : batches.back()); ++i) {
-            const float* image = images_.data() + i * report::values_in(shape_);
-            const float sum = std::accumulate(image, image + CLASSES, 0.0F);
-            for (std::size_t c = 0; c < CLASSES; ++c) {
-                device_.at(i * CLASSES + c) = image[c] / sum;
+            std::vector<float> row = report::to_floats(image_.type, images_.data() + i * image_.bytes(), CLASSES);
+            const float sum = logits ? 1 : std::accumulate(row.begin(), row.end(), 0.0F);
+            std::transform(row.begin(), row.end(), row.begin(), [sum](float value) { return value / sum; });
+            if (reversed) {
+                std::reverse(row.begin(), row.end());
             }
+            std::copy(row.begin(), row.end(), device_.begin() + static_cast<std::ptrdiff_t>(i * CLASSES));
         }
     }
 
-    report::Shape shape_;
+    report::Tensor image_;
     std::string what_;
-    std::vector<float> images_;
+    std::vector<std::byte> images_;
     std::vector<float> device_;
     std::vector<float> host_;
 };

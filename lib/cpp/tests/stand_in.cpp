@@ -1,15 +1,32 @@
-// The runner without TensorRT: its "plan" is a text that says how to fail.
+// The runner without TensorRT: its "plan" is a JSON object that says what it takes and gives, and how to fail.
+#include <nlohmann/json.hpp>
+
 #include "fake.hpp"
+#include "outputs.hpp"
 #include "program.hpp"
 
-int main(int argc, char** argv) {
-    return report::run_program(argc, argv, {"enqueueV3", "executeV2"}, [](const std::vector<char>& plan, const report::Way& way) {
-        const std::string what(plan.begin(), plan.end());
-        if (what == "refused") {
-            throw report::Error("deserializeCudaEngine: wrong magic number");
-        }
-        auto engine = std::make_unique<fake::Engine>(report::Shape{32, 32, 3}, what);
-        engine->events = way.api != "executeV2";
-        return engine;
-    });
+namespace {
+
+const std::vector<std::pair<std::string, report::Type>> TYPES{
+    {"float32", report::Type::float32}, {"float16", report::Type::float16}, {"uint8", report::Type::uint8}};
+
+std::unique_ptr<report::Inference> open(const std::vector<char>& plan, const report::Way& way) {
+    const auto json = nlohmann::json::parse(plan.begin(), plan.end());
+    const std::string what = json.value("what", "");
+    if (what == "refused") {
+        throw report::Error("deserializeCudaEngine: wrong magic number");
+    }
+    const std::string type = json.value("type", "float32");
+    const auto named = std::find_if(TYPES.begin(), TYPES.end(), [&](const auto& one) { return one.first == type; });
+    auto engine = std::make_unique<fake::Engine>(report::Tensor{named->second, json.value("shape", report::Shape{32, 32, 3})}, what);
+    engine->smallest = json.value("smallest", engine->smallest);
+    engine->largest = json.value("largest", engine->largest);
+    engine->logits = json.value("logits", false);
+    engine->events = way.api != "executeV2";
+    engine->reversed = report::chosen_output(json.value("outputs", std::vector<std::string>{"answers"}), way.output) == "reversed";
+    return engine;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return report::run_program(argc, argv, {"enqueueV3", "executeV2"}, open); }

@@ -2,10 +2,8 @@
 #include <limits>
 
 #include "check.hpp"
-#include "samples.hpp"
+#include "memory.hpp"
 #include "scratch.hpp"
-
-using report::Samples;
 
 namespace {
 
@@ -28,25 +26,26 @@ std::string row(const std::string& id, const std::string& pixel = "0.25", std::s
     return line;
 }
 
-Samples read(const std::string& content) { return report::read_csv(scratch::file("samples.csv", content)); }
+std::unique_ptr<report::Samples> read(const std::string& content) { return report::open_csv(scratch::file("samples.csv", content)); }
 
-float pixel(const std::string& text) { return read(header() + "\n" + row("0", text) + "\n").pixels.at(5); }
+float pixel(const std::string& text) { return memory::values_of(*read(header() + "\n" + row("0", text) + "\n")).at(5); }
 
 bool same(float a, float b) { return !(a < b) && !(b < a); }
 
 }  // namespace
 
 TEST(reads_rows_in_order) {
-    const Samples samples = read(header() + "\n" + row("7") + "\n" + row("-3", "1e-3") + "\n");
-    CHECK(samples.ids == (std::vector<std::int64_t>{7, -3}));
-    CHECK(samples.pixels.size() == 2 * PIXELS);
-    CHECK(same(samples.pixels.at(5), 0.25F) && same(samples.pixels.at(PIXELS + 5), 1e-3F) && same(samples.pixels.back(), 0.5F));
+    const auto samples = read(header() + "\n" + row("7") + "\n" + row("-3", "1e-3") + "\n");
+    CHECK(samples->count() == 2 && samples->id(0) == 7 && samples->id(1) == -3 && samples->image().text() == "float32 (3072,)");
+    const std::vector<float> pixels = memory::values_of(*samples);
+    CHECK(same(pixels.at(5), 0.25F) && same(pixels.at(PIXELS + 5), 1e-3F) && same(pixels.back(), 0.5F));
+    CHECK(memory::bytes_of(*samples, 1, 1) != memory::bytes_of(*samples, 0, 1));
 }
 
 TEST(takes_crlf_and_no_last_line_end) {
     for (const std::string end : {"\n", "\r\n"}) {
-        CHECK(read(header() + end + row("1") + end + row("2") + end).ids.size() == 2);
-        CHECK(read(header() + end + row("1") + end + row("2")).ids.size() == 2);
+        CHECK(read(header() + end + row("1") + end + row("2") + end)->count() == 2);
+        CHECK(read(header() + end + row("1") + end + row("2"))->count() == 2);
     }
 }
 
@@ -54,7 +53,7 @@ TEST(takes_what_editors_and_spreadsheets_leave) {
     for (const std::string mark : {"", "\xEF\xBB\xBF"}) {
         for (const std::string end : {"\n", "\r\n"}) {
             for (const std::string& rest : {end, end + end, end + "  " + end + "\t" + end + end, end + " "}) {
-                CHECK(read(mark + header() + end + row("1") + end + row("2") + rest).ids.size() == 2);
+                CHECK(read(mark + header() + end + row("1") + end + row("2") + rest)->count() == 2);
             }
         }
     }
@@ -104,17 +103,17 @@ TEST(the_header_must_fit) {
 }
 
 TEST(files_that_are_none) {
-    CHECK_ERROR("no such file", report::read_csv(scratch::folder() / "none.csv"));
-    CHECK_ERROR("not a regular file", report::read_csv(scratch::folder()));
-    CHECK_ERROR("read from .csv or .npy", report::read_samples(scratch::file("samples.txt", "x")));
+    CHECK_ERROR("no such file", report::open_csv(scratch::folder() / "none.csv"));
+    CHECK_ERROR("not a regular file", report::open_csv(scratch::folder()));
+    CHECK_ERROR("read from .csv or .npy", report::open_samples(scratch::file("samples.txt", "x")));
 }
 
 TEST(damaged_files_are_read_or_refused) {
     const std::string whole = header() + "\n" + row("1") + "\n";
     for (unsigned seed = 0; seed < 60; ++seed) {
         try {
-            const Samples samples = read(scratch::damaged(whole, seed));
-            CHECK(samples.pixels.size() == samples.ids.size() * PIXELS);
+            const auto samples = read(scratch::damaged(whole, seed));
+            CHECK(memory::values_of(*samples).size() == samples->count() * PIXELS);
         } catch (const report::Error&) {
         }
     }

@@ -3,10 +3,8 @@
 #include <numeric>
 
 #include "check.hpp"
-#include "samples.hpp"
+#include "memory.hpp"
 #include "scratch.hpp"
-
-using report::Samples;
 
 namespace {
 
@@ -14,8 +12,9 @@ constexpr std::size_t PIXELS = 3072;
 
 const std::string GOOD = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 32, 32, 3), }";
 
-std::string bytes_of(const std::vector<float>& values) {
-    std::string bytes(values.size() * sizeof(float), '\0');
+template <typename Value>
+std::string bytes_of(const std::vector<Value>& values) {
+    std::string bytes(values.size() * sizeof(Value), '\0');
     std::memcpy(bytes.data(), values.data(), bytes.size());
     return bytes;
 }
@@ -36,9 +35,11 @@ std::string npy(const std::string& header, const std::string& data, char major =
     return out + header + data;
 }
 
-Samples read(const std::string& content) { return report::read_npy(scratch::file("samples.npy", content)); }
+std::unique_ptr<report::Samples> read(const std::string& content) { return report::open_npy(scratch::file("samples.npy", content)); }
 
-std::string shaped(const std::string& shape) { return "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }"; }
+std::string shaped(const std::string& shape, const std::string& type = "<f4") {
+    return "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }";
+}
 
 }  // namespace
 
@@ -46,18 +47,27 @@ TEST(reads_both_versions_and_shapes) {
     const std::vector<float> values = counted(2 * PIXELS);
     for (const char major : {'\1', '\2'}) {
         for (const std::string& header : {GOOD, GOOD + "    \n", shaped("(2, 3072)"), std::string("{'shape':(2,3072),'fortran_order':False,'descr':'<f4'}")}) {
-            const Samples samples = read(npy(header, bytes_of(values), major));
-            CHECK(samples.ids == (std::vector<std::int64_t>{0, 1}));
-            CHECK(samples.pixels == values);
-            CHECK(samples.shape == (header.find("32, 3)") != std::string::npos ? report::Shape{32, 32, 3} : report::Shape{3072}));
+            const auto samples = read(npy(header, bytes_of(values), major));
+            CHECK(samples->count() == 2 && samples->id(1) == 1 && memory::values_of(*samples) == values);
+            CHECK(samples->image().text() == (header.find("32, 3)") != std::string::npos ? "float32 (32, 32, 3)" : "float32 (3072,)"));
         }
     }
 }
 
+TEST(reads_each_type_in_any_order) {
+    const std::vector<std::uint8_t> counts{0, 1, 2, 3, 252, 253, 254, 255};
+    const auto bytes = read(npy(shaped("(4, 2)", "|u1"), bytes_of(counts)));
+    CHECK(bytes->image().text() == "uint8 (2,)" && memory::values_of(*bytes) == (std::vector<float>{0, 1, 2, 3, 252, 253, 254, 255}));
+    CHECK(memory::bytes_of(*bytes, 3, 1) == (std::vector<std::byte>{std::byte{254}, std::byte{255}}));
+    CHECK(memory::bytes_of(*bytes, 1, 2).front() == std::byte{2});
+    const auto halves = read(npy(shaped("(2, 1, 2)", "<f2"), bytes_of(std::vector<std::uint16_t>{0x3C00, 0xC000, 0x3800, 0})));
+    CHECK(halves->image().text() == "float16 (1, 2)" && memory::values_of(*halves) == (std::vector<float>{1, -2, 0.5F, 0}));
+}
+
 TEST(refuses_other_arrays) {
     const std::string data = bytes_of(counted(2 * PIXELS));
-    for (const char* type : {"<f8", ">f4", "|u1", "<f2", ""}) {
-        CHECK_ERROR("wanted '<f4'", read(npy("{'descr': '" + std::string(type) + "', 'fortran_order': False, 'shape': (2, 3072), }", data)));
+    for (const char* type : {"<f8", ">f4", ">f2", "|i1", "|b1", ""}) {
+        CHECK_ERROR("wanted '<f4'", read(npy(shaped("(2, 3072)", type), data)));
     }
     CHECK_ERROR("Fortran order", read(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3072), }", data)));
     for (const char* shape : {"()", "(6144,)", "(0, 3072)", "(2, 0)"}) {
@@ -69,8 +79,13 @@ TEST(refuses_values_that_are_not_finite) {
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
         std::vector<float> values = counted(2 * PIXELS);
         values[PIXELS + 7] = bad;
-        CHECK_ERROR("pixel_7 of image 1 is not finite", read(npy(GOOD, bytes_of(values))));
+        const auto samples = read(npy(GOOD, bytes_of(values)));
+        CHECK(memory::bytes_of(*samples, 0, 1).size() == PIXELS * sizeof(float));  // the image before it is fine
+        CHECK_ERROR("samples.npy: pixel_7 of image 1 is not finite", memory::values_of(*samples));
+        CHECK_ERROR("samples.npy: pixel_7 of image 1 is not finite", memory::bytes_of(*samples, 1, 1));
     }
+    const auto halves = read(npy(shaped("(2, 2)", "<f2"), bytes_of(std::vector<std::uint16_t>{0, 0, 0x7C00, 0})));
+    CHECK_ERROR("pixel_0 of image 1 is not finite", memory::values_of(*halves));
 }
 
 TEST(the_size_must_be_what_the_header_announces) {
@@ -78,6 +93,13 @@ TEST(the_size_must_be_what_the_header_announces) {
     CHECK_ERROR("24575 bytes of data, its header announces 24576", read(npy(GOOD, data.substr(1))));
     CHECK_ERROR("24577 bytes of data", read(npy(GOOD, data + "x")));
     CHECK_ERROR("0 bytes of data", read(npy(GOOD, "")));
+    CHECK_ERROR("6144 bytes of data, its header announces 12288", read(npy(shaped("(2, 3072)", "<f2"), data.substr(0, 6144))));
+    const auto path = scratch::file("cut.npy", npy(GOOD, data));
+    const auto samples = report::open_npy(path);
+    std::filesystem::resize_file(path, 1000);
+    for (int again = 0; again < 2; ++again) {
+        CHECK_ERROR("cut.npy: could not be read to its end", memory::values_of(*samples));
+    }
 }
 
 TEST(huge_counts_take_no_memory) {
@@ -106,8 +128,8 @@ TEST(damaged_files_are_read_or_refused) {
     const std::string whole = npy(GOOD, bytes_of(counted(2 * PIXELS)));
     for (unsigned seed = 0; seed < 200; ++seed) {
         try {
-            const Samples samples = read(scratch::damaged(whole, seed));
-            CHECK(samples.pixels.size() == samples.ids.size() * report::values_in(samples.shape));
+            const auto samples = read(scratch::damaged(whole, seed));
+            CHECK(memory::values_of(*samples).size() == samples->count() * report::values_in(samples->image().shape));
         } catch (const report::Error&) {
         }
     }

@@ -1,84 +1,81 @@
 #include "predictions.hpp"
 
-#include <limits>
-
 #include "check.hpp"
 #include "fake.hpp"
-#include "scratch.hpp"
+#include "memory.hpp"
+
+using report::Outputs;
 
 namespace {
 
-const report::Shape SHAPE{fake::CLASSES};
+const report::Tensor IMAGE{report::Type::float32, {fake::CLASSES}};
 
-// `count` images whose answers all differ.
-report::Samples samples(std::size_t count) {
-    report::Samples made{std::vector<std::int64_t>(count), SHAPE, std::vector<float>(count * fake::CLASSES, 1.0F)};
+// The answers to `count` images, which all differ.
+std::vector<float> predict(fake::Engine& engine, std::size_t count, std::size_t batch, Outputs outputs = Outputs::probabilities) {
+    std::vector<float> values(count * fake::CLASSES, 1.0F);
     for (std::size_t i = 0; i < count; ++i) {
-        made.pixels.at(i * fake::CLASSES) = static_cast<float>(i);
+        values.at(i * fake::CLASSES) = static_cast<float>(i);
     }
-    return made;
+    memory::Images samples(count, IMAGE.shape, std::move(values));
+    std::vector<float> all;
+    report::predict(engine, samples, batch, outputs, [&all](std::size_t first, std::vector<float>& rows) {
+        CHECK(first * fake::CLASSES == all.size());
+        all.insert(all.end(), rows.begin(), rows.end());
+    });
+    return all;
 }
 
 }  // namespace
 
 TEST(batches_do_not_show_in_the_answers) {
-    fake::Engine whole(SHAPE);
-    const auto wanted = report::predict(whole, samples(10), 10).probabilities;
+    fake::Engine whole(IMAGE);
+    const auto wanted = predict(whole, 10, 10);
     CHECK(wanted.size() == 100);
     for (const std::size_t batch : {1U, 3U, 4U, 9U, 32U}) {
-        fake::Engine engine(SHAPE);
-        CHECK(report::predict(engine, samples(10), batch).probabilities == wanted);
+        fake::Engine engine(IMAGE);
+        CHECK(predict(engine, 10, batch) == wanted);
         CHECK(engine.batches.front() == std::min<std::size_t>(batch, 10) && engine.batches.back() == (10 - 1) % batch + 1);
     }
 }
 
-TEST(the_last_batch_is_filled_up_to_the_smallest_that_the_engine_takes) {
-    fake::Engine whole(SHAPE);
-    const auto wanted = report::predict(whole, samples(10), 10).probabilities;
-    fake::Engine engine(SHAPE);
-    engine.smallest = 3;
-    CHECK(report::predict(engine, samples(10), 4).probabilities == wanted);
-    CHECK(engine.batches == (std::vector<std::size_t>{4, 4, 3}));
-    CHECK(report::predict(engine, samples(1), 4).probabilities.size() == fake::CLASSES);
-    CHECK_ERROR("a batch of 2 is outside", report::predict(engine, samples(10), 2));
+TEST(batches_are_as_the_engine_takes_them) {
+    using Sizes = std::vector<std::size_t>;
+    fake::Engine whole(IMAGE);
+    const auto wanted = predict(whole, 10, 10);
+    const auto sizes = [&wanted](std::size_t smallest, std::size_t largest, std::size_t batch) {
+        fake::Engine engine(IMAGE);
+        engine.smallest = smallest;
+        engine.largest = largest;
+        CHECK(predict(engine, 10, batch) == wanted);
+        return engine.batches;
+    };
+    CHECK(sizes(3, 64, 4) == (Sizes{4, 4, 3}));  // filled up
+    CHECK(sizes(3, 64, 2) == (Sizes{3, 3, 3, 3}));
+    CHECK(sizes(1, 4, 32) == (Sizes{4, 4, 2}));
+    for (const std::size_t batch : {1U, 4U, 32U}) {  // one size only
+        CHECK(sizes(4, 4, batch) == (Sizes{4, 4, 4}));
+        CHECK(sizes(16, 16, batch) == (Sizes{16}));
+    }
 }
 
 TEST(an_engine_that_fails_gives_no_predictions) {
-    fake::Engine wrong(SHAPE, "wrong");
-    CHECK_ERROR("p[0]: NaN", report::predict(wrong, samples(2), 2));
-    fake::Engine logs(SHAPE, "logs");
-    CHECK_ERROR("logged an error", report::predict(logs, samples(2), 2));
+    fake::Engine wrong(IMAGE, "wrong");
+    CHECK_WRONG_OUTPUT("p[0]: NaN", predict(wrong, 2, 2));
+    CHECK_WRONG_OUTPUT("z[0]: NaN", predict(wrong, 2, 2, Outputs::logits));
+    fake::Engine logs(IMAGE, "logs");
+    CHECK_ERROR("logged an error", predict(logs, 2, 2));
 }
 
-TEST(writes_class_and_probabilities) {
-    const std::string csv = report::to_csv({{4, 9}, 3, {0.25F, 0.5F, 0.25F, 0.4F, 0.2F, 0.4F}});
-    CHECK(csv == "sample_id,class,probability_0,probability_1,probability_2\n"
-                 "4,1,0.25,0.5,0.25\n9,0,0.400000006,0.200000003,0.400000006\n");
-}
-
-TEST(writes_what_npy_readers_read) {
-    const std::vector<float> values{0.25F, 0.75F, 1.0F / 3, 2.0F / 3, 1e-45F, 1.0F};
-    const std::string npy = report::to_npy({{0, 1, 2}, 2, values});
-    CHECK((npy.size() - values.size() * sizeof(float)) % 64 == 0);
-    const report::Samples back = report::read_npy(scratch::file("p.npy", npy));
-    CHECK(back.pixels == values && back.shape == report::Shape{2});
-}
-
-TEST(wrong_outputs_are_told) {
-    const auto check = [](const std::vector<float>& values) { report::check_probabilities(values, 2); };
-    const float nan = std::numeric_limits<float>::quiet_NaN();
-    check({0.5F, 0.5F, 0.0F, 1.04F});
-    CHECK_WRONG_OUTPUT("Σp[1] = 1.0599999", check({0.5F, 0.5F, 0.0F, 1.06F}));
-    CHECK_WRONG_OUTPUT("Σp[0] = 0 ≠ 1", check({0, 0, 0, 0}));
-    CHECK_WRONG_OUTPUT("p[1]: NaN", check({0.5F, 0.5F, 1.0F, nan}));
-}
-
-TEST(files_are_written_whole) {
-    const auto path = scratch::folder() / "out.csv";
-    report::write_file(path, "one");
-    report::write_file(path, "two");
-    const std::vector<char> bytes = report::read_file(path);
-    CHECK(std::string(bytes.begin(), bytes.end()) == "two");
-    CHECK_ERROR("cannot be written", report::write_file(scratch::folder() / "none" / "out.csv", "x"));
-    CHECK_ERROR("cannot be written", report::write_file(scratch::folder(), "x"));
+TEST(images_are_counted_over_all_batches) {
+    fake::Engine engine(IMAGE);
+    engine.logits = true;
+    engine.largest = 2;
+    CHECK_WRONG_OUTPUT("Σp[0] = 9 ≠ 1", predict(engine, 10, 1));
+    engine.logits = false;
+    memory::Images samples(3, IMAGE.shape, [] {
+        std::vector<float> values(3 * fake::CLASSES, 1.0F);
+        std::fill(values.begin() + 2 * fake::CLASSES, values.end(), 0.0F);
+        return values;
+    }());
+    CHECK_WRONG_OUTPUT("p[2]: NaN", report::predict(engine, samples, 2, Outputs::probabilities, [](std::size_t, std::vector<float>&) {}));
 }
