@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -59,7 +60,7 @@ def device(monkeypatch):
     Device.seen = []
     monkeypatch.setattr("lib.cuda.DeviceMemory", Device)
     monkeypatch.setattr("lib.cuda.Stream", Device)
-    monkeypatch.setattr("lib.cuda.pinned", lambda shape: np.empty(shape, np.float32))
+    monkeypatch.setattr("lib.cuda.pinned", lambda shape, dtype=np.float32: np.empty(shape, dtype))
     return Device
 
 
@@ -205,5 +206,5 @@ def test_the_number_of_calibration_images_is_that_of_those_read(quick):
     there = len(training.split(quick.profile.train, quick.images)[0])
     for wanted, read in ((330, 320), (10**6, there // 32 * 32)):
         engines = quick.profile.engines.model_copy(update={"calibration_images": wanted})
-        session = SimpleNamespace(profile=quick.profile.model_copy(update={"engines": engines}), images=quick.images)
+        session = replace(quick, profile=quick.profile.model_copy(update={"engines": engines}))
         assert calibrate.default(session) == trt.Calibration("entropy", read)

@@ -142,7 +142,7 @@ def eight(monkeypatch):
     monkeypatch.setattr("lib.trt.versions.module", lambda: module)
     for name, value in {"activate": lambda: None, "Stream": Stream, "DeviceMemory": Memory, "free_bytes": lambda: 0}.items():
         monkeypatch.setattr(f"lib.cuda.{name}", value)
-    monkeypatch.setattr("lib.cuda.pinned", lambda shape: np.full(shape, np.nan, np.float32))
+    monkeypatch.setattr("lib.cuda.pinned", lambda shape, dtype=np.float32: np.full(shape, np.nan, dtype))
     Memory.all.clear()
     return module
 
@@ -231,8 +231,8 @@ def test_nothing_is_held_when_opening_fails_half_way(eight, monkeypatch):
 
 
 def test_a_plan_with_other_types_is_refused(eight, monkeypatch):
-    monkeypatch.setattr(Engine, "types", ("UINT8", "FLOAT"))
-    with pytest.raises(trt.EngineError, match="tensor 'images' of this plan is UINT8"):
+    monkeypatch.setattr(Engine, "types", ("BFLOAT16", "FLOAT"))
+    with pytest.raises(trt.EngineError, match="tensor 'images' of this plan is BFLOAT16"):
         execution.Execution(b"plan").__enter__()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from lib.errors import ReportError
 from lib.experiment.spec import ModelSpec
+from lib.models import onnx_file, onnx_graph
 
 if TYPE_CHECKING:
     import onnx
@@ -28,28 +27,15 @@ def check(path: Path, spec: ModelSpec) -> dict[str, Any]:
         onnx.checker.check_model(str(path), full_check=True)  # by path: a model over 2 GB keeps its weights in other files
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ReportError(f"{path.name}: not valid ONNX: {str(error).strip().splitlines()[0]}") from None
-    checked = onnx.load(path, load_external_data=False)
-    _check_ends(path.name, checked.graph, spec)
-    return {
-        "opset": next(entry.version for entry in checked.opset_import if entry.domain in ("", "ai.onnx")),
-        "nodes": _operators(checked),
-        "parameters": sum(math.prod(tensor.dims) for tensor in checked.graph.initializer),  # all stored values
-        "bytes": sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")),
-    }
-
-
-def _operators(checked: onnx.ModelProto) -> dict[str, int]:
-    """{operator: number of nodes}, most frequent first; operators outside ONNX's own domain as `domain.operator`."""
-    names = (f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type for node in checked.graph.node)
-    return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
+    _check_ends(path.name, onnx.load(path, load_external_data=False).graph, spec)
+    return onnx_file.describe(path)
 
 
 def _check_ends(name: str, graph: onnx.GraphProto, spec: ModelSpec) -> None:
-    """Whether input and output are those of the spec; weights that are listed among the inputs, as old files do, are none."""
+    """Whether input and output are those of the spec."""
     import onnx
 
-    weights = {tensor.name for tensor in graph.initializer}
-    given = [value for value in graph.input if value.name not in weights]
+    given = onnx_graph.real_inputs(graph)
     for values, expected in ((given, spec.input), (graph.output, spec.output)):
         if [value.name for value in values] != [expected]:
             raise ReportError(f"{name}: expected the one tensor '{expected}', got {[value.name for value in values]}")

@@ -11,6 +11,7 @@ from lib import export, onnx_session, trt
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
+from lib.models import onnx_graph
 from lib.runners import RUNNERS
 from lib.runners.base import as_float
 from lib.runners.onnxrt import OnnxRuntime
@@ -86,13 +87,8 @@ def marked(
     there = {output.name for output in copy.graph.output}
     copy.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors if tensor not in there)
     run = start(copy.SerializeToString())
-    return {name: value.astype(np.float32) for name, value in zip(tensors, run.run(tensors, {_input(copy): x}), strict=True)}
-
-
-def _input(network: onnx.ModelProto) -> str:
-    """The name of the one input; old files list weights beside it."""
-    weights = {tensor.name for tensor in network.graph.initializer}
-    return next(value.name for value in network.graph.input if value.name not in weights)
+    found = run.run(tensors, {onnx_graph.real_inputs(copy.graph)[0].name: x})
+    return {name: value.astype(np.float32) for name, value in zip(tensors, found, strict=True)}
 
 
 def _layer(index: int, tensor: str, operator: str, got: np.ndarray, base: np.ndarray) -> Layer:

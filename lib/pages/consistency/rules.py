@@ -99,9 +99,9 @@ def total(run: Run) -> int:
     return max((record.stats.get("total", 0) for record in counts if record), default=0)
 
 
-def equal(run: Run, record: Record) -> bool:
+def equal(record: Record, spread: float = 1.0) -> bool:
     """Whether a call of an engine gave the answers of the call it is compared with, to six decimals of the outputs' spread."""
-    return record.value == 1 and record.stats["max_abs"] <= EQUAL * spread(run)
+    return record.value == 1 and record.stats["max_abs"] <= EQUAL * spread
 
 
 def traces(run: Run) -> list[Trace]:
@@ -154,12 +154,12 @@ def _within(run: Run) -> Iterator[Finding]:
 def _calls(run: Run) -> Iterator[Finding]:
     """Calls of an engine that give other answers, and how many give the same."""
     done = [record for record in run.records("call_agreement") if record.value is not None and record.candidate]
-    other = [record for record in done if not equal(run, record)]
+    other = [record for record in done if not equal(record, spread(run))]
     for candidate in ordered(r.candidate for r in other if r.candidate):
         own = [record for record in other if record.candidate == candidate]
         counts = {"differ": max(r.stats["total"] - r.stats["correct"] for r in own), "largest": max(r.stats["max_abs"] for r in own)}
         yield W.finding("bad", "call_differs", candidate=candidate, batches=[r.batch_size for r in own], equal=EQUAL, **counts)
-    if fine := [record for record in done if equal(run, record)]:
+    if fine := [record for record in done if equal(record, spread(run))]:
         candidates = {record.candidate for record in fine if record.candidate}
         counts = {"engines": len({c.precision for c in candidates}), "ways": len({(c.runner, c.way) for c in candidates})}
         counts |= {"count": len(fine), "total": fine[0].stats["total"]}

@@ -9,7 +9,7 @@ from lib.experiment.candidate import Candidate
 from lib.pages import common
 from lib.pages.consistency import rules
 from lib.pages.consistency.rules import W
-from lib.pages.tolerance import NONE, limits
+from lib.pages.tolerance import NONE, limits, spread
 from lib.show.columns import columns
 from lib.show.table import Table, named
 from lib.store.records import Record
@@ -48,7 +48,7 @@ def calls(run: Run) -> Table:
     for candidate in sorted(groups, key=lambda each: (each.place[1], each.place)):  # engine by engine
         own = sorted(groups[candidate], key=lambda r: r.batch_size or 0)
         counts = {"differ": max(r.stats["total"] - r.stats["correct"] for r in own), "max_abs": max(r.stats["max_abs"] for r in own)}
-        verdict = W("verdicts.equal" if all(rules.equal(run, record) for record in own) else "verdicts.different")
+        verdict = W("verdicts.equal" if all(rules.equal(record, spread(run)) for record in own) else "verdicts.different")
         batches = ", ".join(map(_batch, own))
         rows.append(named(candidate) | {"call": candidate.way.label, "batches": batches, "equal": verdict} | counts)
     total = max((record.stats.get("total", 0) for record in found), default=0) or rules.total(run)
