@@ -11,6 +11,7 @@ import numpy as np
 
 from lib import onnx_session
 from lib.errors import ReportError
+from lib.models import onnx_graph
 
 if TYPE_CHECKING:
     import onnx
@@ -37,12 +38,13 @@ class Histograms:
         import onnx
         from onnxruntime.quantization.calibrate import HistogramCollector
 
-        augmented = onnx.shape_inference.infer_shapes(onnx.load(network))
-        self.input, self._chunk = augmented.graph.input[0].name, batch or CHUNK
+        augmented = onnx.load(network)
+        self.input, self._chunk = onnx_graph.real_inputs(augmented.graph)[0].name, batch or CHUNK
         self._any_batch = batch is None
-        self.tensors = activations(augmented)
-        known = {value.name: value for value in augmented.graph.value_info}
-        augmented.graph.output.extend(known[name] for name in self.tensors)
+        tensors = activations(augmented)
+        self.of_input, self.tensors = self.input in tensors, [name for name in tensors if name != self.input]
+        own = {value.name for value in augmented.graph.output}
+        augmented.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.tensors if name not in own)
         self._session = onnx_session.start(augmented.SerializeToString())
         self._collector = HistogramCollector("entropy", False, BINS, LEVELS, None, "same")
 
@@ -55,10 +57,10 @@ class Histograms:
             part = images[first : first + self._chunk]
             part = part if self._any_batch else part[np.arange(self._chunk) % len(part)]
             outputs = self._session.run(self.tensors, {self.input: part})
-            found = dict(zip(self.tensors, outputs, strict=True))
+            found = dict(zip(self.tensors, outputs, strict=True)) | ({self.input: part} if self.of_input else {})
             for name, values in found.items():
                 if not np.isfinite(values).all():
-                    raise ReportError(f"calibration: tensor '{name}' holds NaN or infinity; train again without an overflow")
+                    raise ReportError(f"calibration: tensor '{name}' holds NaN or infinity: the model overflows on these images")
                 self._make_room(name, np.abs(values).max())
             with _quiet():
                 self._collector.collect(found)
