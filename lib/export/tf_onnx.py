@@ -55,7 +55,23 @@ def convert(saved_model: Path, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     )
     with errors_raised("tf2onnx"):
         converted, _ = tf2onnx.convert.from_function(function, input_signature=[given], opset=opset)
-    return stable_names(converted, spec)
+    captured = function.get_concrete_function(given).graph.captures
+    return stable_names(_constants(converted, {inner.op.name: outer for outer, inner in captured}), spec)
+
+
+def _constants(converted: onnx.ModelProto, captured: dict[str, Any]) -> onnx.ModelProto:
+    """Make initializers, in place, of inputs that are tensors which the function captured (a Normalization layer's mean): tf2onnx folds
+    variables alone. captured: TensorFlow's tensor of each placeholder."""
+    from onnx import numpy_helper
+
+    inputs = list(converted.graph.input)
+    del converted.graph.input[:]
+    for value in inputs:
+        if (tensor := captured.get(value.name.split(":")[0])) is None:
+            converted.graph.input.append(value)
+        else:
+            converted.graph.initializer.append(numpy_helper.from_array(tensor.numpy(), value.name))
+    return converted
 
 
 @contextmanager

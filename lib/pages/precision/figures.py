@@ -14,6 +14,8 @@ from lib.stats import Interval
 from lib.store.run import Run
 from lib.text import Language
 
+FINE = 20  # ratio of the largest to the smallest throughput up to which there is room for 1, 2 and 5 of every decade
+
 
 def accuracy(run: Run) -> Figure:
     """Dot plot: accuracy of every candidate with its Wilson interval; the line is the reference."""
@@ -44,7 +46,7 @@ def trade(run: Run) -> Figure:
     rows = sorted(rates, key=lambda candidate: rates[candidate])
 
     def paint(axes: base.Axes, language: Language) -> None:
-        base.logarithmic(axes, axes.xaxis)
+        base.logarithmic(axes, axes.xaxis, fine=not rows or rates[rows[-1]] < FINE * rates[rows[0]])
         for place, candidate in zip(np.linspace(0.02, 0.9, len(rows)), rows, strict=True):
             x, (value, low, high), colour = rates[candidate], accuracies[candidate], candidate.colour
             axes.errorbar(x, value, yerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=2, elinewidth=0.8)
