@@ -139,7 +139,8 @@ void Gpu::capture() {
 void Gpu::copy_in() const {
     const Buffers& at = *buffers_;
     const std::size_t bytes = batch_ * image().bytes();
-    cuda::check(cudaMemcpyAsync(at.device_input.data(), at.host_input.data(), bytes, cudaMemcpyHostToDevice, stream_.get()), "cudaMemcpyAsync");
+    cuda::check(cudaMemcpyAsync(at.device_input.data(), at.host_input.data(), bytes, cudaMemcpyHostToDevice, stream_.get()),
+                "cudaMemcpyAsync");
 }
 
 void Gpu::enqueue() {
@@ -156,7 +157,8 @@ void Gpu::enqueue() {
 void Gpu::copy_out() const {
     const Buffers& at = *buffers_;
     const std::size_t bytes = batch_ * engine_.row().bytes();
-    cuda::check(cudaMemcpyAsync(at.host_output.data(), at.device_output.data(), bytes, cudaMemcpyDeviceToHost, stream_.get()), "cudaMemcpyAsync");
+    cuda::check(cudaMemcpyAsync(at.host_output.data(), at.device_output.data(), bytes, cudaMemcpyDeviceToHost, stream_.get()),
+                "cudaMemcpyAsync");
 }
 
 }  // namespace report

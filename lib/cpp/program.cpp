@@ -28,13 +28,15 @@ void declare(CLI::App& app, Options& options, const std::vector<std::string>& ap
     options.way.api = apis.front();
     app.set_version_flag("--apis", nlohmann::json(apis).dump(), "print the calls of this build as JSON, and end");
     app.add_option("--plan", options.plan, "the engine; load only plans you trust: loading one runs code from it")->required();
-    app.add_option("--samples", options.samples, "images, .npy (N, ...) of the type and shape that the plan takes, or .csv (sample_id,pixel_0,pixel_1,...)")->required();
+    app.add_option("--samples", options.samples, "images, .npy (N, ...) of the plan's type and shape, or .csv (sample_id,pixel_0,...)")
+        ->required();
     app.add_option("--sha256", options.sha256, "refuse the plan if its SHA-256 differs; needed unless --insist is given");
     app.add_flag("--insist", options.insist, "load a plan whose SHA-256 nobody gave");
-    app.add_option("--batch", options.batch, "images a call for predictions, or the nearest that the plan takes; the last call may be shorter")->check(CLI::Range(1, 65536));
+    app.add_option("--batch", options.batch, "images a call for predictions, or the nearest that the plan takes; the last may have fewer")
+        ->check(CLI::Range(1, 65536));
     app.add_option("--api", options.way.api, "which calls run the engine")->check(CLI::IsMember(apis));
     app.add_flag("--graph", options.way.graph, "replay each call as a CUDA graph (enqueueV3 only)");
-    app.add_option("--predictions", options.predictions, "write what is answered to all images: .npy the outputs (N, classes), .csv classes and probabilities");
+    app.add_option("--predictions", options.predictions, "write the answers to all images: .npy outputs, .csv classes and probabilities");
     app.add_option("--output", options.way.output, "name of the output that is meant; needed where the plan has several");
     app.add_option("--outputs", options.outputs, "what it holds: probabilities add up to 1, or else the run fails")
         ->check(CLI::IsMember({"probabilities", "logits"}));
