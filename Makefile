@@ -1,5 +1,7 @@
 # `make` lists what there is. Each command installs what it needs into .venv by itself, once.
 PROFILE ?= quickstart
+MODEL ?=
+DATA ?=
 OUTPUTS ?=
 FROM ?=
 TO ?=
@@ -7,7 +9,7 @@ SYSTEM ?=
 PYTHON ?= python3
 TESTS ?= tests
 # Recipes read these from the environment, so that a name with spaces, quotes or braces is never read as anything but a name.
-export PROFILE OUTPUTS FROM TO SYSTEM TESTS
+export PROFILE MODEL DATA OUTPUTS FROM TO SYSTEM TESTS
 
 # Everything runs through the environment's own Python: scripts in .venv/bin would not stand a path with spaces.
 PY := .venv/bin/python
@@ -17,7 +19,7 @@ outputs = $(if $(OUTPUTS),--outputs="$$OUTPUTS")
 compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help report render lab cpp test lint format lock clean distclean
+.PHONY: help report new render lab cpp test lint format lock clean distclean
 
 help: ## this list
 	@echo 'usage: make TARGET [NAME=value …], PYTHON=python3.12 for the Python that .venv is made with'
@@ -26,6 +28,11 @@ help: ## this list
 report: ## measure everything here and write the report in English and Japanese [PROFILE=mine, of params/, or a YAML file; OUTPUTS=folder FROM=03 TO=05]
 	$(run)
 	@exec $(PY) -m lib run --profile="$$PROFILE" $(outputs) $(if $(FROM),--from="$$FROM") $(if $(TO),--to="$$TO")
+
+new: ## a profile of your own model, to be read and then reported on [MODEL=flowers.onnx DATA=folder with test/CLASS/*, or .npz; PROFILE=file to write]
+	@$(if $(MODEL),,echo 'error: MODEL= is missing: an .onnx, a .keras or a SavedModel folder' >&2; exit 2)
+	$(run)
+	@exec $(PY) -m lib new --model="$$MODEL" --data="$$DATA" $(outputs) $(if $(filter file,$(origin PROFILE)),,--to="$$PROFILE")
 
 render: ## write the pages again from recorded results, measuring nothing [PROFILE= OUTPUTS= SYSTEM=folder of results/]
 	@$(if $(FROM)$(TO),echo 'error: FROM= and TO= belong to make report; render writes every page' >&2; exit 2)

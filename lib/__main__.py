@@ -48,7 +48,8 @@ def _run_command(options: argparse.Namespace) -> int:
 
         if outputs := options.outputs or os.environ.get(session.OUTPUTS):
             os.environ[session.OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
-        options.name = profile.locate(options.profile).stem  # of a file that need not be there any more: records hold the parameters
+        if "profile" in options:
+            options.name = profile.locate(options.profile).stem  # of a file that need not be there any more: records hold the parameters
         sys.stdout.write(f"{COMMANDS[options.command](options)}\n")
     except ReportError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
@@ -67,7 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in COMMANDS.items():
         option = commands.add_parser(name, help=function.__doc__, description=function.__doc__).add_argument
-        option("--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)")
+        if name == "new":
+            option("--model", required=True, metavar="FILE", help="an .onnx, a .keras or a SavedModel folder")
+            option("--data", default="", metavar="DIR|NPZ", help="images in test/CLASS/ and calibration/CLASS/, or an .npz (default: none)")
+            option("--to", default="", metavar="FILE|NAME", help="the profile to write (default: beside the model, of its name)")
+        else:
+            option(
+                "--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)"
+            )
         option("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
         if name in ("run", "render", "lab"):
             folder = {"default": ROOT / "notebooks", "type": lambda given: Path(os.path.abspath(given))}
@@ -95,8 +103,15 @@ def _render(options: argparse.Namespace) -> str:
     return _outcome(render.render(options.name, options.notebooks, options.system))
 
 
+def _new(options: argparse.Namespace) -> str:
+    """Write a profile of a model of your own, with all that its file and its images say."""
+    from lib.report import new
+
+    return new.new(options.model, options.data, options.to)
+
+
 def _check(options: argparse.Namespace) -> str:
-    """Check a profile and that its dataset is where it says."""
+    """Check a profile, and that its model and dataset are there and fit together."""
     from lib.experiment import profile
 
     checked = profile.load(options.profile)
@@ -171,7 +186,7 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(map(shown, paths)) or "nothing"
 
 
-COMMANDS = {one.__name__[1:]: one for one in (_run, _render, _check, _lab, _readme, _seal, _migrate, _clean)}
+COMMANDS = {one.__name__[1:]: one for one in (_run, _new, _render, _check, _lab, _readme, _seal, _migrate, _clean)}
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.data import dataset, preprocess
+from lib.data import dataset, folder, npz, preprocess
 from lib.data.preprocess import Rules
+from lib.errors import ConfigError, shown
 from lib.experiment import profile as profiles
-from lib.experiment import system
+from lib.experiment import strict, system
 from lib.experiment.spec import ModelSpec
 from lib.models import source, train
 from lib.store import files, stage_file
@@ -36,10 +37,32 @@ def outputs(profile: str) -> Path:
 
 
 def check(profile: profiles.Profile) -> None:
-    """Raise ConfigError for what a profile asks and its files do not give: before anything long, and decoding no image."""
-    spec = source.spec(profile)
-    source.rules(profile, spec)
-    dataset.check(profile, spec)
+    """Raise ConfigError for what a profile asks and its files do not give: before anything long, and decoding no image.
+
+    One line that begins with the profile's file, or its name.
+    """
+    try:
+        spec = source.spec(profile)
+        source.rules(profile, spec)
+        dataset.check(profile, spec)
+        _check_calibration(profile)
+    except ConfigError as error:
+        files = [profile.path(f"{profile.name}{ending}") for ending in profiles.FILES]
+        whose = f"{shown(next(filter(Path.exists, files), files[0]))}: "
+        known = str(error).startswith((whose, f"profile {profile.name}: "))
+        raise ConfigError(strict.line(f"{'' if known else whose}{error}")) from None
+
+
+def _check_calibration(profile: profiles.Profile) -> None:
+    """Raise ConfigError where INT8 is asked for by name and there is nothing to calibrate it on; else its rows say why they are empty."""
+    asked, settings = sorted(profile.int8.model_fields_set & {"methods", "image_counts"}), profile.dataset
+    if not profile.model or not asked:
+        return
+    images = folder if settings.folder else npz if settings.npz else None
+    if images is None or not images.calibration_images(settings, profile.path):
+        where = {folder: "put some into calibration/, beside test/", npz: "store calibration_images in the .npz"}
+        how = where.get(images, "name a folder that has some")
+        raise ConfigError(f"key 'int8.{asked[0]}': there are no images to calibrate on; {how}, or remove int8")
 
 
 @dataclass

@@ -11,8 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import images
+import models
 import pytest
+import yaml
 
 from lib import __main__ as command_line
 from lib import session
@@ -101,6 +105,117 @@ def test_check_says_that_a_profile_is_fine(capsys: pytest.CaptureFixture[str]) -
     for name in config.available():
         assert main(["check", "--profile", name]) == 0
         assert capsys.readouterr().out.startswith(f"{name}: fine, ")
+
+
+@dataclass(frozen=True)
+class Own:
+    """A model of one's own with images, before something is wrong with it: shapes of the files, and the profile's values."""
+
+    folder: Path
+    values: dict[str, Any]
+
+    def change(self, section: str, **keys: object) -> None:
+        self.values[section] = self.values.get(section, {}) | keys
+
+    def edit(self, edit: Callable[[Any], object]) -> None:
+        """Change the ONNX graph in the file."""
+        import onnx
+
+        model = onnx.load(self.folder / "model.onnx")
+        edit(model.graph)
+        onnx.save(model, self.folder / "model.onnx")
+
+    def write(self) -> Path:
+        path = self.folder / "mine.yaml"
+        path.write_text(yaml.safe_dump(self.values, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Own:
+    folder = tmp_path / "私の model"
+    folder.mkdir()
+    models.onnx_classifier(folder)
+    images.folder(folder / "images", {"test": dict.fromkeys("abcde", 2), "calibration": dict.fromkeys("abcde", 1)})
+    return Own(folder, {"model": {"file": "model.onnx"}, "dataset": {"folder": "images"}, "preprocess": {"preset": "imagenet"}})
+
+
+def second_input(graph: Any) -> None:
+    import onnx
+
+    graph.input.append(onnx.helper.make_tensor_value_info("mask", onnx.TensorProto.FLOAT, ["N", 3]))
+
+
+def custom(graph: Any) -> None:
+    graph.node[1].domain, graph.node[1].op_type = "my.own", "Convolution"
+
+
+# What is wrong -> what is said of it. Issue 10, point 8, in its order.
+REFUSED: dict[str, tuple[Callable[[Own], object], str]] = {
+    "no test": (lambda own: (own.folder / "images" / "test").rename(own.folder / "images" / "val"), "images: misses the folder test"),
+    "an empty class": (lambda own: [file.unlink() for file in (own.folder / "images/test/b").iterdir()], "test/b: a class without images"),
+    "six folders": (
+        lambda own: images.picture(own.folder / "images/test/f/1.png"),
+        "6 folders (a, b, c, d, e, f) for the model's 5",
+    ),
+    "another size": (lambda own: own.change("preprocess", size=[224, 224]), "takes images of [8, 8], preprocess.size says [224, 224]"),
+    "no such output": (lambda own: own.change("model", output="logits"), "no output 'logits'; set model.output to one of: scores"),
+    "INT8 by name": (
+        lambda own: (shutil.rmtree(own.folder / "images" / "calibration"), own.change("int8", methods=["entropy"])),
+        "key 'int8.methods': there are no images to calibrate on; put some into calibration/, beside test/, or remove int8",
+    ),
+    "two inputs": (lambda own: own.edit(second_input), "one input is supported, this model has two: pixels, mask"),
+    "custom operators": (lambda own: own.edit(custom), "operators that ONNX does not define: my.own.Convolution"),
+    "no graph to check": (lambda own: own.edit(lambda graph: graph.node.reverse()), "ONNX cannot check it: "),
+    "no model": (lambda own: (own.folder / "model.onnx").unlink(), "key 'model.file': "),
+    "another file": (lambda own: own.change("model", file="mine.yaml"), "give an .onnx, a .keras or a SavedModel folder"),
+    "no preprocessing": (lambda own: own.values.pop("preprocess"), "preprocess: missing; name one: imagenet, tf, caffe, torch, none"),
+    "no images": (lambda own: own.change("dataset", folder="photos"), "key 'dataset.folder': photos: no such folder"),
+    "another resize": (lambda own: own.change("preprocess", resize="cubic"), "key 'preprocess.resize'"),
+}
+
+
+def test_a_model_of_one_s_own_is_checked(own: Own, capsys: pytest.CaptureFixture[str]) -> None:
+    own.change("dataset", labels="folders")
+    assert main(["check", "--profile", str(own.write())]) == 0
+    assert capsys.readouterr().out.startswith(f"{own.folder / 'mine.yaml'}: fine, ")
+    shutil.rmtree(own.folder / "images" / "calibration")
+    assert main(["check", "--profile", str(own.write())]) == 0  # INT8 is only a default: its rows say why they are empty
+
+
+@pytest.mark.parametrize("wrong", REFUSED)
+def test_what_cannot_be_measured_is_refused_in_one_line(own: Own, wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil, says = REFUSED[wrong]
+    spoil(own)
+    path = own.write()
+    assert main(["check", "--profile", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"error: {path}: ")
+    assert says in err
+
+
+@pytest.mark.parametrize("wrong", ["no test", "two inputs", "INT8 by name"])
+def test_a_run_refuses_it_too_before_anything_is_written(own: Own, wrong: str, outputs: Path) -> None:
+    REFUSED[wrong][0](own)
+    done = cli("run", "--profile", str(own.write()))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert REFUSED[wrong][1] in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (outputs / "mine").exists()
+
+
+def test_results_of_a_profile_anywhere_lie_under_its_name(own: Own, outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lib.report import run
+
+    path = own.write()
+    monkeypatch.chdir(own.folder)
+    (outputs / "mine" / "results").mkdir(parents=True)
+    cleaned = []
+    monkeypatch.setattr(run, "clean", lambda name: cleaned.append(name) or outputs / name)
+    for given in ("mine.yaml", str(path), f"../{own.folder.name}/mine.yaml"):
+        assert main(["clean", "--profile", given]) == 0
+    assert cleaned == ["mine"] * 3
 
 
 def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,14 +427,31 @@ def test_make_hands_names_on_as_they_are(made: Path, name: str) -> None:
     assert said == f"{['run', f'--profile={name}', f'--outputs={name}', '--from=03', '--to=05']}\n", err
 
 
+@pytest.mark.parametrize("given", [[], ["PROFILE=my own.yaml"]])
+def test_make_new_names_a_file_to_write_only_where_one_is_named(made: Path, given: list[str]) -> None:
+    process = make(made, "new", "MODEL=a b.onnx", "DATA=出力", *given)
+    said = process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    named = ["--to=my own.yaml"] if given else []
+    assert said == f"{['new', '--model=a b.onnx', '--data=出力', *named]}\n"
+
+
+def test_make_new_without_a_model_says_what_it_takes(made: Path) -> None:
+    out, err = make(made, "new").communicate(timeout=30)
+    assert out == ""
+    assert err.startswith("error: MODEL= is missing: an .onnx, a .keras or a SavedModel folder\n")
+
+
 def test_make_alone_lists_targets_and_what_each_takes(made: Path) -> None:
     out, err = make(made).communicate(timeout=30)
     assert err == ""
     assert "PYTHON=" in out.splitlines()[0]
     targets = {line.split()[0]: line for line in out.splitlines()[1:]}
-    assert {"report", "render", "lab", "cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
+    assert {"report", "new", "render", "lab", "cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
     takes = {
         "report": ("PROFILE", "OUTPUTS", "FROM", "TO"),
+        "new": ("MODEL", "DATA", "PROFILE"),
         "render": ("PROFILE", "OUTPUTS", "SYSTEM"),
         "lab": ("PROFILE",),
         "test": ("TESTS",),
