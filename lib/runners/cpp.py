@@ -30,7 +30,7 @@ from lib.text import Text
 PROGRAM = "REPORT_CPP_RUNNER"  # environment variable: another program than the one that `make cpp` builds
 BUILT = config.ROOT / "build" / "cpp" / "runner"
 START_S, LONGEST_S = 60, 900  # to start or end; for one pass over the images or one slice, loading included. What takes longer hangs
-WRONG_OUTPUT = 3  # exit code: the engine ran, and its answers cannot be probabilities
+WRONG_OUTPUT = 3  # exit code: the engine ran, and its answers cannot be right
 OWN = re.compile("^runner: (the output is wrong: )?")
 AGAIN = "build it again with `make cpp`"
 
@@ -52,7 +52,7 @@ def apis() -> tuple[str, ...] | Reason:
 
 
 def call(*words: object, limit_s: float = LONGEST_S) -> str:
-    """What the program prints with these arguments. Raises WrongOutput where answers cannot be probabilities, else ReportError."""
+    """What the program prints with these arguments. Raises WrongOutput where answers cannot be right, else ReportError."""
     try:
         done = subprocess.run(_command(*words), capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
@@ -65,7 +65,7 @@ def call(*words: object, limit_s: float = LONGEST_S) -> str:
 
 
 def write_samples(path: Path, images: np.ndarray) -> Path:
-    """Write float32 (n, 32, 32, 3) as the .npy file that the program reads. Returns `path`."""
+    """Write model inputs as the .npy file that the program reads, batch by batch while it runs. Returns `path`."""
     with files.writable(path.parent):
         np.save(path, np.ascontiguousarray(images))
     return path
@@ -115,8 +115,8 @@ class Cpp(EngineRunner):
         self._folder.cleanup()
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (n, 32, 32, 3) from 0 to 1, any n >= 1 -> probabilities, float32 (n, classes), by a process of its own."""
-        check_batch(batch)
+        """Model inputs, any n >= 1 -> outputs, float32 (n, classes), by a process of its own, which splits and fills up batches."""
+        check_batch(batch, self.session.spec)
         samples, answers = write_samples(self._file("samples.npy"), batch), self._file("predictions.npy")
         answers.unlink(missing_ok=True)
         call(*self._words(samples), "--batch", self.max_batch or len(batch), "--predictions", answers)
@@ -130,7 +130,7 @@ class Cpp(EngineRunner):
 
     def timer(self, batch: np.ndarray) -> Timer:
         """Of calls that the program times itself. All timers share one process while each batch begins the largest one."""
-        check_batch(batch, self.max_batch)
+        check_batch(batch, self.session.spec, self.max_batch)
         self._serve(batch)
 
         def timed(seconds: float) -> Slice:
@@ -153,8 +153,9 @@ class Cpp(EngineRunner):
         self._server = None
 
     def _words(self, samples: Path) -> list[object]:
-        way = self.candidate.way
+        way, spec = self.candidate.way, self.session.spec
         words = ["--plan", self.artifact.file(self.file), "--sha256", self._sha256, "--samples", samples, "--api", way.api or self.api]
+        words += ["--output", spec.output, "--outputs", "logits" if spec.logits else "probabilities"]
         return [*words, *(["--graph"] if way.graph else [])]
 
     def _file(self, name: str) -> Path:
