@@ -282,7 +282,7 @@ def test_a_changed_onnx_makes_another_engine(opened, tmp_path):
     changed = plans.identity(other, "fp32", opened.profile.engines)
     artifact = trt.engine(opened, "fp32")
     assert artifacts.key_of(plans.KIND, changed) != artifact.key
-    assert "its onnx sha256 is" in said(ArtifactError, lambda: load_plan(artifact.path.parent, changed))
+    assert "its ONNX is" in said(ArtifactError, lambda: load_plan(artifact.path.parent, changed))
 
 
 def test_altered_plans_are_refused(opened, tmp_path):
@@ -324,9 +324,11 @@ def test_calibration_reads_the_batches_and_is_bound(opened, tmp_path):
     tensors, folder = set(scales["entropy"]), caches["entropy"].path.parent
     assert calibrate.load_cache(folder, expected, tensors)
     other = calibrate.identity(opened, small_network.write(tmp_path / "other.onnx", seed=1), trt.Calibration("entropy", 320))
-    assert "its onnx sha256 is" in said(ArtifactError, lambda: calibrate.load_cache(folder, other, tensors))
+    assert "its ONNX is" in said(ArtifactError, lambda: calibrate.load_cache(folder, other, tensors))
     assert "dataset" in said(ArtifactError, lambda: calibrate.load_cache(folder, expected | {"dataset": "0" * 64}, tensors))
-    assert "its tensorrt is" in said(ArtifactError, lambda: calibrate.load_cache(folder, expected | {"tensorrt": "10.0.0"}, tensors))
+    assert "its TensorRT version is" in said(
+        ArtifactError, lambda: calibrate.load_cache(folder, expected | {"tensorrt": "10.0.0"}, tensors)
+    )
     assert "no tensor of this network" in said(ArtifactError, lambda: calibrate.load_cache(folder, expected, {"another"}))
 
 
@@ -334,7 +336,7 @@ def test_calibration_reads_the_batches_and_is_bound(opened, tmp_path):
 def test_calibrators_make_different_engines(opened):
     entropy, minmax = (trt.engine(opened, "int8", trt.Calibration(method, 320)) for method in ("entropy", "minmax"))
     assert entropy.key != minmax.key
-    assert "its calibration is" in said(ArtifactError, lambda: load_plan(entropy.path.parent, here(opened, "int8", minmax)))
+    assert "its calibration cache is" in said(ArtifactError, lambda: load_plan(entropy.path.parent, here(opened, "int8", minmax)))
 
 
 @calibrated

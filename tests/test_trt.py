@@ -140,6 +140,20 @@ def test_the_parsers_words_reach_the_user(tmp_path):
     assert "Plugin not found" in said
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "node 3: bad thing"),  # 8.x
+        ({"node_name": lambda: "odd", "node_operator": lambda: "Conv"}, "node 3 'odd' (Conv): bad thing"),
+        ({"node_name": lambda: "", "node_operator": lambda: "Conv"}, "node 3 (Conv): bad thing"),
+        ({"node": lambda: -1}, "bad thing"),
+    ],
+)
+def test_a_parser_that_says_less_of_a_node_leaves_no_gap(told, said):
+    error = SimpleNamespace(**({"node": lambda: 3, "desc": lambda: "bad\n thing"} | told))
+    assert inspect.parser_errors(SimpleNamespace(num_errors=1, get_error=lambda index: error)) == said
+
+
 @needs_rtx
 def test_files_that_are_no_network(tmp_path, fp32):
     broken, truncated, empty = (tmp_path / name for name in ("broken.onnx", "truncated.onnx", "empty.onnx"))
@@ -264,24 +278,24 @@ def test_a_plan_loads_where_it_was_built(plan):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "words"),
     [
-        ("tensorrt", "10.16.0.1"),
-        ("flavour", "tensorrt"),
-        ("gpu", "NVIDIA H200"),
-        ("compute_capability", "9.0"),
-        ("onnx_sha256", "0" * 64),
-        ("precision", "fp16"),
-        ("calibration", "0" * 64),
-        ("flags", ["FP16"]),
-        ("profile", [1, 1, 1]),
-        ("workspace_mib", 1),
-        ("version", 0),
+        ("tensorrt", "10.16.0.1", "TensorRT version"),
+        ("flavour", "tensorrt", "TensorRT flavour"),
+        ("gpu", "NVIDIA H200", "GPU"),
+        ("compute_capability", "9.0", "compute capability"),
+        ("onnx_sha256", "0" * 64, "ONNX"),
+        ("precision", "fp16", "precision"),
+        ("calibration", "0" * 64, "calibration cache"),
+        ("flags", ["FP16"], "builder flags"),
+        ("profile", [1, 1, 1], "optimization profile"),
+        ("workspace_mib", 1, "workspace (MiB)"),
+        ("version", 0, "version of this project's builder"),
     ],
 )
-def test_a_plan_of_something_else_is_refused_by_field(plan, field, value):
+def test_a_plan_of_something_else_is_refused_in_words(plan, field, value, words):
     folder, identity = plan
-    assert f"its {field.replace('_', ' ')} is" in rejection(folder, identity | {field: value})
+    assert f"its {words} is" in rejection(folder, identity | {field: value})
 
 
 def test_altered_plans_are_refused(plan):
@@ -340,7 +354,7 @@ def test_every_precision_that_can_be_built_has_an_engine_of_its_own(opened):
     for precision, engine in made.items():
         assert trt.trusted(opened, precision, engine) == engine.file(trt.PLAN).read_bytes()
         for other in {"fp32", "fp16"} - {precision}:
-            with pytest.raises(ArtifactError, match=r"its (precision|onnx sha256) is"):
+            with pytest.raises(ArtifactError, match=r"its (precision|ONNX) is"):
                 trt.trusted(opened, other, engine)
 
 

@@ -8,6 +8,23 @@ from typing import Any
 from lib.errors import ArtifactError
 from lib.store import artifacts
 
+WORDS = {  # what people call a field, where its name says less
+    "flavour": "TensorRT flavour",
+    "tensorrt": "TensorRT version",
+    "gpu": "GPU",
+    "method": "calibrator",
+    "onnx_sha256": "ONNX",
+    "flags": "builder flags",
+    "calibration": "calibration cache",
+    "profile": "optimization profile",
+    "workspace_mib": "workspace (MiB)",
+    "images": "number of calibration images",
+    "seed": "seed of the calibration images",
+    "held_out": "number of images held out for validation",
+    "batch": "calibration batch",
+    "version": "version of this project's builder",
+}
+
 
 def read(folder: Path, kind: str, file: str, expected: dict[str, Any]) -> bytes:
     """The bytes of a payload file of the artifact in `folder`, read once: their hash is the manifest's, and every field is as `expected`.
@@ -21,7 +38,8 @@ def read(folder: Path, kind: str, file: str, expected: dict[str, Any]) -> bytes:
         raise refused(folder, f"kind is '{manifest['kind']}', not '{kind}'")
     for field, here in expected.items():
         if (stored := manifest["inputs"].get(field)) != here:
-            raise refused(folder / "payload" / file, f"its {field.replace('_', ' ')} is {_shown(stored)}, here it is {_shown(here)}")
+            name = WORDS.get(field, field.replace("_", " "))
+            raise refused(folder / "payload" / file, f"its {name} is {_shown(stored)}, here it is {_shown(here)}")
     return artifacts.read(folder, file)
 
 

@@ -116,12 +116,14 @@ def weights_bytes(log: list[str]) -> int | None:
 
 
 def parser_errors(parser: Any) -> str:
-    """Everything an OnnxParser complains about, in one line: node, operator, TensorRT's own words."""
+    """Everything an OnnxParser complains about, in one line: node, its name and operator as far as there are, TensorRT's own
+    words."""
     said = []
     for i in range(parser.num_errors):
         error = parser.get_error(i)
         name, operator = (getattr(error, told, str)() for told in ("node_name", "node_operator"))  # parsers of 8.x do not say
-        where = f"node {error.node()} '{name}' ({operator}): " if error.node() >= 0 else ""
+        known = (f" '{name}'" if name else "") + (f" ({operator})" if operator else "")
+        where = f"node {error.node()}{known}: " if error.node() >= 0 else ""
         said.append(f"{where}{' '.join(error.desc().split())}")
     return "; ".join(said)
 
