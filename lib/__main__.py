@@ -43,11 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_command(options: argparse.Namespace) -> int:
     try:
-        from lib import session
         from lib.experiment import profile
 
-        if outputs := options.outputs or os.environ.get(session.OUTPUTS):
-            os.environ[session.OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
+        if outputs := options.outputs or os.environ.get(profile.OUTPUTS):
+            os.environ[profile.OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
         if "profile" in options:
             options.name = profile.locate(options.profile).stem  # of a file that need not be there any more: records hold the parameters
         sys.stdout.write(f"{COMMANDS[options.command](options)}\n")
@@ -78,8 +77,7 @@ def _parser() -> argparse.ArgumentParser:
             )
         option("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
         if name in ("run", "render", "lab"):
-            folder = {"default": ROOT / "notebooks", "type": lambda given: Path(os.path.abspath(given))}
-            option("--notebooks", metavar="DIR", help="folder of the notebooks (default: notebooks)", **folder)
+            option("--notebooks", default="", type=_notebooks, metavar="DIR", help="folder of the notebooks (default: notebooks)")
         if name in ("render", "readme", "seal", "migrate"):
             default = "the last one's" if name == "render" else "the only one"
             option("--system", default="", metavar="ID", help=f"whose results, a folder of results/ (default: {default})")
@@ -89,8 +87,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _notebooks(given: str) -> Path:
+    return Path(os.path.abspath(given or ROOT / "notebooks"))
+
+
 def _run(options: argparse.Namespace) -> str:
     """Execute the notebooks, then render the pages."""
+    from lib.experiment import profile
+
+    profile.load(options.profile)
     from lib.report import run
 
     return _outcome(run.run(options.profile, options.notebooks, options.first, options.last))

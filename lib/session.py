@@ -16,6 +16,7 @@ from lib.data.preprocess import Rules
 from lib.errors import ConfigError, shown
 from lib.experiment import profile as profiles
 from lib.experiment import strict, system
+from lib.experiment.profile import OUTPUTS
 from lib.experiment.spec import ModelSpec
 from lib.models import source, train
 from lib.store import files, stage_file
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 RUN_ID = "REPORT_RUN_ID"  # environment variable: what the notebooks of one run have in common
-OUTPUTS = "REPORT_OUTPUTS"  # environment variable: another place for what runs write
 
 
 def outputs(profile: str) -> Path:

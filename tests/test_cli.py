@@ -101,6 +101,15 @@ def test_nothing_heavy_is_imported_before_the_profile_is_checked(command: str) -
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", ["run", "check", "lab"])
+def test_a_mistyped_profile_imports_nothing_that_measures(command: str) -> None:
+    check = f"import sys; from lib.__main__ import main; code = main([{command!r}, '--profile', 'nosuch'])\n"
+    check += "loaded = sorted({'numpy', 'lib.session', 'lib.runners', 'lib.report'} & set(sys.modules))\n"
+    check += "assert (code, loaded) == (2, []), (code, loaded)"
+    done = subprocess.run([sys.executable, "-c", check], cwd=config.ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_check_says_that_a_profile_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
     for name in config.available():
         assert main(["check", "--profile", name]) == 0
@@ -259,7 +268,8 @@ def test_the_last_line_of_a_run_counts_what_is_red_and_amber(tmp_path, monkeypat
     assert asked == [("quickstart", tmp_path, "03", "05")]
     assert capsys.readouterr().out == f"{said}{index}\n"
     monkeypatch.chdir(tmp_path)
-    main(["run"])
+    main(["run", "--notebooks", ""])  # a variable of a script that is not set
+    assert asked[1] == ("quickstart", config.ROOT / "notebooks", "", "")
     assert capsys.readouterr().out == f"{said}html/index.html\n"
 
 

@@ -20,6 +20,7 @@ from lib.experiment.strict import Misfit, Strict
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "params"
+OUTPUTS = "REPORT_OUTPUTS"  # environment variable: another place for what runs write
 MODEL_MISSING = "missing; name a model of your own (model.file: flowers.onnx), or train: one"
 FILES = (".yaml", ".yml")
 ONNX = ".onnx"
