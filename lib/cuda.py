@@ -116,7 +116,7 @@ class DeviceMemory:
 
 
 class Stream:
-    """A CUDA stream of its own. handle: for TensorRT. Its methods lie in what is timed: they add nothing but the call."""
+    """A CUDA stream of its own. handle: for TensorRT. Its methods lie in what is timed: they call no function of Python's but CUDA's."""
 
     def __init__(self) -> None:
         driver = activate()
@@ -128,13 +128,21 @@ class Stream:
 
     def upload(self, host: np.ndarray, device: DeviceMemory) -> None:
         """Start copying a pinned array to the GPU. Raises CudaError, also for an array that is larger than `device`."""
-        _fits(host, device)
-        self._call("copying to the GPU", self._upload, device.address, host, self._stream)
+        if host.nbytes > device.size:
+            raise _too_large(host, device)
+        try:
+            self._upload(device.address, host, self._stream)
+        except self._error as error:
+            raise _failed("copying to the GPU", error) from None
 
     def download(self, device: DeviceMemory, host: np.ndarray) -> None:
         """Start copying from the GPU into a pinned array. Raises CudaError, also for an array that is larger than `device`."""
-        _fits(host, device)
-        self._call("copying from the GPU", self._download, host, device.address, self._stream)
+        if host.nbytes > device.size:
+            raise _too_large(host, device)
+        try:
+            self._download(host, device.address, self._stream)
+        except self._error as error:
+            raise _failed("copying from the GPU", error) from None
 
     def timed(self, work: Callable[[], None]) -> float:
         """Milliseconds between two events around what `work` puts into the stream; waits for its end.
@@ -152,18 +160,14 @@ class Stream:
 
     def synchronize(self) -> None:
         """Wait for everything in the stream. Raises CudaError for what failed in it."""
-        self._call("waiting for the GPU", self._stream.synchronize)
-
-    def _call(self, doing: str, call: Callable[..., None], *given: object) -> None:
         try:
-            call(*given)
+            self._stream.synchronize()
         except self._error as error:
-            raise _failed(doing, error) from None
+            raise _failed("waiting for the GPU", error) from None
 
 
-def _fits(host: np.ndarray, device: DeviceMemory) -> None:
-    if host.nbytes > device.size:
-        raise CudaError(f"copying {host.nbytes} bytes, the buffer on the GPU has {device.size}")
+def _too_large(host: np.ndarray, device: DeviceMemory) -> CudaError:
+    return CudaError(f"copying {host.nbytes} bytes, the buffer on the GPU has {device.size}")
 
 
 def _free() -> str:

@@ -122,6 +122,30 @@ def test_a_failed_copy_is_an_error_of_ours(driver, call, said):
         stream.upload(host, memory) if "htod" in call else stream.download(memory, host)
 
 
+def test_nothing_of_ours_runs_beside_a_timed_call(driver):
+    stream, memory, host, called = cuda.Stream(), cuda.DeviceMemory(64), cuda.pinned((4,)), []
+
+    def profiled(frame, event, argument):
+        if event == "call" and frame.f_code.co_filename == cuda.__file__:
+            called.append(frame.f_code.co_name)
+
+    sys.setprofile(profiled)
+    try:
+        stream.upload(host, memory)
+        stream.download(memory, host)
+        stream.synchronize()
+    finally:
+        sys.setprofile(None)
+    assert called == ["upload", "download", "synchronize"]
+
+
+def test_what_failed_in_a_stream_is_told_by_waiting_for_it(driver):
+    stream = cuda.Stream()
+    stream._stream.synchronize = broken(Error("launch\n failure"))
+    with pytest.raises(cuda.CudaError, match="waiting for the GPU: CUDA says: launch failure"):
+        stream.synchronize()
+
+
 def test_work_is_timed_between_two_events(driver):
     stream = cuda.Stream()
     driver.calls.clear()

@@ -184,6 +184,15 @@ def test_garbage_collection_rests_in_slices_and_comes_back_even_after_an_error()
     assert gc.isenabled()
 
 
+def test_garbage_collection_that_was_off_stays_off():
+    gc.disable()
+    try:
+        rounds.run({"a": lambda seconds: rounds.Slice(np.array([1.0]))}, asked(warmup_s=0.0), "s")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 @settings(max_examples=15)
 @given(st.lists(st.floats(0.5, 700), min_size=2, max_size=12))
 def test_the_bar_is_right_to_a_third(latencies):

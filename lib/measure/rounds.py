@@ -63,7 +63,8 @@ def run(
     """Time all candidates: what each took, and why those failed that did, both in the order of `timers`.
 
     Each is warmed up once, by slices as those that count, until `warmup_s` is over (at least one slice); then come `rounds` rounds of
-    one slice of `slice_s` each, in an order drawn from `seed` for every round. Garbage collection rests during slices, as in timeit.
+    one slice of `slice_s` each, in an order drawn from `seed` for every round. Garbage collection rests during slices, as in timeit, and
+    is then what it was.
     One that raises ReportError, or tells a time that is not above 0, is dropped with that error and the others go on.
     """
     taken: dict[K, list[Slice]] = {key: [] for key in timers}
@@ -71,6 +72,7 @@ def run(
     cost: dict[K, int] = {}  # of a slice, ms: how far it moves the bar
 
     def take(key: K) -> Slice | None:
+        collecting = gc.isenabled()
         gc.disable()
         try:
             return _checked(timers[key](settings.slice_s))
@@ -78,7 +80,8 @@ def run(
             failed[key] = error
             return None
         finally:
-            gc.enable()
+            if collecting:
+                gc.enable()
 
     with progress.bar(len(timers), "warming up") as bar:
         for key in timers:
