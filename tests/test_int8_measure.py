@@ -202,6 +202,16 @@ def test_what_keeps_onnx_runtime_from_running_is_the_reason_of_every_calibration
     assert {r.reason for r in session.records} == {reason}
 
 
+def test_a_model_with_other_ranges_that_answers_no_numbers_is_a_wrong_output(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def infer(self: Runner, batch: np.ndarray) -> np.ndarray:
+        return np.full((len(batch), len(session.images.class_names)), np.nan, np.float32)
+
+    monkeypatch.setattr(measure._Ranged, "infer", infer)
+    measure._onnx(session)
+    assert len(session.records) == 2 * len(session.profile.int8.methods) * len(session.profile.int8.image_counts)
+    assert {(r.value, r.reason.key) for r in session.records} == {(None, "wrong_output")}
+
+
 def test_every_calibrator_and_count_is_measured_and_the_engines_beside_are_timed(session: Session, world: World) -> None:
     measure.measure(session)
     total = len(session.images.y_test)
