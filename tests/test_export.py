@@ -201,8 +201,10 @@ def test_warnings_do_not_fail_and_the_handler_goes_away():
     with tf_onnx.errors_raised("some"):
         log.warning("only a warning")
     assert not logging.getLogger("some").handlers
-    with pytest.raises(ReportError, match="some: the export failed: went wrong"), tf_onnx.errors_raised("some"):
-        raise ValueError("went wrong\nwith details")
+    error = ValueError("went wrong\nwith details")
+    with pytest.raises(ReportError, match="some: the export failed: went wrong") as caught, tf_onnx.errors_raised("some"):
+        raise error
+    assert caught.value.__cause__ is error
 
 
 def _tampered(quick, tmp_path, change):

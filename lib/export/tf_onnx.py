@@ -81,6 +81,7 @@ def errors_raised(logger: str) -> Iterator[None]:
     tf2onnx swallows the failure of a rewriter: it logs it and returns a model that may be wrong.
     """
     heard: list[str] = []
+    cause: Exception | None = None
     handler = logging.Handler(logging.ERROR)
     handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
     listened = logging.getLogger(logger)
@@ -89,11 +90,12 @@ def errors_raised(logger: str) -> Iterator[None]:
         yield
     except Exception as error:
         heard.append(str(error))
+        cause = error
     finally:
         listened.removeHandler(handler)
     if heard:
         first, *_ = heard[0].strip().split("\n")
-        raise ReportError(f"{logger}: the export failed: {first or 'no reason given'}")
+        raise ReportError(f"{logger}: the export failed: {first or 'no reason given'}") from cause
 
 
 def stable_names(converted: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
