@@ -55,7 +55,8 @@ def calls(run: Run) -> Table:
     batch = run.profile.engines.max_batch if run.measured else "–"
     caption = W("captions.calls", total=total, batch=batch, equal=rules.EQUAL)
     lost = sorted((record for record in found if record.candidate), key=lambda record: record.candidate.place[0])  # runner by runner
-    rows += common.missing_rows(lost, "differ", "max_abs", more=_calls)
+    for alike in _alike(lost):
+        rows += common.missing_rows(alike, "differ", "max_abs", more=_calls)
     return Table(rows, columns(W, "precision runner call batches differ max_abs equal"), caption, folded=True)
 
 
@@ -64,6 +65,18 @@ def _batch(record: Record) -> str:
     size = record.batch_size or 1
     rest = record.stats["total"] % size
     return f"{size} ({rest})" if rest else str(size)
+
+
+def _alike(lost: list[Record]) -> list[list[Record]]:
+    """Records without a number, together where precisions of a runner lack the very same ways for one reason."""
+    by: dict[Any, list[Record]] = defaultdict(list)
+    for record in lost:
+        if record.candidate:
+            by[record.candidate.runner, record.reason, record.candidate.precision].append(record)
+    alike: dict[Any, list[Record]] = defaultdict(list)
+    for (runner, reason, _), own in by.items():
+        alike[runner, reason, frozenset(record.candidate.way for record in own if record.candidate)] += own
+    return list(alike.values())
 
 
 def _calls(lost: list[Record]) -> dict[str, Any]:
