@@ -1,4 +1,4 @@
-"""The notebooks in other front ends than this project's: they run where they lie, and refuse what they are given in one line."""
+"""The notebooks: which of them a profile has, and in other front ends than this project's, where they run as they lie."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
+import small_report
 
 from lib import session
+from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.pages import page
+from lib.report import failed, notebooks, render, run, shell
+from lib.report.execute import Failure
 from lib.store.run import Run
 
 NOTEBOOKS = sorted((config.ROOT / "notebooks").glob("*.ipynb"))
@@ -56,3 +62,73 @@ def test_every_notebook_finds_lib_where_it_lies(path: Path) -> None:
     command = [sys.executable, "-c", "\n".join(cells[:start])]
     done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+TRAINED = config.load("quickstart").model_dump()
+OWN = config.Profile.model_validate({"name": "quickstart", "model": {"file": "mine.onnx"}}).model_dump()
+
+
+@pytest.mark.parametrize(("values", "first", "other"), [(TRAINED, "01_train", "01_model"), (OWN, "01_model", "01_train")])
+def test_a_profile_has_the_first_page_that_is_about_its_model(values: dict[str, Any], first: str, other: str) -> None:
+    found = notebooks.fitting(notebooks.find(), values)
+    assert [notebook.number for notebook in found] == [f"{number:02}" for number in range(1, 9)]
+    for option in ("1", "01", first):
+        assert [notebook.stage for notebook in run.choose(found, option, option)] == [first]
+    assert run.choose(found, "", first) == found[:1]
+    with pytest.raises(ReportError, match=f"--from {other}: no such notebook"):
+        run.choose(found, other)
+
+
+def test_notebooks_none_of_which_is_for_a_profile_are_refused() -> None:
+    found = [notebook for notebook in notebooks.find() if notebook.stage == "01_train"]
+    with pytest.raises(ReportError, match="profile quickstart: none of these notebooks is for it"):
+        notebooks.fitting(found, OWN)
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of small notebooks, of which the first two are for one kind of profile each."""
+    monkeypatch.setenv(session.OUTPUTS, str(tmp_path / "outputs"))
+    folder = tmp_path / "notebooks"
+    for stage in ("01_model", "01_train", "02_more"):
+        path = small_report.write(folder, stage)
+        if stage != "02_more":
+            node = nbformat.read(path, 4)
+            node.metadata["report"] = {"profile": stage[3:]}
+            nbformat.write(node, path)
+    return folder
+
+
+def stages(folder: Path, asked: dict[str, Any] | None = None) -> list[str]:
+    return [stage.notebook.stage for stage in shell.gather("quickstart", folder, asked=asked).stages]
+
+
+@pytest.mark.parametrize(("values", "first"), [(TRAINED, "01_train"), (OWN, "01_model")])
+def test_what_is_recorded_decides_which_notebooks_are_listed(both: Path, values: dict[str, Any], first: str) -> None:
+    small_report.recorded(session.outputs("quickstart") / "results" / "a-system", "02_more", [], profile=values)
+    assert stages(both) == [first, "02_more"]
+    assert stages(both, TRAINED) == ["01_train", "02_more"]  # what runs now decides before what ran
+
+
+def test_the_one_that_does_not_fit_has_no_page_and_is_not_missed(both: Path) -> None:
+    results = session.outputs("quickstart") / "results" / "a-system"
+    small_report.recorded(results, "01_train", [], profile=TRAINED, started_at="2026-11-19T10:00:00+00:00")  # before the profile changed
+    small_report.recorded(results, "01_model", [], profile=OWN)
+    index = render.render("quickstart", both).index
+    assert sorted(path.name for path in (index.parent / "en").iterdir()) == ["01_model.html", "index.html"]
+    text = (index.parent / "en" / "index.html").read_text(encoding="utf-8")
+    assert "01_train" not in text
+    assert "02_more" in text
+
+
+def test_a_first_try_that_failed_is_shown_though_nothing_is_recorded(both: Path) -> None:
+    results = session.outputs("quickstart") / "results" / "a-system"
+    results.mkdir(parents=True)
+    failed.write(results, Failure("01_model", 3, "x = 1", "ValueError: no"), "2026-11-20T09:00:00+00:00", "run")
+    assert stages(both) == ["01_model", "02_more"]
+
+
+def test_a_run_executes_the_one_that_fits(both: Path) -> None:
+    run.run("quickstart", both, "", "1")
+    (results,) = (session.outputs("quickstart") / "results").iterdir()
+    assert [path.name for path in results.iterdir()] == ["01_train.jsonl"]

@@ -8,6 +8,7 @@ from records import accuracy, keys, made_run
 
 from lib.experiment.candidate import SAVED_MODEL_REFERENCE
 from lib.models import train
+from lib.pages.classes import Confusion
 from lib.pages.train import exhibits, figures, measure, rules, tables
 from lib.session import Session
 from lib.show.table import table_html
@@ -16,7 +17,7 @@ from lib.store.records import Reason, Record
 from lib.text import LANGUAGES
 
 STAGE = "01_train"
-MATRIX = exhibits.Confusion(classes=["a", "b"], counts=[[90, 10], [3, 97]])
+MATRIX = Confusion(classes=["a", "b"], counts=[[90, 10], [3, 97]])
 
 
 def recorded(correct=950, total=1000, minimum=0.9, **fields):
@@ -47,7 +48,7 @@ def test_a_training_that_diverged_is_what_the_page_says():
 
 
 def test_measure_records_a_training_that_diverges(quick, monkeypatch):
-    def diverge(session):
+    def diverge(settings, images, store):
         raise train.Diverged(2, 8, 10.0)
 
     monkeypatch.setattr(train, "trained", diverge)
@@ -61,7 +62,7 @@ def test_measure_records_what_the_page_shows(quick):
     measure.measure(session)
     run = made_run(STAGE, session.records, session.exhibits, class_names=list(quick.images.class_names))
     one = run.find("accuracy", run.profile.reference)
-    counts = np.array(run.exhibit("confusion", exhibits.Confusion).counts)
+    counts = np.array(run.exhibit("confusion", Confusion).counts)
     assert counts.sum() == one.stats["total"] == len(quick.images.x_test)
     assert np.trace(counts) == one.stats["correct"]
     assert [record.value for record in run.records("images")][2] == len(quick.images.x_test)

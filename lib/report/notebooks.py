@@ -1,9 +1,10 @@
-"""The numbered notebooks: which there are and what each asks."""
+"""The numbered notebooks: which there are, what each asks, and which profiles each is for."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ OPENING = re.compile(r"\s*# +(?:\d\d[\s.:\uff1a-]+)?(?P<title>.+)\s*(?P<question
 
 @dataclass(frozen=True)
 class Notebook:
-    """One notebook. stage: its name, e.g. `05_consistency`; title and question: of its first pair of cells."""
+    """One notebook. stage: its name, e.g. `05_consistency`; title and question: of its first pair of cells; section: the section that a
+    profile must have for it, "" where any will do."""
 
     stage: str
     path: Path
     title: Text
     question: Text
+    section: str = ""
 
     @property
     def number(self) -> str:
@@ -37,6 +40,10 @@ class Notebook:
         """File name of its page."""
         return f"{self.stage}.html"
 
+    def fits(self, profile: Mapping[str, Any]) -> bool:
+        """Whether it is for a profile of these values (`Profile.model_dump`): one that trains, or one with a model of its own."""
+        return not self.section or bool(profile.get(self.section))
+
 
 def find(folder: Path = FOLDER) -> list[Notebook]:
     """The notebooks NN_name.ipynb of a folder in order. Raises ReportError where there are none or one is not a notebook."""
@@ -44,6 +51,14 @@ def find(folder: Path = FOLDER) -> list[Notebook]:
     if not found:
         raise ReportError(f"{folder}: no notebooks such as 01_name.ipynb in it")
     return found
+
+
+def fitting(found: Iterable[Notebook], profile: Mapping[str, Any]) -> list[Notebook]:
+    """Those that are for a profile of these values, in order. Raises ReportError where there are none."""
+    fits = [notebook for notebook in found if notebook.fits(profile)]
+    if not fits:
+        raise ReportError(f"profile {profile.get('name', '')}: none of these notebooks is for it; {FOLDER.name}/ has those that are")
+    return fits
 
 
 def read(path: Path) -> Any:
@@ -58,13 +73,15 @@ def read(path: Path) -> Any:
 
 def _describe(path: Path) -> Notebook:
     try:
-        cells = reversed(json.loads(path.read_text(encoding="utf-8"))["cells"])  # of each tag the first counts
-        sources = {tag: "".join(cell["source"]) for cell in cells for tag in cell["metadata"].get("tags", [])}
+        node = json.loads(path.read_text(encoding="utf-8"))
+        # Of each tag the first counts.
+        sources = {tag: "".join(cell["source"]) for cell in reversed(node["cells"]) for tag in cell["metadata"].get("tags", [])}
+        section = str(node.get("metadata", {}).get("report", {}).get("profile", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{path}: not a notebook ({error})") from None
     found = [OPENING.match(sources.get(f"lang-{language}", "")) for language in LANGUAGES]
     titles, questions = zip(*[(match["title"], _plain(match["question"])) if match else (path.stem, "") for match in found], strict=True)
-    return Notebook(path.stem, path, Text(*titles), Text(*questions))
+    return Notebook(path.stem, path, Text(*titles), Text(*questions), section)
 
 
 def _plain(markdown: str) -> str:

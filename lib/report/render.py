@@ -44,12 +44,12 @@ def render(profile: str, folder: Path = notebooks.FOLDER, system: str = "") -> O
     return write(profile, folder, system, {}).checked()
 
 
-def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any]) -> Outcome:
+def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any], asked: Mapping[str, Any] | None = None) -> Outcome:
     """`render`, which leaves it to the caller what follows from records that cannot be shown again.
 
-    executed: notebooks that were executed just now, by stage, which need no replay.
+    executed: notebooks that were executed just now, by stage, which need no replay; asked: as in `shell.gather`.
     """
-    report = shell.gather(profile, folder, system)
+    report = shell.gather(profile, folder, system, asked)
     html = report.folder / "html"
     waiting = [stage.notebook for stage in report.stages if stage.run.measured and stage.notebook.stage not in executed]
     by_stage = {stage.notebook.stage: stage for stage in report.stages}

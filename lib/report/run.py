@@ -39,11 +39,12 @@ def run(profile: str, folder: Path = notebooks.FOLDER, first: str = "", last: st
     settings = config.load(profile)
     session.check(settings)
     outputs = session.outputs(settings.name)
-    chosen = choose(notebooks.find(folder), first, last)
+    values = settings.model_dump()
+    chosen = choose(notebooks.fitting(notebooks.find(folder), values), first, last)
     with held(outputs):
         executed, failure = _execute_all(chosen, profile, settings, outputs)
         try:
-            outcome = render.write(settings.name, folder, system.system_id(), executed)
+            outcome = render.write(settings.name, folder, system.system_id(), executed, values)
         except ReportError as error:
             if failure is None:
                 raise

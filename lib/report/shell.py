@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
@@ -106,13 +107,14 @@ class Report:
         return f"make report PROFILE={self.profile}" if measured == system_id() else f"make render PROFILE={self.profile} SYSTEM={measured}"
 
 
-def gather(profile: str, folder: Path, system: str = "") -> Report:
+def gather(profile: str, folder: Path, system: str = "", asked: Mapping[str, Any] | None = None) -> Report:
     """Read what the runs of a profile on one system have left: on `system`, or for "" on the one that ran last.
 
-    profile: its name; folder: of the notebooks. Raises ReportError if that is nothing, naming the systems that there are, and
-    for records that are not as they were written.
+    profile: its name; folder: of the notebooks; asked: its values, which decide what notebooks there are, None for those that were
+    recorded last. Raises ReportError if that is nothing, naming the systems that there are, and for records that are not as they were
+    written.
     """
-    outputs, found = session.outputs(profile), notebooks.find(folder)
+    outputs = session.outputs(profile)
     ran = {results.name: newest for results in sorted((outputs / "results").glob("*")) if (newest := _newest(results))}
     if system and system not in ran:
         raise ReportError(f"{outputs / 'results'}: nothing recorded on '{system}'; there are: {', '.join(ran) or 'none'}")
@@ -120,7 +122,10 @@ def gather(profile: str, folder: Path, system: str = "") -> Report:
         raise ReportError(f"{outputs}: nothing recorded yet; run it first: make report PROFILE={profile}")
     results = outputs / "results" / (system or max(ran, key=lambda name: ran[name]))
     run = Run.open(results).newest()
-    stages = [Stage(notebook, run.of(notebook.stage), failed.read(results, notebook.stage)) for notebook in found]
+    found = notebooks.find(folder)
+    tried = {notebook.section: True for notebook in found if failed.path(results, notebook.stage).exists()}
+    fits = notebooks.fitting(found, asked or (run.info.profile if run.measured else tried))
+    stages = [Stage(notebook, run.of(notebook.stage), failed.read(results, notebook.stage)) for notebook in fits]
     return Report(profile, outputs, run, stages)
 
 

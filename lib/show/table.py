@@ -27,7 +27,6 @@ COLOURS, INVISIBLE = 256, 12  # of a figure; a difference of a colour channel (o
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOT_RECORDED, NO_CAPTION = COMMON("table.not_recorded"), Text("", "")
 STYLE = {  # Matplotlib's settings of the report
-    "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -36,6 +35,8 @@ STYLE = {  # Matplotlib's settings of the report
     "figure.facecolor": "white",
     "axes.unicode_minus": False,
 }
+# Names of classes may be Japanese in an English figure, and accented in a Japanese one: what one font lacks, the next draws.
+FONTS: dict[Language, list[str]] = {"en": ["DejaVu Sans", "IPAexGothic"], "ja": ["IPAexGothic", "DejaVu Sans"]}
 BEST = "best"  # key of a row: the columns in which it is marked, as are all that cannot be told from it
 
 
@@ -94,17 +95,16 @@ def named(candidate: Any) -> dict[str, Text]:
 
 @contextmanager
 def style(language: Language) -> Iterator[None]:
-    """Matplotlib's defaults and `STYLE`, whatever a matplotlibrc asks for; Japanese text uses the font that matplotlib-fontja carries.
+    """Matplotlib's defaults, `STYLE` and `FONTS`, whatever a matplotlibrc asks for; matplotlib-fontja carries the Japanese font.
 
     Wrap drawing and saving: fonts are taken when a text is made, others when a figure is saved.
     """
     import matplotlib.style
 
     with matplotlib.style.context(["default", STYLE]):
-        if language == "ja":
-            import matplotlib_fontja  # noqa: F401  registers the font, and sets it for every figure: undone with the context
+        import matplotlib_fontja  # noqa: F401  registers the font, and sets it for every figure: undone with the context
 
-            matplotlib.rcParams["font.family"] = "IPAexGothic"
+        matplotlib.rcParams["font.family"] = FONTS[language]
         yield
 
 

@@ -44,13 +44,6 @@ class History(Exhibit):
     epochs: list[Epoch]
 
 
-class Confusion(Exhibit):
-    """How often class `row` was taken for class `column`: counts (classes, classes)."""
-
-    classes: list[str]
-    counts: list[list[int]]
-
-
 class Example(Exhibit):
     """One test image: PNG in base64, its true class, whether it was classified right, the most probable classes with probabilities."""
 

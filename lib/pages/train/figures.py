@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from lib.pages.train.exhibits import Confusion, Examples, History, Samples
+from lib.pages.classes import bare, confusion
+from lib.pages.train.exhibits import Examples, History, Samples
 from lib.pages.train.rules import W
 from lib.show import figure as base
 from lib.show.table import NOT_RECORDED, Figure
@@ -15,7 +14,7 @@ from lib.store.run import Run
 from lib.text import Language
 
 TRAIN_COLOUR, VALIDATION_COLOUR, RATE_COLOUR, WRONG_COLOUR = base.COLOURS[0], base.COLOURS[3], base.COLOURS[2], base.COLOURS[3]
-LONG_NAME = 2  # letters over which names of classes are turned
+__all__ = ["confusion", "curves", "examples", "samples"]
 
 
 def samples(run: Run) -> Figure:
@@ -26,7 +25,7 @@ def samples(run: Run) -> Figure:
     rows = max((len(each) for each in found.pictures), default=1)
 
     def paint(axes: np.ndarray, language: Language) -> None:
-        for column, (name, pictures) in zip(_bare(axes, rows).T, zip(found.classes, found.pictures, strict=True), strict=False):
+        for column, (name, pictures) in zip(bare(axes, rows).T, zip(found.classes, found.pictures, strict=True), strict=False):
             column[0].set_title(name, fontsize=8)
             for ax, png in zip(column, pictures, strict=False):
                 ax.imshow(picture.decode(png), interpolation="nearest")
@@ -55,28 +54,6 @@ def curves(run: Run) -> Figure:
     return base.plot(paint, W("alts.curves", count=len(epochs), **said), W("captions.curves"), columns=3, height_in=2.6)
 
 
-def confusion(run: Run) -> Figure:
-    """The counts of the confusion matrix: rows are true classes, shaded by share of the row."""
-    found = run.exhibit("confusion", Confusion)
-    if found is None:
-        return base.sentence(NOT_RECORDED)
-    counts, names = np.array(found.counts), found.classes
-
-    def paint(axes: base.Axes, language: Language) -> None:
-        from matplotlib.colors import PowerNorm
-
-        said = {place: f"{count}" for place, count in np.ndenumerate(counts) if count}
-        # A power below 1 makes rare mistakes visible.
-        base.heat(axes, counts / np.maximum(counts.sum(1, keepdims=True), 1), said, PowerNorm(0.4, 0, 1), "Blues", 8)
-        axes.set_aspect("equal")
-        axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > LONG_NAME else 0, ha="center")
-        axes.set_yticks(range(len(names)), names)
-        axes.set(xlabel=W("axes.predicted").in_(language), ylabel=W("axes.truth").in_(language))
-
-    alt = W("alts.confusion", classes=len(names), right=int(np.trace(counts)), total=int(counts.sum()))
-    return base.plot(paint, alt, W("captions.confusion"), width_in=6.2, height_in=5.4)
-
-
 def examples(run: Run) -> Figure:
     """Test images that are right (first row) and wrong (second row), each with its most probable classes."""
     found = run.exhibit("examples", Examples)
@@ -85,7 +62,7 @@ def examples(run: Run) -> Figure:
     split = {key: [one for one in found.examples if one.right is right] for key, right in (("right", True), ("wrong", False))}
 
     def paint(axes: np.ndarray, language: Language) -> None:
-        for row, (key, own), colour in zip(_bare(axes, 2), split.items(), (TRAIN_COLOUR, WRONG_COLOUR), strict=True):
+        for row, (key, own), colour in zip(bare(axes, 2), split.items(), (TRAIN_COLOUR, WRONG_COLOUR), strict=True):
             for ax, example in zip(row, own, strict=False):
                 ax.imshow(picture.decode(example.png), interpolation="nearest")
                 ax.set_title(f"{W(f'labels.{key}').in_(language)}: {example.truth}", fontsize=8, color=colour)
@@ -94,13 +71,6 @@ def examples(run: Run) -> Figure:
 
     alt = W("alts.examples", **{key: len(own) for key, own in split.items()})
     return base.plot(paint, alt, W("captions.examples"), 2, max(2, *map(len, split.values())), height_in=3.6)
-
-
-def _bare(axes: Any, rows: int) -> np.ndarray:
-    """Axes of pictures, (rows, columns), without ticks and frames."""
-    for ax in np.ravel(axes):
-        ax.set_axis_off()
-    return np.reshape(axes, (rows, -1))
 
 
 def _epochs(ax: base.Axes, values: list[float], colour: str, key: str, language: Language) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 from lib.data.dataset import Images
 from lib.measure import accuracy, predictions
 from lib.models import train, vgg
-from lib.pages.train.exhibits import Confusion, Epoch, Example, Examples, History, Layer, Network, Samples
+from lib.pages import classes
+from lib.pages.train.exhibits import Epoch, Example, Examples, History, Layer, Network, Samples
 from lib.session import Session
 from lib.store import picture
 from lib.store.artifacts import Artifact
@@ -30,7 +31,7 @@ def measure(session: Session) -> None:
     _training(session, trained)
     accuracy.accuracies(session, [session.profile.reference])
     probabilities, labels = predictions.of(session, session.profile.reference), session.images.y_test
-    session.exhibit("confusion", confusion(probabilities.argmax(1), labels, session.images.class_names))
+    session.exhibit("confusion", classes.counted(probabilities.argmax(1), labels, session.images.class_names))
     session.exhibit("examples", examples(session.images, probabilities))
 
 
@@ -59,13 +60,6 @@ def layers(trained: Artifact) -> list[Layer]:
     return [
         Layer(name=each.name, kind=type(each).__name__, shape=list(each.output.shape[1:]), parameters=each.count_params()) for each in kept
     ]
-
-
-def confusion(predicted: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> Confusion:
-    """The confusion matrix of two int arrays (N,) of classes."""
-    classes = len(names)
-    counts = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-    return Confusion(classes=list(names), counts=counts.tolist())
 
 
 def examples(images: Images, probabilities: np.ndarray, count: int = EXAMPLES) -> Examples:

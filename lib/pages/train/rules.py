@@ -6,7 +6,7 @@ import numpy as np
 
 from lib import stats
 from lib.pages import common
-from lib.pages.train.exhibits import Confusion
+from lib.pages.classes import Confusion
 from lib.store.records import Record
 from lib.store.run import Run
 from lib.words import Finding, Words

@@ -1,0 +1,1 @@
+"""Notebook 01 of a model of the user's own."""
