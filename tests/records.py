@@ -23,13 +23,17 @@ def made_run(
     others: Mapping[str, Iterable[Record]] | None = None,
     profile: Mapping[str, Mapping[str, Any]] | None = None,
     folder: Path = Path("results/test"),
+    own: str = "",
     **fields: Any,
 ) -> Run:
     """A run of the quickstart profile whose page `stage` has these records; others: records of other pages.
 
-    profile: values of sections that differ; fields: of Stage. Nothing is written.
+    profile: values of sections that differ; own: file of a model of the user's own, with images in a folder, in place of a training;
+    fields: of Stage. Nothing is written.
     """
     values = profiles.load("quickstart").model_dump()
+    if own:
+        values |= {"train": None, "model": {"file": own}, "dataset": {"folder": "images"}}
     for section, changed in (profile or {}).items():
         values[section] = values[section] | changed
     common = {
@@ -68,6 +72,17 @@ def accuracy(candidate: str, correct: int, total: int = 500, only: tuple[int, in
 def missing(metric: str, unit: str, candidate: str, reason: str = "no_gpu", **more: Any) -> Record:
     """A record without a number."""
     return Record(metric, unit, None, Candidate.parse(candidate), reason=Reason(reason, more.pop("values", {})), **more)
+
+
+def unlabelled(*candidates: str) -> list[Record]:
+    """Accuracies that nobody can tell."""
+    return [missing("accuracy", "share", candidate, "no_labels") for candidate in candidates]
+
+
+def agreement(candidate: str, differ: int, total: int = 500, **more: Any) -> Record:
+    """How many images have the reference's class: all but `differ`."""
+    stats = {"correct": total - differ, "total": total}
+    return Record("agreement", "share", (total - differ) / total, Candidate.parse(candidate), stats=stats, **more)
 
 
 def other_cpu(share: float) -> Record:

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from lib import stats
 from lib.experiment.candidate import HARNESS, Candidate, listed, ordered
-from lib.measure.compare import Difference
 from lib.measure.state import disturbances
 from lib.stats import Interval
 from lib.store.records import WINDOWS, Reason, Record
@@ -20,6 +19,7 @@ TIMED = ("latency", "layers_time", "other_cpu")  # metrics that a page has where
 COMPARED = "07_precision"  # shows all candidates at one batch size
 SWEEP = "06_batching"  # measures every candidate at every batch size; other pages read its timings
 NOT_RECORDED = Reason("not_recorded")
+NO_LABELS = Reason("no_labels")
 K = TypeVar("K")
 Row = dict[str, Any]  # of a table
 Curve = dict[int, Record]  # batch size -> latency
@@ -226,12 +226,6 @@ def losses(accuracies: Iterable[Record]) -> list[Finding]:
     return found
 
 
-def agreement(found: Difference, candidate: Candidate, metric: str = "agreement", **more: Any) -> Record:
-    """How many images have the same class, as `found`. more: further fields of the record; stats go beside the counts."""
-    counts = {"correct": found.images - len(found.disagree), "total": found.images}
-    return Record(metric, "share", found.agreement, candidate, stats=counts | more.pop("stats", {}), **more)
-
-
 def percent(interval: Interval) -> Interval:
     """Shares as percentages, differences of shares as percentage points."""
     return Interval(*(100 * end for end in interval))
@@ -254,7 +248,8 @@ def failures(records: Iterable[Record]) -> list[Finding]:
 
 def unmeasured(records: Iterable[Record]) -> list[Finding]:
     """A note for every reason why something was not measured: the candidates that lack it, with the batch sizes where others have some."""
-    records = [record for record in records if record.candidate and record.candidate.runner != HARNESS]
+    asked = (record for record in records if record.reason != NO_LABELS)  # lib/pages/against.py says so once
+    records = [record for record in asked if record.candidate and record.candidate.runner != HARNESS]
     some = {record.candidate for record in records if record.value is not None}
     lost: dict[Text, list[Candidate]] = defaultdict(list)
     for (candidate, reason), at in _lost(record for record in records if record.reason and not record.reason.failed).items():

@@ -8,8 +8,11 @@ from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Profile
 from lib.pages import common
+from lib.pages.against import reference
 from lib.stats import wilson
 from lib.store.run import Run
+from lib.text import Text
+from lib.words import COMMON
 
 
 class Limits(NamedTuple):
@@ -47,6 +50,16 @@ def limits(run: Run, candidate: Candidate) -> Limits:
     return limits_of(run.profile, spread(run), candidate)
 
 
+def source(run: Run, candidate: Candidate) -> Text:
+    """Who set the limits of a candidate's precision: the profile, or its row of PRECISIONS."""
+    return COMMON("limits.profile" if candidate.precision in run.profile.consistency.limits else "limits.precision")
+
+
 def spread(run: Run) -> float:
     """How far the reference's outputs spread; 1 where an earlier version recorded none, whose outputs were all probabilities."""
-    return common.value(run, "output_spread", run.profile.reference) or 1.0
+    return common.value(run, "output_spread", reference(run)) or 1.0
+
+
+def explained(run: Run) -> Text:
+    """What limits are relative to, with its number: for the caption of what shows limits."""
+    return COMMON("captions.limits", reference=reference(run), spread=spread(run))

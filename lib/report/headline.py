@@ -6,19 +6,21 @@ from typing import Any
 
 from lib import stats
 from lib.experiment.candidate import HARNESS, Candidate, ordered
-from lib.pages import common
+from lib.pages import against, common
 from lib.report.shell import WORDS
 from lib.show.columns import columns
 from lib.show.table import BEST, PRECISION, RUNNER, Column, Table, named
 from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
+from lib.words import COMMON
 
-ACCURACY, SIZE, LATENCY, THROUGHPUT, GPU = columns(WORDS, "accuracy size latency throughput gpu_compute")
+ACCURACY, AGREEMENT, SIZE, LATENCY, THROUGHPUT, GPU = columns(WORDS, "accuracy agreement size latency throughput gpu_compute")
 LOAD = Column("load", WORDS("columns.load"), "s", 3)
 # Column -> metric, scope, and what one of its records shows.
 NUMBERS: dict[Column, tuple[str, str, Any]] = {
     ACCURACY: ("accuracy", "", common.share),
+    AGREEMENT: ("agreement", "", common.share),
     SIZE: ("file_size", "", lambda record: common.number(record, 1e-6)),
     LOAD: ("load_time", "", common.number),
     LATENCY: ("latency", "end_to_end", common.number),
@@ -31,15 +33,18 @@ def table(run: Run, doubtful: bool = False) -> Table:
     """The table of what a run has measured, empty where it measured nothing of it; latencies at the recorded profile's batch size.
 
     doubtful: the machine was disturbed, so no best is marked. Its rows also carry `candidate`. The column of GPU time is there
-    where any was measured.
+    where any was measured, agreement with the reference in the place of accuracy where nobody labelled the test images.
     """
     rows = [_row(run, candidate) for candidate in _candidates(run)]
     if not rows:
         return Table([], [RUNNER, PRECISION], Text("", ""))
     if not doubtful:
         _mark(run, rows)
-    shown = [column for column in NUMBERS if column != GPU or any(measured(row, GPU) for row in rows)]
+    lacking = {AGREEMENT if against.labelled(run) else ACCURACY} | (set() if any(measured(row, GPU) for row in rows) else {GPU})
+    shown = [column for column in NUMBERS if column not in lacking]
     caption = WORDS("headline.caption", batch=batch_size(run))
+    if not against.labelled(run):
+        caption = against.said(caption, COMMON("captions.agreement_in_place", reference=against.reference(run)))
     return Table(rows, [RUNNER, PRECISION, *shown], WORDS("headline.doubtful", caption=caption) if doubtful else caption)
 
 

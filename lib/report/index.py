@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib.data.dataset import RANDOM
+from lib.pages.against import unlabelled
+from lib.pages.common import NO_LABELS
 from lib.report import headline, shell
 from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
@@ -40,13 +43,21 @@ def page(report: Report, language: Language) -> str:
 
 
 def charts(rows: list[dict[str, Any]]) -> list[Figure]:
-    """A figure each of what was measured of the headline table's rows: accuracy (%) with its 95 % interval, images/s end to end."""
+    """A figure each of what was measured of the headline table's rows: accuracy (%), or where there is none agreement with the reference,
+    with its 95 % interval; images/s end to end."""
     made = []
-    for column, draw, form in ((headline.ACCURACY, dots, ".2f"), (headline.THROUGHPUT, bars, 0)):
+    for column, draw, form in ((judged(rows), dots, ".2f"), (headline.THROUGHPUT, bars, 0)):
         shown = [Row(row["candidate"].label, row["candidate"].colour, row[column.key]) for row in rows if headline.measured(row, column)]
         if shown:
             made.append(_chart(shown, column, draw, form))
     return made
+
+
+def judged(rows: list[dict[str, Any]]) -> Column:
+    """What the answers of these rows of the headline table are judged by."""
+    told = any(headline.measured(row, headline.ACCURACY) for row in rows)
+    unknown = any(row[headline.ACCURACY.key] == NO_LABELS for row in rows)
+    return headline.AGREEMENT if unknown and not told else headline.ACCURACY
 
 
 def _chart(rows: list[Row], column: Column, draw: Any, form: Any) -> Figure:
@@ -80,10 +91,13 @@ def environment(run: Run) -> list[tuple[Text | str, Any]]:
 
 
 def _notes(report: Report, rows: list[dict[str, Any]]) -> list[Text]:
-    """What is not there: rows without an accuracy, notebooks that have not run."""
-    lost = sum(not headline.measured(row, headline.ACCURACY) for row in rows)
+    """What is not there: rows without an accuracy, or nobody who knows it; images; notebooks that have not run."""
     missing = [stage.notebook.stage for stage in report.stages if not stage.there]
-    notes = [WORDS("said.not_all", count=lost, total=len(rows))] if lost else []
+    notes = [WORDS("said.random")] if report.run.measured and report.run.info.dataset == RANDOM else []
+    if judged(rows) == headline.AGREEMENT:
+        notes += [finding.text for finding in unlabelled(report.run)]
+    elif lost := sum(not headline.measured(row, headline.ACCURACY) for row in rows):
+        notes.append(WORDS("said.not_all", count=lost, total=len(rows)))
     return notes + ([WORDS("said.missing", stages=missing)] if missing else [])
 
 

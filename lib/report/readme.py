@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lib.errors import ReportError
 from lib.experiment import profile as config
-from lib.experiment.candidate import SAVED_MODEL_REFERENCE
+from lib.pages.against import reference
 from lib.report import headline, shell
 from lib.report.shell import WORDS
 from lib.show.table import BEST, Column, Table, number
@@ -57,7 +57,7 @@ def tables(run: Run, language: Language) -> dict[str, str]:
     doubtful = any(finding.level == "warn" for stage in run.files for finding in shell.findings(run.of(stage)))
     shown, made = headline.table(run, doubtful), {}
     engines = [row for row in shown.rows if row["candidate"].runner == ENGINES]
-    blocks = {"headline": shown.rows if any(row["candidate"] == SAVED_MODEL_REFERENCE for row in shown.rows) else []}
+    blocks = {"headline": shown.rows if any(row["candidate"] == reference(run) for row in shown.rows) else []}
     blocks["engines"] = engines if any(headline.measured(row, headline.LATENCY) for row in engines) else []
     for block, rows in blocks.items():
         if rows:

@@ -75,6 +75,8 @@ def _curve(axes: base.Axes, points: Points, colour: str, settled: dict[int, bool
     sizes = list(points)
     axes.fill_between(sizes, [p.low for p in points.values()], [p.high for p in points.values()], color=colour, alpha=0.2, linewidth=0)
     axes.plot(sizes, [p.value for p in points.values()], color=colour, linewidth=1.5)
+    if len(sizes) == 1:  # a band has no width there
+        axes.vlines(sizes, *[[end] for point in points.values() for end in (point.low, point.high)], color=colour)
     for size, point in points.items():
         axes.plot(size, point.value, "o", color=colour, markersize=4.5, markerfacecolor=colour if settled[size] else "white")
 

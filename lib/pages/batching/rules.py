@@ -20,7 +20,7 @@ HARNESS_LIMIT = 0.25  # over it what is measured is rather the harness than the 
 def findings(run: Run) -> list[Finding]:
     """What the numbers say."""
     latencies = run.records("latency", scope="end_to_end")
-    rules = (_fastest, _gains, _slower, _harness, _unsettled)
+    rules = (_one_batch, _fastest, _gains, _slower, _harness, _unsettled)
     told = [finding for rule in rules for finding in rule(run)]
     return common.disturbed(run) + common.failures(latencies) + told + common.unmeasured(latencies)
 
@@ -47,6 +47,20 @@ def compared(run: Run) -> tuple[int, int] | None:
     return shared[0], REFERENCE_BATCH if REFERENCE_BATCH in shared[1:] else shared[-1]
 
 
+def only_batch(run: Run) -> int | None:
+    """The one batch size that is measured because nothing takes another: that of a model which was exported with it."""
+    if not run.measured:
+        return None
+    takes, sizes = run.profile.engines, run.profile.batching.batch_sizes
+    return takes.min_batch if sizes == [takes.min_batch] == [takes.max_batch] else None
+
+
+def _one_batch(run: Run) -> Iterator[Finding]:
+    """What a batch size that is baked in costs."""
+    if (batch := only_batch(run)) is not None:
+        yield W.finding("note", "one_batch" if batch == 1 else "one_batch_filled", batch=batch)
+
+
 def _fastest(run: Run) -> Iterator[Finding]:
     """Of each backend, the precision and batch size with the highest throughput."""
     curves = common.curves(run)
@@ -57,6 +71,7 @@ def _fastest(run: Run) -> Iterator[Finding]:
         top = max(own, key=lambda candidate: common.rate(fastest(own[candidate])).value)
         latency, least = fastest(own[top]), enough(run, own[top])
         key = "highest_at_once" if least == latency.batch_size != min(own[top]) else "highest"
+        key = key if len({size for curve in own.values() for size in curve}) > 1 else "highest_of_one"
         yield W.finding("note", key, candidate=top, batch=latency.batch_size, rate=common.rate(latency), enough=least)
 
 

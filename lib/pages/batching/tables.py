@@ -45,6 +45,8 @@ def summary(run: Run) -> Table:
         row |= {"latency_smallest": curve[min(curve)].value, "gain": sizes and common.speedup(curve[sizes[1]], curve[sizes[0]])}
         rows.append(row | {"best": {"throughput"} if candidate in best else set()})
     rows += _missing(run, curves)
+    if (batch := rules.only_batch(run)) is not None:  # there is nothing to choose
+        return Table(rows, columns(W, "runner precision throughput latency_smallest"), W("captions.summary_one", batch=batch))
     small, large = sizes or ("–", "–")
     keys = "runner precision throughput best_batch enough latency_smallest gain"
     return Table(rows, columns(W, keys), W("captions.summary", small=small, large=large))

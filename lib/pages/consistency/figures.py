@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from lib.experiment.candidate import Candidate, ordered
+from lib.pages.against import reference
 from lib.pages.consistency import rules
 from lib.pages.consistency.exhibits import Disagreement, Disagreements
 from lib.pages.consistency.rules import Apart, Trace, W
@@ -21,6 +22,8 @@ from lib.text import LANGUAGES, Language, Text
 COLUMNS = 4  # images a line
 FLOOR = 1e-9  # the colour of zero on a logarithmic scale
 DENSE = 12  # candidates, over which labels and numbers of a heat map have to be smaller
+CLASS, TENSOR = 20, 48  # letters of a class's and of a tensor's name that fit
+MOST = 80  # names of tensors below each other
 MARKERS = "osD^v<>"  # tell runners of the same precision apart
 
 
@@ -64,12 +67,13 @@ def matrix(run: Run, view: str) -> Figure:
 
 
 def worst(run: Run) -> Figure:
-    """Images to which some runner gives another class than the reference, each with the true class, both classes and probabilities."""
+    """Images to which some runner gives another class than the reference, each with the true class where that is known, both classes and
+    probabilities."""
     found = run.exhibit("disagreements", Disagreements)
     if found is None:
         return base.sentence(NOT_RECORDED)
     if not found.worst:
-        return base.sentence(W("captions.none_differ", images=found.images))
+        return base.sentence(W("captions.none_differ", images=found.images, reference=reference(run)))
     lines = -(-len(found.worst) // COLUMNS)
 
     def paint(grid: np.ndarray, language: Language) -> None:
@@ -77,19 +81,20 @@ def worst(run: Run) -> Figure:
             axes.set_axis_off()
             if one:
                 axes.imshow(picture.decode(one.png), interpolation="nearest")
-                axes.set_title(_said(one, run.info.class_names).in_(language), fontsize=7, loc="left")
+                axes.set_title(_said(one, run.info.class_names).in_(language), fontsize=7, loc="left", parse_math=False)
 
-    caption = W("captions.worst", shown=len(found.worst), differing=found.differing, images=found.images)
-    return base.plot(paint, W("alts.worst"), caption, lines, COLUMNS, height_in=2.6 * lines)
+    caption = W("captions.worst", shown=len(found.worst), differing=found.differing, images=found.images, reference=reference(run))
+    return base.plot(paint, W("alts.worst", reference=reference(run)), caption, lines, COLUMNS, height_in=2.6 * lines)
 
 
 def depth(run: Run) -> Figure:
     """Relative difference over depth: one line a candidate in the colour of its precision, its limit dashed."""
     traces = rules.traces(run)
     if not traces:
-        return base.sentence(W("captions.nothing_to_compare") if run.records("cosine") else NOT_RECORDED)
+        nothing = W("captions.nothing_to_compare", reference=reference(run))
+        return base.sentence(nothing if run.records("cosine") else NOT_RECORDED)
     tensors = base.merged([str(layer.case["tensor"]) for layer in trace.layers] for trace in traces)
-    furthest = max(trace.limit for trace in traces)
+    furthest, step = max(trace.limit for trace in traces), -(-len(tensors) // MOST)
 
     def paint(axes: base.Axes, language: Language) -> None:
         for k, (trace, marker) in enumerate(zip(traces, cycle(MARKERS), strict=False)):
@@ -99,10 +104,10 @@ def depth(run: Run) -> Figure:
             _ring(axes, trace, tensors, language)
         axes.set_xscale("log")
         axes.set_xlabel(W("axes.relative").in_(language))
-        axes.set_yticks(range(len(tensors)), tensors, fontsize=7)
+        axes.set_yticks(range(0, len(tensors), step), [_cut(name, TENSOR) for name in tensors[::step]], fontsize=7, parse_math=False)
         axes.set_ylim(len(tensors) - 0.5, -0.5 - len(traces))
 
-    return base.plot(paint, W("alts.depth"), W("captions.depth"), height_in=1.2 + 0.22 * (len(tensors) + len(traces)))
+    return base.plot(paint, W("alts.depth"), W("captions.depth"), height_in=1.2 + 0.22 * (len(tensors) / step + len(traces)))
 
 
 def _number(value: float, log: bool, dense: bool) -> str:
@@ -119,9 +124,15 @@ def _short(candidate: Candidate, language: Language) -> str:
 
 def _said(one: Disagreement, names: list[str]) -> Text:
     """What stands over an image."""
-    classes = {"true": "–" if one.true is None else names[one.true], "expected": names[one.expected], "got": names[one.got]}
+    classes = {"expected": _cut(names[one.expected], CLASS), "got": _cut(names[one.got], CLASS)}
+    true = Text("", "") if one.true is None else W("words.true", true=_cut(names[one.true], CLASS))
     runner = Text(*(_short(Candidate.parse(one.candidate), language) for language in LANGUAGES))
-    return W("words.picture", runner=runner, image=one.image, p_expected=one.p_expected, p_got=one.p_got, **classes)
+    return W("words.picture", runner=runner, image=one.image, true=true, p_expected=one.p_expected, p_got=one.p_got, **classes)
+
+
+def _cut(name: str, longest: int) -> str:
+    """A name in at most so many letters; what is cut off is marked."""
+    return name if len(name) <= longest else f"{name[: longest - 1].rstrip()}…"
 
 
 def _label(axes: base.Axes, trace: Trace, marker: str, row: int, side: Literal["left", "right"], language: Language) -> None:

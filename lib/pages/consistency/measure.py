@@ -14,7 +14,7 @@ from lib.experiment.candidate import Candidate, Way
 from lib.experiment.profile import Profile
 from lib.measure import compare, layers, predictions, sweep
 from lib.measure.compare import Difference
-from lib.pages import common
+from lib.pages import against
 from lib.pages.consistency import rules
 from lib.pages.consistency.exhibits import Disagreement, Disagreements
 from lib.pages.tolerance import limits_of
@@ -80,7 +80,7 @@ def _against_reference(
             found, more = apart[reference, candidate], {"artifact_sha256": artifact.inputs["model"]}
             told = {"min": found.cosine_min, "reference_system": stored[reference].info["system_id"]}
             made.append(Record("cosine", "difference", found.cosine_mean, candidate, stats=told, **more))
-            made.append(common.agreement(found, candidate, **more))
+            made.append(against.agreement(found, candidate, **more))
             made += [Record(metric, "difference", getattr(found, metric), candidate, **more) for metric in ("max_abs", "mean_abs")]
     known = {(metric, record.candidate) for metric in units for record in session.earlier(metric)}
     yield from (record for record in made if (record.metric, record.candidate) not in known)
@@ -92,7 +92,7 @@ def _pairs(asked: list[Candidate], apart: Apart) -> Iterator[Record]:
         for other in asked[1:place]:
             found = apart[other, candidate]
             differences = {"max_abs": found.max_abs, "mean_abs": found.mean_abs, "cosine": found.cosine_mean}
-            yield common.agreement(found, candidate, "pair_agreement", case={"other": other.key}, stats=differences)
+            yield against.agreement(found, candidate, "pair_agreement", case={"other": other.key}, stats=differences)
 
 
 def disagreements(session: Session, answers: Answers) -> Disagreements:
@@ -161,7 +161,7 @@ def _call(candidate: Candidate, found: Difference | Reason, size: int | None = N
     if isinstance(found, Reason):
         return Record("call_agreement", "share", None, candidate, size, reason=found)
     more = {"batch_size": size, "stats": {"max_abs": found.max_abs}, "artifact_sha256": sha256}
-    return common.agreement(found, candidate, "call_agreement", **more)
+    return against.agreement(found, candidate, "call_agreement", **more)
 
 
 def _layers(session: Session, answers: Answers, lost: Mapping[Candidate, Reason], apart: Apart) -> Iterator[Record]:

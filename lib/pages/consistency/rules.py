@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from lib.experiment.candidate import Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
 from lib.pages import common
-from lib.pages.tolerance import limits, spread
+from lib.pages.against import reference
+from lib.pages.tolerance import limits, source, spread
 from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.text import Text
@@ -24,7 +25,7 @@ YARDSTICK = Candidate("onnxrt", "fp32")  # what tensors are compared with
 
 
 class Apart(NamedTuple):
-    """How far the answers of two candidates lie apart: of probabilities max_abs and mean_abs, the mean cosine of the two answers
+    """How far the answers of two candidates lie apart: of outputs max_abs and mean_abs, the mean cosine of the two answers
     to an image, agreement: share of the images with the same class."""
 
     max_abs: float
@@ -36,7 +37,7 @@ class Apart(NamedTuple):
 @dataclass(frozen=True)
 class Trace:
     """The tensors of a candidate against YARDSTICK's, in the order of the network. layers: a relative_difference each (case
-    `tensor`; stats index, operator, max_abs, images); marking: largest difference of a probability that reading them made."""
+    `tensor`; stats index, operator, max_abs, images); marking: largest difference of an output that reading them made."""
 
     candidate: Candidate
     layers: list[Record]
@@ -127,11 +128,10 @@ def _over(run: Run) -> Iterator[Finding]:
         group = [candidate for candidate in far if candidate.precision == precision]
         largest, least = max(apart[c].max_abs for c in group), min(apart[c].agreement for c in group)
         limit, agreement = limits(run, group[0])
-        yield W.finding(
-            "bad", "over", what=listed(group), largest=largest, least=least, total=images, limit=limit, limit_agreement=agreement
-        )
+        set_by = {"limit": limit, "limit_agreement": agreement, "source": source(run, group[0]), "reference": reference(run)}
+        yield W.finding("bad", "over", what=listed(group), largest=largest, least=least, total=images, **set_by)
     if YARDSTICK in far:
-        yield W.finding("bad", "export_over", candidate=YARDSTICK)
+        yield W.finding("bad", "export_over", candidate=YARDSTICK, reference=reference(run))
 
 
 def _origin(run: Run) -> Iterator[Finding]:
@@ -148,6 +148,7 @@ def _within(run: Run) -> Iterator[Finding]:
     if fine:
         farthest = max(fine, key=lambda candidate: apart[candidate].max_abs)
         values = {"largest": apart[farthest].max_abs, "least": min(apart[c].agreement for c in fine), "total": total(run)}
+        values |= {"reference": reference(run)}
         yield W.finding("good", "within", what=listed(fine), farthest=farthest, **values)
 
 
@@ -158,7 +159,8 @@ def _calls(run: Run) -> Iterator[Finding]:
     for candidate in ordered(r.candidate for r in other if r.candidate):
         own = [record for record in other if record.candidate == candidate]
         counts = {"differ": max(r.stats["total"] - r.stats["correct"] for r in own), "largest": max(r.stats["max_abs"] for r in own)}
-        yield W.finding("bad", "call_differs", candidate=candidate, batches=[r.batch_size for r in own], equal=EQUAL, **counts)
+        counts |= {"equal": EQUAL * spread(run)}
+        yield W.finding("bad", "call_differs", candidate=candidate, batches=[r.batch_size for r in own], **counts)
     if fine := [record for record in done if equal(record, spread(run))]:
         candidates = {record.candidate for record in fine if record.candidate}
         counts = {"engines": len({c.precision for c in candidates}), "ways": len({(c.runner, c.way) for c in candidates})}
@@ -176,7 +178,7 @@ def _not_called(calls: list[Record]) -> Iterator[Finding]:
 def _layers(run: Run) -> Iterator[Finding]:
     """Where differences begin, by precision and tensor; those that begin nowhere together; those that could not be compared."""
     far, lost = over(run), {record.reason for record in run.records("cosine")}
-    chosen = Text("", "") if far else W("words.farthest")
+    chosen = Text("", "") if far else W("words.farthest", reference=reference(run))
     groups: dict[tuple[Any, Any] | None, list[Trace]] = defaultdict(list)
     for trace in traces(run):
         groups[(trace.candidate.precision, trace.begins.case["tensor"]) if trace.begins else None].append(trace)

@@ -7,9 +7,10 @@ from typing import Any
 
 from lib.experiment.candidate import Candidate
 from lib.pages import common
+from lib.pages.against import reference, said
 from lib.pages.consistency import rules
 from lib.pages.consistency.rules import W
-from lib.pages.tolerance import NONE, limits, spread
+from lib.pages.tolerance import NONE, explained, limits, source, spread
 from lib.show.columns import columns
 from lib.show.table import Table, named
 from lib.store.records import Record
@@ -19,6 +20,7 @@ from lib.store.run import Run
 def against(run: Run) -> Table:
     """One row a candidate against the reference, with the tolerances of its precision; what could not run here with its reason."""
     rows, apart, far = list[dict[str, Any]](), rules.against(run), rules.over(run)
+    own = run.measured and bool(run.profile.consistency.limits)  # else all limits have one source, which the page names
     for record in run.records("cosine"):
         if record.candidate is None or record.value is None:
             continue
@@ -30,11 +32,14 @@ def against(run: Run) -> Table:
             row |= {"verdict": W("verdicts.over" if record.candidate in far else "verdicts.within")}
         else:
             row |= {"max_abs": common.NOT_RECORDED}
-        row |= {} if expected is NONE else {"limit": expected.max_abs, "min_agreement": 100 * expected.agreement}
+        if expected is not NONE:
+            row |= {"limit": expected.max_abs, "min_agreement": 100 * expected.agreement}
+            row |= {"source": source(run, record.candidate)} if own else {}
         rows.append(row)
-    keys = "runner precision differ max_abs limit mean_abs cosine same min_agreement verdict"
+    keys = "runner precision differ max_abs limit mean_abs cosine same min_agreement" + " source" * own + " verdict"
     rows += common.missing_rows(run.records("cosine"), "max_abs")
-    return Table(rows, columns(W, keys), W("captions.against", total=rules.total(run)))
+    caption = W("captions.against", total=rules.total(run), reference=reference(run))
+    return Table(rows, columns(W, keys), said(caption, explained(run)))
 
 
 def calls(run: Run) -> Table:
@@ -53,7 +58,7 @@ def calls(run: Run) -> Table:
         rows.append(named(candidate) | {"call": candidate.way.label, "batches": batches, "equal": verdict} | counts)
     total = max((record.stats.get("total", 0) for record in found), default=0) or rules.total(run)
     batch = run.profile.engines.max_batch if run.measured else "–"
-    caption = W("captions.calls", total=total, batch=batch, equal=rules.EQUAL)
+    caption = W("captions.calls", total=total, batch=batch, equal=rules.EQUAL * spread(run))
     lost = sorted((record for record in found if record.candidate), key=lambda record: record.candidate.place[0])  # runner by runner
     for alike in _alike(lost):
         rows += common.missing_rows(alike, "differ", "max_abs", more=_calls)

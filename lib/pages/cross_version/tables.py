@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from lib.experiment.candidate import Candidate
-from lib.pages import common
+from lib.pages import against, common
 from lib.pages.cross_version import rules
 from lib.pages.cross_version.rules import System, W
 from lib.show.columns import columns
@@ -18,6 +18,7 @@ from lib.store.run import Run
 
 # metric -> unit shown, factor from the record's, digits; a latency is shown as throughput
 METRICS = {"file_size": ("MB", 1e-6, 2), "build_time": ("s", 1.0, 2), "accuracy": ("%", 100.0, 2), "latency": ("images/s", 1.0, 0)}
+METRICS["agreement"] = METRICS["accuracy"]  # in its place where no system knows the right classes
 NAMES = columns(W, "tensorrt system precision")
 
 
@@ -41,19 +42,26 @@ def results(run: Run) -> Table:
     """One row a system and precision: what TensorRT gave there, or the reason why there is nothing."""
     found, _ = rules.systems(run)
     rows = [_row(system, candidate, value) for system in found for candidate in rules.candidates([system])]
-    numbers = [Column(m, W(f"columns.{m}"), unit, digits, interval=m == "latency") for m, (unit, _, digits) in METRICS.items()]
+    forms = {m: METRICS[m] for m in _shown(found)}
+    numbers = [Column(m, W(f"columns.{m}"), unit, digits, interval=m == "latency") for m, (unit, _, digits) in forms.items()]
     return Table(rows, NAMES + numbers, W("captions.results"))
 
 
 def ratios(run: Run) -> Table:
     """One row a system but the baseline and a precision: each number over the baseline's."""
     found, _ = rules.systems(run)
-    numbers = [Column(m, W(f"columns.{m}"), "×", 3, interval=m == "latency") for m in METRICS]
+    numbers = [Column(m, W(f"columns.{m}"), "×", 3, interval=m == "latency") for m in _shown(found)]
     if len(found) < 2:
         return Table([], NAMES + numbers, W("captions.no_ratios"), nothing=W("captions.no_ratios"))
     base, *others = found
     rows = [_row(system, candidate, partial(rules.ratio, base)) for system in others for candidate in rules.candidates(found)]
     return Table(rows, NAMES + numbers, W("captions.ratios", baseline=f"{base.name}, {base.id}"))
+
+
+def _shown(found: list[System]) -> list[str]:
+    """The metrics that have a column."""
+    judged = "agreement" if found and not any(against.labelled(system.run) for system in found) else "accuracy"
+    return ["file_size", "build_time", judged, "latency"]
 
 
 def _row(system: System, candidate: Candidate, cell: Callable[[System, str, Candidate], Any]) -> dict[str, Any]:

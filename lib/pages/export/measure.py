@@ -9,8 +9,8 @@ import numpy as np
 from lib import export, runners
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
-from lib.measure import accuracy, compare, predictions, sweep
-from lib.pages import common
+from lib.measure import accuracy, compare, sweep
+from lib.pages import against
 from lib.pages.export.exhibits import File, Files, Sample, Samples
 from lib.runners import RUNNERS
 from lib.session import Session
@@ -33,12 +33,14 @@ def measure(session: Session) -> None:
 
 
 def _measured(session: Session, candidate: Candidate) -> File | None:
-    """Record one exported file; None where it could not be made or does not run: then the reason is recorded."""
+    """Record one exported file; None where it could not be made or does not run: then the reason is recorded.
+
+    The file that was given is the reference itself: there is nothing to compare it with.
+    """
     reference = session.profile.reference
     try:
         artifact: Artifact = RUNNERS[candidate.runner](session, candidate).artifact  # type: ignore[assignment]  # exported files have one
-        answers = predictions.of(session, candidate)
-        apart = compare.difference(predictions.of(session, reference), answers, (reference.key, candidate.key))
+        apart = None if candidate == reference else against.apart(session, candidate)
         batches = _batch_difference(session, candidate)
     except ReportError as error:
         session.record(Record("max_abs", "difference", None, candidate, reason=sweep.why(error)))
@@ -50,8 +52,9 @@ def _measured(session: Session, candidate: Candidate) -> File | None:
     record("file_size", "bytes", artifact.info["bytes"])
     if "seconds" in artifact.info:  # else it is the file that was given
         record("export_time", "s", float(artifact.info["seconds"]))
-    record("max_abs", "difference", apart.max_abs, total=apart.images)
-    session.record(common.agreement(apart, candidate, artifact_sha256=artifact.sha256))
+    if apart is not None:
+        record("max_abs", "difference", apart.max_abs, total=apart.images)
+        session.record(against.agreement(apart, candidate, artifact_sha256=artifact.sha256))
     if batches is not None:
         record("batch_difference", "difference", batches, batch_sizes=list(BATCHES))
     return File(candidate=candidate.key, nodes=artifact.info["nodes"], opset=artifact.info.get("opset"))

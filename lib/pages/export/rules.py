@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lib.experiment.candidate import Candidate
-from lib.pages import common
+from lib.pages import against, common
 from lib.pages.export.exhibits import File, Files
-from lib.pages.tolerance import NONE, limits
+from lib.pages.tolerance import NONE, limits, source
 from lib.store.run import Run
 from lib.text import Text
 from lib.words import Finding, Words
@@ -21,6 +21,17 @@ def label(candidate: Candidate) -> Text:
     return Text(f"{form} {precision.en}", f"{form} {precision.ja}")
 
 
+def file_label(run: Run, candidate: Candidate) -> Text:
+    """The same, and whether it is the file that the model came as."""
+    return W("parts.given", file=label(candidate)) if candidate == against.reference(run) else label(candidate)
+
+
+def formats(run: Run) -> list[str]:
+    """Backends that check a format of which there are files, keys of FORMATS; ONNX's where there are none."""
+    there = {candidate.runner for candidate in files(run)}
+    return [runner for runner in FORMATS if runner in there] or [BASELINE.runner]
+
+
 def files(run: Run) -> dict[Candidate, File]:
     """What is inside the exported files."""
     found = run.exhibit("files", Files) or Files(files=[])
@@ -34,9 +45,11 @@ def findings(run: Run) -> list[Finding]:
     inside = [candidate for candidate, good in told.items() if good]
     found = [_outside(run, candidate) for candidate, good in told.items() if good is False]
     if inside:
-        found.append(W.finding("good", "within", files=[label(candidate) for candidate in inside], count=len(inside)))
+        what = {"files": [label(candidate) for candidate in inside], "count": len(inside), "reference": against.reference(run)}
+        found.append(W.finding("good", "within", **what))
     accuracies = [one for candidate in checked if (one := run.find("accuracy", candidate, case={})) is not None]
-    return found + common.losses(accuracies) + common.failures(accuracies) + _sizes(run)
+    found += against.unlabelled(run) + common.losses(accuracies) + common.failures(run.records("max_abs"))
+    return found + _sizes(run) + common.unmeasured(run.records("max_abs"))
 
 
 def _within(run: Run, candidate: Candidate) -> bool | None:
@@ -51,6 +64,7 @@ def _within(run: Run, candidate: Candidate) -> bool | None:
 def _outside(run: Run, candidate: Candidate) -> Finding:
     same, expected = run.find("agreement", candidate), limits(run, candidate)
     values = {"apart": common.value(run, "max_abs", candidate), "agreement": same.value, "total": same.stats["total"]}  # type: ignore[union-attr]
+    values |= {"reference": against.reference(run), "source": source(run, candidate)}
     return W.finding("bad", "outside", file=label(candidate), **values, limit=expected.max_abs, least=expected.agreement)
 
 

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from lib.pages import common
+from typing import Any
+
+from lib.experiment.candidate import ordered
+from lib.pages import against, common
 from lib.pages.export import rules
 from lib.pages.export.exhibits import Samples
 from lib.pages.export.rules import W
 from lib.show.columns import columns
 from lib.show.table import Column, Table
 from lib.store.run import Run
+from lib.words import COMMON
 
 
 def numbers(run: Run) -> Table:
-    """Each file against the SavedModel on all test images."""
-    rows = []
-    for candidate in run.candidates("max_abs"):
-        row = {"label": rules.label(candidate)} | {m: common.number(run.find(m, candidate)) for m in ("max_abs", "batch_difference")}
-        rows.append(row | {metric: common.share(run.find(metric, candidate)) for metric in ("agreement", "accuracy")})
-    return Table(rows, columns(W, "label max_abs agreement accuracy batch_difference"), W("captions.numbers"))
+    """Each file against the reference on all test images; no column of what nothing could be measured of."""
+    rows, reference = list[dict[str, Any]](), against.reference(run)
+    batches = not run.candidates("max_abs") or bool(run.records("batch_difference"))  # else the model takes one batch size
+    for candidate in ordered([*run.candidates("max_abs"), *run.candidates("batch_difference")]):
+        row = {"label": rules.file_label(run, candidate), "accuracy": common.share(run.find("accuracy", candidate))}
+        row |= {"batch_difference": common.number(run.find("batch_difference", candidate))}
+        if candidate != reference:
+            row |= {"max_abs": common.number(run.find("max_abs", candidate)), "agreement": against.share(run, candidate)}
+        rows.append(row)
+    labelled = against.labelled(run)
+    keys = "label max_abs agreement" + " accuracy" * labelled + " batch_difference" * batches
+    caption = W("captions.numbers", reference=reference)
+    return Table(rows, columns(W, keys), caption if labelled else against.said(caption, COMMON("captions.no_labels")))
 
 
 def files(run: Run) -> Table:
     """Every exported file: size in MB, nodes, opset, seconds of its conversion."""
-    rows, inside = [], rules.files(run)
-    for candidate in run.candidates("export_time"):
-        row = {"label": rules.label(candidate), "size": common.number(run.find("file_size", candidate), 1e-6)}
+    rows, inside = list[dict[str, Any]](), rules.files(run)
+    for candidate in run.candidates("file_size"):
+        row = {"label": rules.file_label(run, candidate), "size": common.number(run.find("file_size", candidate), 1e-6)}
         row |= {"seconds": common.value(run, "export_time", candidate)}
         rows.append(row | ({"nodes": sum(file.nodes.values()), "opset": file.opset} if (file := inside.get(candidate)) else {}))
     common.mark(rows)
+    for lost in (record for record in run.records("max_abs") if record.candidate and record.reason):
+        rows.append({"label": rules.label(lost.candidate)} | dict.fromkeys(("size", "nodes", "opset", "seconds"), lost.reason))
     return Table(rows, columns(W, "label size nodes opset seconds"), W("captions.files"))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lib.experiment.candidate import Candidate
-from lib.pages import common
+from lib.pages import against, common
 from lib.pages.int8 import rules
 from lib.pages.int8.rules import ONNX, TENSORRT, Model, W
 from lib.show import figure as base
@@ -16,6 +16,7 @@ from lib.stats import Interval
 from lib.store.records import Reason
 from lib.store.run import Run
 from lib.text import Language, Text
+from lib.words import COMMON
 
 METHODS = ("entropy", "minmax", "percentile")
 COLOURS, MARKERS = dict(zip(METHODS, base.COLOURS[1:4], strict=True)), dict(zip(METHODS, "os^", strict=True))
@@ -24,11 +25,12 @@ TICK_RATIO = 1.8  # of image counts that are named below the axis
 
 
 def comparison(run: Run) -> Figure:
-    """One row a model: its paired difference in accuracy from the reference; beside it, of engines, throughput over FP32's."""
-    full, timed, models = Model(Candidate(TENSORRT, "fp32")), rules.latencies(run), list[Model]()
+    """One row a model: its paired difference in accuracy from the reference, or the share of answers that change where nobody labelled the
+    images; beside it, of engines, throughput over FP32's."""
+    labelled, full, timed, models = against.labelled(run), Model(Candidate(TENSORRT, "fp32")), rules.latencies(run), list[Model]()
     differences, ratios = list[base.Row](), list[base.Row]()
     for model in rules.compared(run):
-        found = common.points(rules.found(run, "accuracy", model))
+        found = common.points(rules.found(run, "accuracy", model)) if labelled else _share(run, model)
         if model.candidate.precision != "fp32" and found:
             look, marker = model.candidate.colour, MARKERS.get(model.method, "D")
             models.append(model)
@@ -37,17 +39,27 @@ def comparison(run: Run) -> Figure:
 
     def paint(axes: Any, language: Language) -> None:
         left, *right = np.atleast_1d(axes)
-        base.dots(left, differences, "+.2f", W("axes.difference"), language, reference=0.0)
+        base.dots(left, differences, "+.2f" if labelled else ".2f", axis_label, language, reference=0.0)
         for axis in right:
             base.dots(axis, ratios, ".2f", W("axes.ratio"), language, reference=1.0)
 
-    said = [W("parts.points_short", model=m.label, points=row.value.value) for m, row in zip(models, differences, strict=True)]
+    axis_label = W("axes.difference" if labelled else "axes.changed")
+    part, kind = ("parts.points_short", "comparison") if labelled else ("parts.changed_short", "comparison_changed")
+    said = [W(part, model=m.label, points=row.value.value) for m, row in zip(models, differences, strict=True)]
     size = {"columns": 1 + any(row.value for row in ratios), "height_in": base.height_in(models) + 0.2}
-    return base.plot(paint, W("alts.comparison", models=said), W("captions.comparison_plot"), **size)
+    return base.plot(paint, W(f"alts.{kind}", models=said), W(f"captions.{kind}_plot"), **size)
+
+
+def _share(run: Run, model: Model) -> Interval | None:
+    """Of test images whose answer changes."""
+    value = common.share(rules.found(run, "agreement", model), "others")
+    return value if isinstance(value, Interval) else None
 
 
 def accuracy(run: Run) -> Figure:
     """Accuracy (%) over the number of calibration images, one panel a backend, one line a method; the band is its FP32 model."""
+    if not against.labelled(run):
+        return base.sentence(COMMON("captions.no_labels"))
     return _curves(run, "accuracy", "accuracy", "correct")
 
 

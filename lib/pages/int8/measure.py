@@ -17,8 +17,8 @@ from lib import export, progress, trt
 from lib.errors import NotMeasured, ReportError
 from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
-from lib.measure import accuracy, compare, predictions, sweep
-from lib.pages import common
+from lib.measure import accuracy, predictions, sweep
+from lib.pages import against, common
 from lib.pages.int8.rules import CALIBRATED, EXPLICIT, EXPORTED, ONNX, TENSORRT
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
@@ -38,36 +38,32 @@ def measure(session: Session) -> None:
     """Record accuracy and agreement with the reference of every calibration; size and latency of engines that are compared."""
     exported = [Candidate(ONNX, EXPORTED.precision, way) for way in RUNNERS[ONNX].ways(EXPORTED.precision)]
     accuracy.accuracies(session, [Candidate(ONNX, "fp32"), *exported, *BESIDE])
-    for candidate in exported:
-        _exported(session, candidate)
+    against.record(session, exported if session.images.y_test is not None else [Candidate(ONNX, "fp32"), *exported, *BESIDE])
     _onnx(session)
-    images = trt.default_calibration(session).images
+    images = trt.default_calibration(session).images or session.profile.engines.calibration_images  # where there are none: as asked
     engines = RUNNERS[TENSORRT].unavailable(CALIBRATED.precision) or partial(_engine, session)
     _study(session, CALIBRATED, [(method, count) for method in CALIBRATORS for count in _whole_batches(session)], engines)
     _costs(session, images)
     _implicit_and_explicit(session, images)
 
 
-def _exported(session: Session, candidate: Candidate) -> None:
-    """How far the exported INT8 model lies from the reference, in each way that ONNX Runtime computes it."""
-    try:
-        apart = _apart_from_reference(session, candidate, predictions.of(session, candidate))
-    except ReportError:
-        return  # the accuracy says why
-    found = [common.agreement(apart, candidate), Record("max_abs", "difference", apart.max_abs, candidate)]
-    session.record(*(one for one in found if not session.earlier(one.metric, candidate=candidate)))
-
-
 def _onnx(session: Session) -> None:
     """Every method and number of images of the profile, as explicit Q/DQ models through ONNX Runtime on the CPU."""
-    settings = session.profile.int8
-    calibrations = [(method, count) for count in sorted(set(settings.image_counts)) for method in settings.methods]
+    calibrations = [(method, count) for count in counts(session) for method in session.profile.int8.methods]
     with tempfile.TemporaryDirectory() as folder:
         try:
             answer: Answer | Reason = RUNNERS[ONNX].unavailable(EXPORTED.precision) or _ranges(session, Path(folder))
         except ReportError as error:
             answer = sweep.why(error)
         _study(session, EXPORTED, calibrations, answer)
+
+
+def counts(session: Session) -> list[int]:
+    """The profile's numbers of images, ascending, as far as there are so many, and all that there are in place of larger ones; as asked
+    where there are none at all."""
+    asked = set(session.profile.int8.image_counts)
+    there = len(session.calibration(max(asked)))
+    return sorted({min(count, there) for count in asked} if there else asked)
 
 
 def _ranges(session: Session, folder: Path) -> Answer:
@@ -107,16 +103,11 @@ class _Ranged(OnnxRuntime):
         self._run = self.start(self._own)
 
 
-def _apart_from_reference(session: Session, candidate: Candidate, outputs: np.ndarray) -> compare.Difference:
-    reference = session.profile.reference
-    return compare.difference(predictions.of(session, reference), outputs, (reference.key, candidate.key))
-
-
 def _whole_batches(session: Session) -> list[int]:
-    """The profile's numbers of images as TensorRT reads them, in whole batches, and the default one; ascending."""
+    """The numbers of images as TensorRT reads them, in whole batches, and the default one; ascending."""
     batch = session.profile.engines.calibration_batch
-    counts = {max(1, count // batch) * batch for count in session.profile.int8.image_counts}
-    return sorted(counts | {trt.default_calibration(session).images})
+    whole = {max(1, count // batch) * batch for count in counts(session)}
+    return sorted((whole | {trt.default_calibration(session).images}) - {0})
 
 
 def _engine(session: Session, method: str, images: int) -> tuple[np.ndarray, str]:
@@ -141,10 +132,10 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
                 if isinstance(answer, Reason):
                     raise NotMeasured(answer)
                 values, sha256 = answer(method, images)
-                apart = _apart_from_reference(session, candidate, values)
+                apart = against.apart(session, candidate, values)
                 changed[images][method] = np.isin(np.arange(apart.images), apart.disagree)
-                right = accuracy.counted(session, candidate, values, case=case, artifact_sha256=sha256)
-                session.record(right, common.agreement(apart, candidate, case=case))
+                right = _right(session, candidate, values, case=case, artifact_sha256=sha256)
+                session.record(right, against.agreement(apart, candidate, case=case))
             except ReportError as error:
                 reason = sweep.why(error)
                 session.record(*(Record(m, "share", None, candidate, case=case, reason=reason) for m in ("accuracy", "agreement")))
@@ -153,6 +144,14 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
         for one, other in combinations(by, 2):
             case = {"method": one, "other": other, "images": images}
             session.record(_apart("agreement", candidate, case, {"only_method": by[one], "only_other": by[other]}))
+
+
+def _right(session: Session, candidate: Candidate, outputs: np.ndarray, **more: Any) -> Record:
+    """The accuracy of outputs, or that nobody knows it: agreement is told all the same. more: further fields of the record."""
+    try:
+        return accuracy.counted(session, candidate, outputs, **more)
+    except NotMeasured as error:
+        return Record("accuracy", "share", None, candidate, reason=sweep.why(error), **more)
 
 
 def _apart(what: str, candidate: Candidate, case: Case, sides: dict[str, np.ndarray]) -> Record:
@@ -181,8 +180,9 @@ def _costs(session: Session, images: int) -> None:
 
 
 def _implicit_and_explicit(session: Session, images: int) -> None:
-    """Accuracy of the default calibration minus that of explicit Q/DQ, on the same images; nothing where either is missing."""
-    labels = session.images.y_test
+    """Accuracy of the default calibration minus that of explicit Q/DQ, on the same images; nothing where either is unknown."""
+    if (labels := session.images.y_test) is None:
+        return
     try:
         implicit, explicit = (predictions.of(session, c).argmax(axis=1) == labels for c in (CALIBRATED, EXPLICIT))
     except ReportError:

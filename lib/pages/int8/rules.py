@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lib import stats
-from lib.experiment.candidate import PLAIN, Candidate, ordered
+from lib.experiment.candidate import PLAIN, Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
-from lib.pages import common
-from lib.store.records import Record
+from lib.pages import against, common
+from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.text import Text
 from lib.words import COMMON, Finding, Words
@@ -20,10 +20,11 @@ ONNX, TENSORRT = "onnxrt", "tensorrt"
 EXPORTED, CALIBRATED, EXPLICIT = Candidate(ONNX, "int8_qdq"), Candidate(TENSORRT, "int8"), Candidate(TENSORRT, "int8_qdq")
 SETTLED_PER_MILLE = 2  # of the test images: as good as the largest count is one whose changed answers are so close in number
 ALPHA = 1 - stats.CONFIDENCE
+NO_IMAGES = Reason("no_calibration_images")
 
 
 class Model(NamedTuple):
-    """A candidate and, where it is one of this page's calibrations, the method and the number of training images."""
+    """A candidate and, where it is one of this page's calibrations, the method and the number of calibration images."""
 
     candidate: Candidate
     method: str = ""
@@ -67,9 +68,11 @@ def findings(run: Run) -> list[Finding]:
     """What the numbers say."""
     rules = (_losses, _steadiest, _settling, _saturates, _against_explicit, _same_plan)
     asked = [r for r in run.records() if r.metric in ("accuracy", "latency") and r.candidate]
-    told = [finding for rule in rules for finding in rule(run)]
+    told = against.unlabelled(run) + [finding for rule in rules for finding in rule(run)]
     told += common.unsettled(run, {model.label: latency for model, latency in latencies(run).items()})
-    return common.disturbed(run) + _failures(asked) + told + common.unmeasured(asked)
+    without = [record for record in asked if record.reason == NO_IMAGES]
+    others = [record for record in asked if record not in without]
+    return common.disturbed(run) + _failures(asked) + told + _nothing_to_calibrate(without) + common.unmeasured(others)
 
 
 def compared(run: Run) -> list[Model]:
@@ -118,6 +121,12 @@ def _failures(asked: list[Record]) -> list[Finding]:
     """Red: what should have been measured and was not, with its calibration."""
     lost = common.by_reason(asked, lambda record: Model.of(record).label, failed=True)
     return [COMMON.finding("bad", "failed", candidate=labels, why=reason.text) for reason, labels in lost.items()]
+
+
+def _nothing_to_calibrate(without: list[Record]) -> list[Finding]:
+    """One note on all that lacks calibration images."""
+    what = listed(ordered(record.candidate for record in without if record.candidate))
+    return [W.finding("note", "nothing_to_calibrate", what=what)] if without else []
 
 
 def _losses(run: Run) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lib import stats
 from lib.experiment.candidate import Candidate
-from lib.pages import common
+from lib.pages import against, common
 from lib.pages.int8 import rules
 from lib.pages.int8.rules import ONNX, TENSORRT, Model, W
 from lib.show.columns import columns
@@ -19,12 +19,29 @@ from lib.words import COMMON
 
 
 def comparison(run: Run) -> Table:
-    """One row a model: accuracy (%) and its paired difference from the reference (percentage points), p adjusted by Holm."""
+    """One row a model: accuracy (%) and its paired difference from the reference (percentage points), p adjusted by Holm; where nobody
+    labelled the images, answers that change (%)."""
+    if not against.labelled(run):
+        return _changed(run)
     asked = _asked(run, "accuracy", rules.compared(run))
-    rows = [named(m.candidate) | {"calibration": m.calibration} | _accuracy(one) for m, one in asked.items() if one.reason is None]
+    rows = [named(m.candidate) | {"calibration": m.calibration} | _accuracy(run, one) for m, one in asked.items() if one.reason is None]
     _adjusted(rows)
     keys = "runner precision calibration accuracy difference p"
     return Table(rows + common.missing_rows(asked.values(), "accuracy", more=_lost), columns(W, keys), W("captions.comparison"))
+
+
+def _changed(run: Run) -> Table:
+    """`comparison` where nobody knows the right classes."""
+    reference = against.reference(run)
+    asked = _asked(run, "agreement", [model for model in rules.compared(run) if model != Model(reference)])
+    rows = [
+        named(m.candidate) | {"calibration": m.calibration, "changed": common.share(one, "others")}
+        for m, one in asked.items()
+        if one.value is not None
+    ]
+    lost = common.missing_rows(asked.values(), "changed", more=_lost)
+    caption = against.said(W("captions.comparison_changed"), COMMON("captions.no_labels"))
+    return Table(rows + lost, columns(W, "runner precision calibration changed"), caption)
 
 
 def costs(run: Run) -> Table:
@@ -52,22 +69,25 @@ def calibrations(run: Run) -> Table:
     asked = _asked(run, "agreement", [model for runner in (ONNX, TENSORRT) for model in rules.calibrations(run, runner)])
     rows = [
         {"runner": model.candidate.runner_label, "method": rules.method(model.method), "images": model.images}
-        | _accuracy(rules.found(run, "accuracy", model))
+        | _accuracy(run, rules.found(run, "accuracy", model))
         | {"changed": common.share(one, "others")}
         for model, one in asked.items()
         if one.value is not None
     ]
     _adjusted(rows)
     usual = rules.default(run)
-    caption = W("captions.calibrations_default", how=usual.calibration) if usual else W("captions.calibrations")
-    keys = "runner method images accuracy difference changed p"
-    lost = common.missing_rows(asked.values(), "accuracy", more=_lost)
+    labelled = against.labelled(run)
+    keys = "runner method images accuracy difference changed p" if labelled else "runner method images changed"
+    sentences = [W("captions.calibrations"), W("captions.holm") if labelled else COMMON("captions.no_labels")]
+    caption = against.said(*sentences, *([W("captions.default", how=usual.calibration)] if usual else []))
+    lost = common.missing_rows(asked.values(), "accuracy" if labelled else "changed", more=_lost)
     return Table(rows + lost, columns(W, keys), caption, folded=True)
 
 
-def _accuracy(one: Record | None) -> dict[str, Any]:
-    """Accuracy, its difference from the reference's, and p, which is not adjusted yet."""
-    row: dict[str, Any] = {"accuracy": common.share(one), "difference": common.points(one) or common.NOT_RECORDED}
+def _accuracy(run: Run, one: Record | None) -> dict[str, Any]:
+    """Accuracy, its difference from the reference's (none for the reference itself), and p, which is not adjusted yet."""
+    itself = one is not None and one.candidate == against.reference(run) and not one.case
+    row: dict[str, Any] = {"accuracy": common.share(one), "difference": None if itself else common.points(one) or common.NOT_RECORDED}
     only = common.only(one)
     return row | {"p": stats.mcnemar(*only[:2])} if only else row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lib.experiment.candidate import Candidate
-from lib.pages import common
+from lib.pages import against, common
 from lib.pages.precision import rules
 from lib.pages.precision.rules import W
 from lib.show import figure as base
@@ -14,17 +14,21 @@ from lib.stats import Interval
 from lib.store.run import Run
 from lib.text import Language
 
-FINE = 20  # ratio of the largest to the smallest throughput up to which there is room for 1, 2 and 5 of every decade
+FINE = 5  # ratio of the largest to the smallest throughput up to which there is room for 1, 2 and 5 of every decade
 
 
 def accuracy(run: Run) -> Figure:
-    """Dot plot: accuracy of every candidate with its Wilson interval; the line is the reference."""
-    rows = [base.Row(candidate.label, candidate.colour, value) for candidate, value in _accuracies(run).items()]
+    """Dot plot: accuracy of every candidate with its Wilson interval; the line is the reference. Agreement where nobody labelled the
+    images."""
+    (what, values), reference = _judged(run), against.reference(run)
+    rows = [base.Row(candidate.label, candidate.colour, value) for candidate, value in values.items()]
+    line = 100.0 if what == "agreement" else rows[0].value.value if rows else None  # type: ignore[union-attr]  # an Interval
 
     def paint(axes: base.Axes, language: Language) -> None:
-        base.dots(axes, rows, ".2f", W("axes.accuracy"), language, reference=rows[0].value.value if rows else None)
+        base.dots(axes, rows, ".2f", W(f"axes.{what}", reference=reference), language, reference=line)
 
-    return base.plot(paint, W("alts.accuracy"), W("captions.accuracy"), height_in=base.height_in(rows))
+    alt, caption = W(f"alts.{what}", reference=reference), W(f"captions.{what}", reference=reference)
+    return base.plot(paint, alt, caption, height_in=base.height_in(rows))
 
 
 def cost(run: Run) -> Figure:
@@ -40,8 +44,9 @@ def cost(run: Run) -> Figure:
 
 
 def trade(run: Run) -> Figure:
-    """Accuracy (with its interval) against throughput; up and to the right is better. Names stand above, slowest first."""
-    accuracies = _accuracies(run)
+    """Accuracy, or agreement where nobody labelled the images, with its interval against throughput; up and to the right is better.
+    Names stand above, slowest first."""
+    (what, accuracies), reference = _judged(run), against.reference(run)
     rates = {c: common.rate(latency).value for c, latency in rules.latencies(run).items() if c in accuracies}
     rows = sorted(rates, key=lambda candidate: rates[candidate])
 
@@ -54,12 +59,14 @@ def trade(run: Run) -> Figure:
             text = {"textcoords": "axes fraction", "rotation": 35, "fontsize": 8, "color": colour, "arrowprops": arrow}
             axes.annotate(candidate.label.in_(language), (x, high), (place, 1.08), **text)
         axes.set_xlabel(W("axes.throughput_log").in_(language))
-        axes.set_ylabel(W("axes.accuracy").in_(language))
+        axes.set_ylabel(W(f"axes.{what}", reference=reference).in_(language))
 
-    return base.plot(paint, W("alts.trade"), W("captions.trade"), height_in=4.8)
+    kind = "trade" if what == "accuracy" else "trade_agreement"
+    return base.plot(paint, W(f"alts.{kind}", reference=reference), W(f"captions.{kind}", reference=reference), height_in=4.8)
 
 
-def _accuracies(run: Run) -> dict[Candidate, Interval]:
-    """Accuracy with its interval, in %, of what has one; the reference first."""
-    found = {candidate: common.share(run.find("accuracy", candidate)) for candidate in rules.candidates(run)}
-    return {candidate: share for candidate, share in found.items() if isinstance(share, Interval)}
+def _judged(run: Run) -> tuple[str, dict[Candidate, Interval]]:
+    """("accuracy" or "agreement", the share of images in % with its interval of what has one; the reference first)."""
+    what = "accuracy" if against.labelled(run) else "agreement"
+    found = {candidate: common.share(run.find(what, candidate)) for candidate in rules.candidates(run)}
+    return what, {candidate: share for candidate, share in found.items() if isinstance(share, Interval)}

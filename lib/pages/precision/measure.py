@@ -10,7 +10,7 @@ from lib import progress, runners
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.measure import accuracy, sweep
-from lib.pages import common
+from lib.pages import against, common
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.session import Session
@@ -23,6 +23,8 @@ def measure(session: Session) -> None:
     """Record what each candidate costs and brings; what fails is a reason in its place."""
     every = runners.candidates(session.profile)
     accuracy.accuracies(session, every)
+    if session.images.y_test is None:
+        against.record(session, every)
     ready = {candidate: _prepared(session, candidate) for candidate in every}
     known = {record.candidate for record in session.earlier("file_size")}
     session.record(*(common.file_size(runner, candidate) for candidate, runner in ready.items() if candidate not in known))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lib import stats
-from lib.pages import common
+from lib.pages import against, common
 from lib.pages.precision import rules
 from lib.pages.precision.rules import W
 from lib.show.columns import columns
@@ -14,7 +14,10 @@ from lib.store.run import Run
 
 
 def accuracy(run: Run) -> Table:
-    """Accuracy with its interval (%), and the paired comparison with the reference (percentage points)."""
+    """Accuracy with its interval (%), and the paired comparison with the reference (percentage points); where nobody labelled the
+    images, `agreement`."""
+    if not against.labelled(run):
+        return agreement(run)
     rows, found = list[dict[str, Any]](), [one for candidate in rules.candidates(run) if (one := run.find("accuracy", candidate))]
     for one in (one for one in found if one.value is not None):
         row = named(one.candidate) | {"accuracy": common.share(one), "correct": one.stats["correct"], "difference": common.points(one)}
@@ -23,6 +26,17 @@ def accuracy(run: Run) -> Table:
         rows.append(row)
     keys = "runner precision accuracy difference correct only_reference only_candidate p"
     return Table(rows + common.missing_rows(found, "accuracy"), columns(W, keys), W("captions.accuracy_table"))
+
+
+def agreement(run: Run) -> Table:
+    """Images with the reference's class (%), with the interval, and the largest difference of an output."""
+    rows, reference = list[dict[str, Any]](), against.reference(run)
+    found = [one for candidate in rules.candidates(run) if (one := run.find("agreement", candidate)) and candidate != reference]
+    for one in (one for one in found if one.value is not None):
+        row = named(one.candidate) | {"agreement": common.share(one), "differ": one.stats["total"] - one.stats["correct"]}
+        rows.append(row | {"max_abs": common.number(run.find("max_abs", one.candidate))})
+    caption = W("captions.agreement_table", reference=reference)
+    return Table(rows + common.missing_rows(found, "agreement"), columns(W, "runner precision agreement differ max_abs"), caption)
 
 
 def cost(run: Run) -> Table:
