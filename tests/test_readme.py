@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 import small_report
+import yaml
 
 from lib.errors import ReportError
 from lib.experiment import profile as config
+from lib.experiment import sections
 from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
+from lib.experiment.precision import PRECISIONS
+from lib.experiment.preprocess import PRESETS, Preprocess
 from lib.report import readme
 from lib.store.records import Reason, Record
 from lib.store.run import Run
@@ -86,3 +90,41 @@ def test_the_committed_tables_are_those_of_committed_records() -> None:
         made = [readme.tables(Run.open(system).newest(), language) for system in systems]
         for block in ("headline", "engines"):
             assert any(tables.get(block, "nothing") in text for tables in made), (name, block)
+
+
+REFERENCE = (config.PARAMS / "README.md").read_text(encoding="utf-8")
+CELLS = [[cell.strip() for cell in line.strip("|").split("|")] for line in REFERENCE.splitlines() if line.startswith("|")]
+
+
+@pytest.mark.parametrize("section", [sections.Model, sections.Dataset, Preprocess, sections.Train], ids=lambda section: section.__name__)
+def test_the_reference_names_every_key(section) -> None:
+    part = REFERENCE.split(f"\n### {section.__name__.lower()}\n")[1].split("\n### ")[0]
+    named = {key.strip().strip("`") for line in part.splitlines() if line.startswith("| `") for key in line.split("|")[1].split(",")}
+    presets = PRESETS.keys() if section is Preprocess else set()
+    assert named == section.model_fields.keys() | presets
+
+
+def test_the_reference_has_the_default_of_every_key_that_has_one() -> None:
+    told = {cells[0].strip("`"): cells[1] for cells in CELLS if "." in cells[0] and len(cells) == 3}
+    there = {
+        f"{name}.{key}": value
+        for name, field in config.Profile.model_fields.items()
+        if name not in ("name", "dataset", "model", "train", "preprocess")
+        for key, value in field.default
+    }
+    assert {key: value for key, value in told.items() if key in there} == {key: str(value).replace("'", "") for key, value in there.items()}
+
+
+def test_the_reference_has_the_limits_of_every_precision() -> None:
+    told = {key: cells[1:] for cells in CELLS for key in cells[0].split(", ") if key in PRECISIONS}
+    assert {key: [float(number) for number in numbers] for key, numbers in told.items()} == {
+        key: [row.max_abs_difference, row.min_agreement] for key, row in PRECISIONS.items()
+    }
+
+
+def test_the_readmes_show_a_profile_that_is_one() -> None:
+    for name in readme.READMES.values():
+        text = (config.ROOT / name).read_text(encoding="utf-8")
+        shown = text.split("```yaml\n")[1].split("```")[0]
+        assert config.Profile.model_validate({"name": "flowers"} | yaml.safe_load(shown)).preprocess.resize == "shortest_edge"
+        assert text.index("make new MODEL=") < text.index("<!-- headline -->")  # on the first screen
