@@ -17,7 +17,7 @@ std::string chosen_output(const std::vector<std::string>& names, const std::stri
 // How many classes a row of this shape has: (classes), or with other dimensions of 1. Throws Error for any other shape.
 std::size_t classes_in(const std::string& name, const Shape& row);
 
-// Throws WrongOutput unless every row is finite and, as probabilities, adds up to 1 within 0.05 (INT8 rounds): what failed to run
+// Throws WrongOutput unless every row is finite and, as probabilities, adds up to 1 within 0.05 or what INT8 rounds: what failed to run
 // is fast and leaves something else behind. Its words are signs that need no translation. first: number of the first row.
 void check_outputs(const std::vector<float>& values, std::size_t classes, Outputs outputs, std::size_t first = 0);
 
