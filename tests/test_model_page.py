@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -118,7 +119,7 @@ def test_only_the_best_of_what_is_surely_better_is_red_with_the_line_to_write():
     assert "`preprocess.channels: BGR`" in better.text.en
     assert "`preprocess.channels: BGR`" in better.text.ja
     assert keys(others) == [("good", "accuracy")]
-    marked = [row["choice"] for row in tables.probe(run_of(found)).rows if row.get("best")]
+    marked = [row["choice"].en for row in tables.probe(run_of(found)).rows if row.get("best")]
     assert marked == ["BGR", "tf"]
 
 
@@ -238,7 +239,7 @@ def test_result_has_top_1_and_top_5():
 
 def test_the_own_choice_stands_first_and_what_could_not_be_tried_last_with_its_reason():
     rows = tables.probe(everything()).rows
-    assert [row["choice"] for row in rows] == [None, "BGR", "a new kind", "0..255"]
+    assert [row["choice"] and row["choice"].ja for row in rows] == [None, "BGR", "a new kind", "0..255"]
     assert rows[1]["line"] == "preprocess.channels: BGR"
     assert rows[-1]["difference"] == Reason("not_finite")
 
@@ -281,6 +282,17 @@ def test_the_largest_loss_that_is_not_int8_decides():
     lost = [accuracy("tensorrt/fp16", 8300, 10_000, (700, 0)), accuracy("onnxrt/int8_qdq", 1000, 10_000, (8000, 0))]
     (found,) = causes.usual(run_of(stage="07_precision"), lost)
     assert found.values["what"].precision == "fp16"
+
+
+@pytest.mark.parametrize("stage", ["02_export", "04_int8", "07_precision"])
+def test_the_pages_that_show_losses_say_it(stage):
+    page = importlib.import_module(f"lib.pages.{stage[3:]}.rules")
+    lost = accuracy("onnxrt/int8_qdq", 4000, 10_000, (5000, 0))
+    found = [accuracy(REFERENCE, 9000, 10_000), lost, Record("max_abs", "difference", 0.5, lost.candidate)]
+    said = keys(page.findings(run_of(found, stage=stage)))
+    assert said.count(("note", "usual_cause")) == said.count(("bad", "loss_over")) == 1
+    ours = made_run(stage, found)  # of the model that is trained here the report knows better
+    assert ("note", "usual_cause") not in keys(page.findings(ours))
 
 
 # One real model ----------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lib.experiment.candidate import Candidate
-from lib.pages import against, common
+from lib.pages import against, causes, common
 from lib.pages.export.exhibits import File, Files
 from lib.pages.tolerance import NONE, limits, source
 from lib.store.run import Run
@@ -48,7 +48,8 @@ def findings(run: Run) -> list[Finding]:
         what = {"files": [label(candidate) for candidate in inside], "count": len(inside), "reference": against.reference(run)}
         found.append(W.finding("good", "within", **what))
     accuracies = [one for candidate in checked if (one := run.find("accuracy", candidate, case={})) is not None]
-    found += against.unlabelled(run) + common.losses(accuracies) + common.failures(run.records("max_abs"))
+    found += against.unlabelled(run) + common.losses(accuracies) + causes.usual(run, accuracies)
+    found += common.failures(run.records("max_abs"))
     return found + _sizes(run) + common.unmeasured(run.records("max_abs"))
 
 

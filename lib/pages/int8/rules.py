@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lib import stats
 from lib.experiment.candidate import PLAIN, Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
-from lib.pages import against, common
+from lib.pages import against, causes, common
 from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.text import Text
@@ -138,7 +138,8 @@ def _losses(run: Run) -> list[Finding]:
     others = [model for model in quantized if model not in used]
     others += [model for model in calibrations(run, ONNX) if model.images == _at(run, ONNX)]
     over = [m for m in others if (only := common.only(found(run, "accuracy", m))) and stats.loss(*only, common.LOSS_MARGIN) == "over"]
-    made = common.losses([one for model in used if (one := found(run, "accuracy", model))])
+    accuracies = [one for model in used if (one := found(run, "accuracy", model))]
+    made = common.losses(accuracies) + causes.usual(run, accuracies)
     if over:
         what = [W("parts.points", model=m.label, points=common.points(found(run, "accuracy", m))) for m in over]
         made.append(W.finding("note", "loss_elsewhere", what=what, margin=100 * common.LOSS_MARGIN))

@@ -66,6 +66,12 @@ def kind(record: Record) -> Text:
     return W.groups["kinds"].get(name, Text(name, name))
 
 
+def name(record: Record) -> Text:
+    """The choice itself: as the profile writes it, or in words where it has none for it."""
+    name = str(record.case.get("choice", ""))
+    return W.groups["names"].get(name, Text(name, name))
+
+
 def lines(record: Record) -> list[str]:
     """What to write into the profile for it."""
     return str(record.case.get("line", "")).splitlines()

@@ -85,7 +85,7 @@ def statistics(run: Run) -> Table:
 
 def probe(run: Run) -> Table:
     """Every usual mistake in place of the profile's choice: accuracy (%), difference to the own one (pp), what to write for it."""
-    rows = _tried(run, "probed", lambda record: {"kind": rules.kind(record), "choice": str(record.case["choice"])})
+    rows = _tried(run, "probed", lambda record: {"kind": rules.kind(record), "choice": rules.name(record)})
     return Table(rows, columns(W, "kind choice accuracy difference line"), W("captions.probe"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from lib.experiment.candidate import Candidate
-from lib.pages import against, common
+from lib.pages import against, causes, common
 from lib.stats import Interval
 from lib.store.records import Record
 from lib.store.run import Run
@@ -23,7 +23,7 @@ def findings(run: Run) -> list[Finding]:
     chance = common.at_chance(run, accuracies)
     made = common.disturbed(run) + chance
     made += [] if chance else common.losses(accuracies)  # of a classifier at chance level nothing is said that could sound like a result
-    made += against.unlabelled(run) + below_minimum(run) + speed(run) + repeated(run)
+    made += causes.usual(run, accuracies) + against.unlabelled(run) + below_minimum(run) + speed(run) + repeated(run)
     every = [*run.records("accuracy", case={}), *run.records("load_time"), *asked(run)]
     return made + common.failures(every) + common.unsettled(run, latencies(run)) + common.unmeasured(every)
 
