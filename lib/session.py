@@ -42,9 +42,9 @@ def check(profile: profiles.Profile) -> None:
     One line that begins with the profile's file, or its name.
     """
     try:
-        spec = source.spec(profile)
-        source.rules(profile, spec)
-        dataset.check(profile, spec)
+        opened = Session(profile, "check")
+        dataset.check(profile, opened.spec)
+        _ = opened.rules
         _check_calibration(profile)
     except ConfigError as error:
         files = [profile.path(f"{profile.name}{ending}") for ending in profiles.FILES]
@@ -95,7 +95,7 @@ class Session:
     @cached_property
     def spec(self) -> ModelSpec:
         """What the model is, read from its file."""
-        return source.spec(self.profile)
+        return source.spec(self.profile, self.store)
 
     @cached_property
     def rules(self) -> Rules:

@@ -59,6 +59,18 @@ def load(path: Path) -> onnx.ModelProto:
     return inlined
 
 
+def weights_beside(path: Path) -> list[Path]:
+    """The files that hold external data of an ONNX file, as far as they are there; none of one that cannot be read: `load` says why."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(path, format="protobuf", load_external_data=False)
+    except (OSError, DecodeError):
+        return []
+    return [part for name in external_files(model) if (part := path.parent / name).is_file()]
+
+
 def _check_external(path: Path, model: onnx.ModelProto) -> None:
     missing, folder = [], path.parent.resolve()
     for location in external_files(model):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lib.data import preprocess
 from lib.data.preprocess import Rules
@@ -20,16 +22,29 @@ if TYPE_CHECKING:
     from lib.experiment.profile import Model, Profile
 
 READERS: dict[str, ModuleType] = {".onnx": onnx_file, ".keras": keras_file, "": saved_model}  # by the file's suffix
+SPEC = "spec.json"
 VERSION = 1  # of how a file is taken over; a change makes the copies stale
 
 
-def spec(profile: Profile) -> ModelSpec:
-    """What the profile's model is. Raises ConfigError, one line that names file or key, for a model that cannot be used."""
+def spec(profile: Profile, store: Store) -> ModelSpec:
+    """What the profile's model is, read from its file once: a system without TensorFlow knows a Keras model by what another has read.
+
+    Raises ConfigError, one line that names file or key, for a model that cannot be used.
+    """
     if profile.model is None:
         return vgg.SPEC
     size = preprocess.named_size(profile.preprocess, profile.path)
     path, reader = _file(profile.model, profile.path)
-    return reader.spec(path, profile.model.output, profile.model.kind, profile.model.layout, size)
+    asked = profile.model.model_dump(exclude={"file"})
+    inputs = {"version": VERSION, "sha256": _hashes(path), "size": list(size) if size else None, **asked}
+
+    def read(folder: Path) -> dict[str, Any]:
+        found = reader.spec(path, **asked, size=size)
+        (folder / SPEC).write_text(json.dumps(asdict(found)), encoding="utf-8")
+        return {"file": path.name}
+
+    values = json.loads(store.get_or_build("spec", inputs, read).file(SPEC).read_text(encoding="utf-8"))
+    return ModelSpec(**values | {"size": tuple(values["size"])})
 
 
 def rules(profile: Profile, spec: ModelSpec) -> Rules:
@@ -43,17 +58,16 @@ def artifact(profile: Profile, spec: ModelSpec, images: Callable[[], Images], st
         assert profile.train is not None  # Profile.one_model
         return train.trained(profile.train, images(), store)
     path, reader = _file(profile.model, profile.path)
-    parts = [files.sha256(part) for part in _parts(path)]
-    inputs = {"version": VERSION, "sha256": parts, "output": spec.output, "size": list(spec.size)}
+    inputs = {"version": VERSION, "sha256": _hashes(path), "output": spec.output, "size": list(spec.size)}
     return store.get_or_build("own_model", inputs, lambda folder: reader.copy(path, folder, spec))
 
 
-def _parts(path: Path) -> list[Path]:
-    """Every file that the model consists of."""
+def _hashes(path: Path) -> list[str]:
+    """Of every file that the model consists of."""
     if path.is_dir():
-        return sorted(part for part in path.rglob("*") if part.is_file())
-    outside = onnx_graph.external_files(onnx_graph.load(path)) if READERS[path.suffix.lower()] is onnx_file else []
-    return [path, *(path.parent / name for name in outside)]
+        return [files.sha256(part) for part in sorted(path.rglob("*")) if part.is_file()]
+    outside = onnx_graph.weights_beside(path) if READERS[path.suffix.lower()] is onnx_file else []
+    return [files.sha256(part) for part in (path, *outside)]
 
 
 def _file(model: Model, resolve: Callable[[str], Path]) -> tuple[Path, ModuleType]:
