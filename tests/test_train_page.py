@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from records import accuracy, keys, made_run
 
+from lib.errors import ConfigError
+from lib.experiment import profile as config
 from lib.experiment.candidate import SAVED_MODEL_REFERENCE
 from lib.models import train
 from lib.pages.classes import Confusion
@@ -55,6 +59,13 @@ def test_measure_records_a_training_that_diverges(quick, monkeypatch):
     session = Session(quick.profile, STAGE)
     measure.measure(session)
     assert [r.reason.key for r in session.records if r.metric == "accuracy"] == ["diverged"]
+
+
+def test_a_profile_with_a_model_of_its_own_is_sent_to_its_own_notebook():
+    own = config.Profile.model_validate({"name": "mine", "model": {"file": "mine.onnx"}})
+    asked = SimpleNamespace(profile=own, stage=STAGE)  # nothing of it is read
+    with pytest.raises(ConfigError, match="profile mine has one of its own: use 01_model"):
+        measure.measure(asked)
 
 
 def test_measure_records_what_the_page_shows(quick):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lib.data.dataset import Images
+from lib.errors import ConfigError
 from lib.measure import accuracy, predictions
 from lib.models import train, vgg
 from lib.pages import classes
@@ -20,7 +21,12 @@ EXAMPLES_SEED = 0
 
 
 def measure(session: Session) -> None:
-    """Record the data, the training and the accuracy of the reference. A training that diverges is recorded as that."""
+    """Record the data, the training and the accuracy of the reference. A training that diverges is recorded as that.
+
+    Raises ConfigError for a profile with a model of its own.
+    """
+    if session.profile.train is None:
+        raise ConfigError(f"notebook {session.stage} trains a model; profile {session.profile.name} has one of its own: use 01_model")
     _data(session)
     try:
         trained = session.model
