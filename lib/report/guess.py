@@ -22,7 +22,6 @@ from lib.models import keras_file, onnx_graph, tensors
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.session import Session
-from lib.store.artifacts import Store
 
 FILES = ("preprocessor_config.json", "config.json")  # transformers' and timm's
 ONE = {"scale": 1 / 255}  # 0 to 1, which no preset is
@@ -47,6 +46,18 @@ class Guess:
     def name(self) -> str:
         """As people call it."""
         return _name(self.section)
+
+
+@dataclass
+class Trial(Session):
+    """A session that keeps what it makes in `scratch`, a folder that goes away, and records nothing."""
+
+    scratch: Path = Path()
+
+    @property
+    def folder(self) -> Path:
+        """`scratch`, in place of outputs/PROFILE."""
+        return self.scratch
 
 
 def beside(places: list[Path]) -> tuple[Path | None, Preprocess, list[str]]:
@@ -115,8 +126,7 @@ def tried(first: Guess, profile: Profile, spec: ModelSpec) -> Guess:
         samples = {str(rules.fitting): _sample(profile, spec, rules, Path(scratch)) for rules in resolved.values()}
         labels = next(iter(samples.values()))[1]
         progress.say(f"preprocessing: {len(resolved)} ways tried on {len(labels)} test images")
-        session = Session(profile, "new")
-        session.store = Store(Path(scratch))
+        session = Trial(profile, "new", scratch=Path(scratch))
         right: dict[str, np.ndarray] = {}
         try:
             with RUNNERS[profile.reference.runner](session, profile.reference) as reference:
