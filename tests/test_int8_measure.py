@@ -18,6 +18,7 @@ from lib.pages.int8 import figures, measure, rules, tables
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.session import Session
+from lib.stats import Interval
 from lib.store.records import Reason, Record
 from lib.text import Text
 from lib.trt.calibrate import CALIBRATORS
@@ -239,6 +240,41 @@ def test_every_calibrator_and_count_is_measured_and_the_engines_beside_are_timed
     assert [f.key for f in rules.findings(run) if f.level == "bad"] == []
     assert len(tables.comparison(run).rows) >= 8
     assert figures.comparison(run).draw("en").axes[1].texts  # speeds beside
+
+
+def test_without_labels_every_agreement_is_measured_and_every_accuracy_says_why(session: Session, world: World) -> None:
+    session.__dict__["images"] = replace(session.images, y_test=None)
+    measure.measure(session)
+    assert {r.reason for r in session.records if r.metric == "accuracy"} == {Reason("no_labels")}
+    for (method, images), lost in LOST.items():
+        agreement = one(session, "agreement", "tensorrt/int8", method=method, images=images)
+        assert agreement.stats["total"] - agreement.stats["correct"] == lost
+    for candidate in ("onnxrt/fp32", "onnxrt/int8_qdq", "tensorrt/fp16", "tensorrt/int8_qdq"):
+        assert one(session, "agreement", candidate).value
+    assert not [r for r in session.records if r.metric == "accuracy_difference"]
+    run = session.save()
+    said = [(f.level, f.key) for f in rules.findings(run)]
+    assert said.count(("note", "no_labels")) == 1
+    assert not [key for level, key in said if level == "bad"]
+    assert [row["changed"] for row in tables.comparison(run).rows if isinstance(row["changed"], Interval)]
+    assert figures.comparison(run).draw("ja").axes
+
+
+@pytest.mark.parametrize(("there", "found"), [(1000, [32, 64]), (64, [32, 64]), (50, [32, 50]), (20, [20]), (0, [32, 64])])
+def test_counts_are_of_images_that_there_are_each_once(
+    session: Session, monkeypatch: pytest.MonkeyPatch, there: int, found: list[int]
+) -> None:
+    images = np.zeros((there, 32, 32, 3), np.uint8)
+    monkeypatch.setattr(Session, "calibration", lambda self, count: images[:count])
+    assert measure.counts(session) == found
+
+
+def test_without_calibration_images_every_calibration_says_so_and_nothing_is_red(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "calibration", lambda self, count: self.images.x_train[:0])
+    measure._onnx(session)
+    assert {r.reason for r in session.records} == {Reason("no_calibration_images")}
+    assert len(session.records) == 2 * len(session.profile.int8.methods) * len(session.profile.int8.image_counts)
+    assert [(f.level, f.key) for f in rules.findings(session.save())] == [("note", "nothing_to_calibrate")]
 
 
 def test_a_number_that_an_earlier_page_of_the_run_has_is_not_measured_again(session: Session, world: World) -> None:

@@ -211,7 +211,7 @@ def test_one_batch_size_is_said_and_leaves_no_column_empty() -> None:
     found = shown("fixed", "06_batching")
     assert ("note", "one_batch_filled") in keys(found.findings)
     assert not {"gain", "gains", "highest"} & {finding.key for finding in found.findings}
-    assert [column.key for column in found.table[0].columns] == ["runner", "precision", "throughput", "latency_smallest"]
+    assert [column.key for column in found.table[0].columns] == ["runner", "precision", "throughput", "latency"]
     assert "batch_difference" not in [column.key for table in shown("fixed", "02_export").table for column in table.columns]
     several = shown("onnx", "06_batching")
     assert "one_batch_filled" not in [finding.key for finding in several.findings]

@@ -42,11 +42,12 @@ def summary(run: Run) -> Table:
     for candidate, curve in curves.items():
         enough = rules.enough(run, curve) if common.calm(run) else None
         row = named(candidate) | {"best_batch": top[candidate].batch_size, "throughput": common.told_rate(top[candidate]), "enough": enough}
-        row |= {"latency_smallest": curve[min(curve)].value, "gain": sizes and common.speedup(curve[sizes[1]], curve[sizes[0]])}
+        row |= dict.fromkeys(("latency_smallest", "latency"), curve[min(curve)].value)
+        row |= {"gain": sizes and common.speedup(curve[sizes[1]], curve[sizes[0]])}
         rows.append(row | {"best": {"throughput"} if candidate in best else set()})
     rows += _missing(run, curves)
     if (batch := rules.only_batch(run)) is not None:  # there is nothing to choose
-        return Table(rows, columns(W, "runner precision throughput latency_smallest"), W("captions.summary_one", batch=batch))
+        return Table(rows, columns(W, "runner precision throughput latency"), W("captions.summary_one", batch=batch))
     small, large = sizes or ("–", "–")
     keys = "runner precision throughput best_batch enough latency_smallest gain"
     return Table(rows, columns(W, keys), W("captions.summary", small=small, large=large))

@@ -25,7 +25,7 @@ def accuracy(run: Run) -> Figure:
     line = 100.0 if what == "agreement" else rows[0].value.value if rows else None  # type: ignore[union-attr]  # an Interval
 
     def paint(axes: base.Axes, language: Language) -> None:
-        base.dots(axes, rows, ".2f", W(f"axes.{what}", reference=reference), language, reference=line)
+        base.dots(axes, rows, ".2f", W(f"axes.{what}"), language, reference=line)
 
     alt, caption = W(f"alts.{what}", reference=reference), W(f"captions.{what}", reference=reference)
     return base.plot(paint, alt, caption, height_in=base.height_in(rows))
@@ -47,6 +47,8 @@ def trade(run: Run) -> Figure:
     """Accuracy, or agreement where nobody labelled the images, with its interval against throughput; up and to the right is better.
     Names stand above, slowest first."""
     (what, accuracies), reference = _judged(run), against.reference(run)
+    if what == "agreement":
+        accuracies = {reference: Interval(100, 100, 100)} | accuracies
     rates = {c: common.rate(latency).value for c, latency in rules.latencies(run).items() if c in accuracies}
     rows = sorted(rates, key=lambda candidate: rates[candidate])
 
@@ -59,7 +61,7 @@ def trade(run: Run) -> Figure:
             text = {"textcoords": "axes fraction", "rotation": 35, "fontsize": 8, "color": colour, "arrowprops": arrow}
             axes.annotate(candidate.label.in_(language), (x, high), (place, 1.08), **text)
         axes.set_xlabel(W("axes.throughput_log").in_(language))
-        axes.set_ylabel(W(f"axes.{what}", reference=reference).in_(language))
+        axes.set_ylabel(W(f"axes.{what}").in_(language))
 
     kind = "trade" if what == "accuracy" else "trade_agreement"
     return base.plot(paint, W(f"alts.{kind}", reference=reference), W(f"captions.{kind}", reference=reference), height_in=4.8)
