@@ -118,7 +118,7 @@ def _execute_all(chosen: list[Notebook], profile: str, settings: config.Profile,
     import nbformat
 
     say(f"{settings.name}: {len(chosen)} notebooks, {chosen[0].stage} to {chosen[-1].stage}")
-    parameters = {"profile": str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile}
+    parameters = {"profile": str(config.locate(profile)) if profile.endswith(config.FILES) else profile}
     results, work, run_id = outputs / "results" / system.system_id(), outputs / "work", secrets.token_hex(4)
     earlier, begun, executed = _earlier(chosen, results), time.perf_counter(), dict[str, Any]()
     shutil.rmtree(work / "failed", ignore_errors=True)
