@@ -107,8 +107,13 @@ def test_a_plan_that_does_not_shrink_is_no_good_news():
 
 
 def test_weights_that_do_not_shrink_are_red():
-    assert bad(run_of(built("fp32", weights=1000), built("fp16", weights=1000), built("tf32", weights=1000))) == ["weights"]
-    assert bad(run_of(built("fp32", weights=1000), built("fp16", weights=500))) == []
+    large = 1_000_000
+    assert bad(run_of(built("fp32", weights=large), built("fp16", weights=large), built("tf32", weights=large))) == ["weights"]
+    assert bad(run_of(built("fp32", weights=large), built("fp16", weights=large // 2))) == []
+
+
+def test_so_few_weights_that_whole_blocks_hide_their_type_are_not_judged():
+    assert bad(run_of(built("fp32", weights=1032), built("fp16", weights=1040))) == []
 
 
 def test_one_plan_under_two_names():
@@ -435,3 +440,12 @@ def test_the_tiny_model_is_built(session):
     assert len({run.find("file_size", c).stats["plan_sha256"] for c in rules.built(run)}) == 4
     assert len(tables.features(run).rows) == len(trt.FEATURES)
     assert bad(run) == []
+
+
+def test_of_many_layers_those_that_take_the_most_time_are_drawn():
+    rows = [f"layer{number}" for number in range(200)]
+    timed = {
+        row: exhibits.Layer(name=row, kind="", type="", tactic="", ms=number, p10_ms=0, p90_ms=number) for number, row in enumerate(rows)
+    }
+    assert figures._longest(rows, [timed, {}]) == rows[-figures.MOST :]
+    assert figures._longest(rows[:3], [timed]) == rows[:3]

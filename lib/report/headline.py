@@ -13,7 +13,6 @@ from lib.show.table import BEST, PRECISION, RUNNER, Column, Table, named
 from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
-from lib.words import COMMON
 
 ACCURACY, AGREEMENT, SIZE, LATENCY, THROUGHPUT, GPU = columns(WORDS, "accuracy agreement size latency throughput gpu_compute")
 LOAD = Column("load", WORDS("columns.load"), "s", 3)
@@ -44,7 +43,7 @@ def table(run: Run, doubtful: bool = False) -> Table:
     shown = [column for column in NUMBERS if column not in lacking]
     caption = WORDS("headline.caption", batch=batch_size(run))
     if not against.labelled(run):
-        caption = against.said(caption, COMMON("captions.agreement_in_place", reference=against.reference(run)))
+        caption = WORDS("headline.unlabelled", batch=batch_size(run), reference=against.reference(run))
     return Table(rows, [RUNNER, PRECISION, *shown], WORDS("headline.doubtful", caption=caption) if doubtful else caption)
 
 

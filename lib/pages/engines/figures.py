@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lib.experiment import precision as precisions
-from lib.pages import common
+from lib.pages import against, common
 from lib.pages.engines import layers, rules
 from lib.pages.engines.exhibits import Layer
 from lib.pages.engines.rules import W
@@ -21,6 +21,7 @@ WIDTH_IN, NAMES_IN, LABEL_IN = 9.2, 1.9, 0.45  # of the page; of the layers' nam
 ROW_IN, HEAD_IN = 0.175, 1.1  # of one layer; of titles and axis
 GREY = "#999999"
 US = 1e3  # a ms
+MOST = 80  # layers below each other; of more those that take the most time
 
 
 def sizes(run: Run) -> Figure:
@@ -36,7 +37,8 @@ def times(run: Run) -> Figure:
     if not timed:
         return base.sentence(NOT_RECORDED)
     engines = {candidate: layers.by_operation(own) for candidate, own in timed.items()}
-    order = base.merged(engines.values())
+    every = base.merged(engines.values())
+    order = _longest(every, engines.values())
     names = {row: layers.short(by[row].name) for by in reversed(engines.values()) for row in by}
     sums, shown = {}, []
     for candidate, own in timed.items():
@@ -55,7 +57,15 @@ def times(run: Run) -> Figure:
         panels[0].figure.supxlabel(W("axes.time").in_(language), fontsize=8)
 
     size = {"columns": len(engines), "width_in": WIDTH_IN, "height_in": HEAD_IN + ROW_IN * max(len(order), 1)}
-    return base.plot(paint, W("alts.times", engines=shown), W("captions.times"), **size)
+    caption = W("captions.times") if order == every else against.said(W("captions.times"), W("captions.times_longest", most=MOST))
+    return base.plot(paint, W("alts.times", engines=shown), caption, **size)
+
+
+def _longest(rows: list[str], engines: Iterable[dict[str, Layer]]) -> list[str]:
+    """Those rows, in their order, whose layers take the most time in some engine, as many as a figure holds."""
+    took = {row: max(by[row].ms if row in by else 0.0 for by in engines) for row in rows}
+    kept = set(sorted(rows, key=lambda row: -took[row])[:MOST])
+    return [row for row in rows if row in kept]
 
 
 def _bars(panel: base.Axes, shown: Sequence[Layer | None], language: Language) -> None:

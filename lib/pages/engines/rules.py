@@ -17,6 +17,7 @@ from lib.words import Finding, Words
 W = Words(__file__)
 BASE = Candidate("tensorrt", "fp32")
 NAMED = 3  # layers that one finding names
+FEW = 1 << 16  # bytes of weights, which a plan may fill up to whole blocks: so few tell nothing of their type
 
 
 def findings(run: Run) -> list[Finding]:
@@ -109,7 +110,7 @@ def _weights(run: Run) -> Iterator[Finding]:
     full = common.value(run, "weights_size", BASE)
     for candidate in _lower(run):
         own = common.value(run, "weights_size", candidate)
-        if own and full and own >= full:
+        if own and full and own >= full > FEW:
             yield W.finding("bad", "weights", engine=candidate.precision_label)
 
 
