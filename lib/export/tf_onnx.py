@@ -64,12 +64,12 @@ def _constants(converted: onnx.ModelProto, captured: dict[str, Any]) -> onnx.Mod
     variables alone. captured: TensorFlow's tensor of each placeholder."""
     from onnx import numpy_helper
 
-    inputs = list(converted.graph.input)
+    inputs, used = list(converted.graph.input), {name for node in converted.graph.node for name in node.input}
     del converted.graph.input[:]
     for value in inputs:
         if (tensor := captured.get(value.name.split(":")[0])) is None:
             converted.graph.input.append(value)
-        else:
+        elif value.name in used:
             converted.graph.initializer.append(numpy_helper.from_array(tensor.numpy(), value.name))
     return converted
 
