@@ -177,6 +177,11 @@ def test_the_overview_shows_what_answers_are_judged_by(case: str) -> None:
     assert any("input is random" in note for note in notes) == (case == "random")
 
 
+def test_who_has_an_agreement_alone_has_no_row_where_accuracy_is_known() -> None:
+    run = made_run("07_precision", [accuracy(FULL, 450), agreement(HALF, 1)], own="a.onnx")
+    assert [row["candidate"].key for row in headline.table(run).rows] == [FULL]
+
+
 def test_labels_that_some_page_has_are_there_and_those_that_nobody_has_are_not() -> None:
     assert against.labelled(made_run("07_precision", [accuracy(FULL, 450), *unlabelled(HALF)], own="a.onnx"))
     assert against.labelled(made_run("07_precision", [missing("accuracy", "share", FULL)], own="a.onnx"))

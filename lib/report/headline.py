@@ -65,7 +65,8 @@ def measured(row: dict[str, Any], column: Column) -> bool:
 
 def _candidates(run: Run) -> list[Candidate]:
     """What any number is of, called the plain way, but for the harness, which is no candidate for production."""
-    metrics = {metric for metric, _, _ in NUMBERS.values()}
+    without = AGREEMENT if against.labelled(run) else None
+    metrics = {metric for column, (metric, _, _) in NUMBERS.items() if column != without}
     found = [record.candidate for record in run.everywhere() if record.metric in metrics and not record.case and record.candidate]
     return ordered(candidate for candidate in found if candidate == candidate.plain and candidate.runner != HARNESS)
 
