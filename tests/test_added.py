@@ -114,7 +114,7 @@ def test_tensorrt_knows_what_an_added_precision_asks_of_its_layers(told: Callabl
     told_of = told("""
 import json
 from lib.trt import inspect
-print(json.dumps([inspect.other_than_asked("fp16_loose", found) for found in ({"fp16": 3, "fp32": 1}, {"fp32": 1})]))
+print(json.dumps([inspect.other_than_asked("fp16_loose", found) for found in ({"fp16": 3, "fp32": 1}, {"int8": 1})]))
 """)
     assert [bool(wrong) for wrong in told_of] == [False, True]
 

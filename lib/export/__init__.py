@@ -96,7 +96,8 @@ def tflite(session: Session, variant: str) -> Artifact:
 def samples(session: Session) -> Artifact:
     """The first `export.samples` test images for runners outside Python: test_samples.npy/.csv, test_labels.npy/.csv."""
     count = min(session.profile.export.samples, len(session.images.x_test))
-    x, y = session.to_input(session.images.x_test[:count]), session.images.y_test[:count]
+    x, labels = session.to_input(session.images.x_test[:count]), session.images.y_test
+    y = None if labels is None else labels[:count]
     inputs = {"samples": count, "dataset": session.images.sha256}
     return _stored(session, "samples", inputs, lambda folder: sample_files.write(x, y, folder))
 

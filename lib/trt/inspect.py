@@ -84,11 +84,12 @@ def product_types(listed: Iterable[Layer]) -> dict[str, int]:
 
 
 def other_than_asked(precision: str, found: dict[str, int]) -> str:
-    """What is wrong with an engine whose products run in `found` types, or "": a type that was not asked for, or none in the type that
-    it is named after. A layer whose type the inspector did not tell ("") speaks neither for nor against."""
+    """What is wrong with an engine whose products run in `found` types, or "": a type that was not asked for. That none runs in the type
+    it is named after is the builder's choice, which page 03 tells; a layer whose type the inspector did not tell ("") speaks neither
+    for nor against."""
     told, allowed = {name for name in found if name}, PRECISIONS[precision].layer_types
     listed = ", ".join(f"{number} in {name or 'an unknown type'}" for name, number in sorted(found.items()))
-    if told - set(allowed) or (told and not told & set(allowed[:1])):
+    if told - set(allowed):
         return f"asked for {precision}, but the convolutions and matrix products of the finished engine run: {listed}"
     return ""
 
