@@ -310,7 +310,7 @@ def test_layers_that_hold_little_work():
         ("fp32", {"fp32": 7, "tf32": 1}, False),
         ("tf32", {"tf32": 8}, True),
         ("tf32", {"tf32": 7, "fp32": 1}, True),
-        ("tf32", {"fp32": 8}, False),
+        ("tf32", {"fp32": 8}, True),
         ("fp16", {"fp16": 7, "fp32": 1}, True),
         ("fp16", {"fp32": 8}, True),  # the builder found that faster; page 03 says it in red
         ("int8", {"int8": 8}, True),
