@@ -108,6 +108,14 @@ def test_what_measuring_itself_costs(rate, level, key):
     assert (level, key) in keys(rules.findings(run))
 
 
+def test_what_times_itself_has_no_harness_in_its_times():
+    fast = curve("cpp/fp32", {32: 1e6})
+    own = [replace(one, stats=one.stats | {"times_itself": True}) for one in fast]
+    told = [*curve("onnxrt/fp32", {32: 1000}), *curve("null/fp32", {32: 1e6}), other_cpu(0)]
+    assert ("bad", "harness_large") in keys(rules.findings(made_run(STAGE, [*told, *fast])))
+    assert ("good", "harness") in keys(rules.findings(made_run(STAGE, [*told, *own])))
+
+
 def test_what_did_not_settle_is_counted_and_marked():
     run = recorded(*curve("savedmodel/fp32", {32: 100}, (0.5, 1.5, 0.7, 1.4, 0.9)))
     (unsettled,) = found(run, "unsettled")

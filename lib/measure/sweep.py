@@ -129,6 +129,7 @@ def _records(series: rounds.Series, runner: Runner, common: dict[str, Any]) -> l
     for scope, (latencies_ms, rounds_ms) in told.items():
         stats = rounds.percentiles(latencies_ms)
         stats |= {"n": len(latencies_ms), "threads": onnx_session.threads()} | runner.told()
+        stats |= {"times_itself": True} if runner.times_itself else {}
         more = {"samples": list(rounds_ms), "artifact_sha256": runner.artifact_sha256}
         made.append(Record("latency", "ms", stats["p50"], **common, scope=scope, stats=stats, **more))
     return made

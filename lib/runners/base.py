@@ -52,6 +52,7 @@ class Runner(ABC):
     libraries: packages whose version changes its answers, all that `lib.experiment.system` knows where a class names none;
     file: what of `artifact` runs; api: the name of the plain call, which may be called by it too;
     batches_itself: whether `infer` splits any number of images itself; tells_gpu_time: whether it has `gpu_ms`;
+    times_itself: whether it has a `timer` of its own, so that the cost of this harness is in none of its times;
     min_batch, max_batch: images a call, no upper limit where None.
     """
 
@@ -64,6 +65,7 @@ class Runner(ABC):
     file: ClassVar[str] = ""
     batches_itself: ClassVar[bool] = False
     tells_gpu_time: ClassVar[bool] = False
+    times_itself: ClassVar[bool] = False
     api: ClassVar[str] = ""
     precisions: ClassVar[Any] = _Precisions()
     min_batch: int = 1

@@ -82,7 +82,7 @@ class Cpp(EngineRunner):
     label = Text("TensorRT (C++)", "TensorRT（C++）")
     place = 60
     api = "enqueueV3"
-    batches_itself = True
+    batches_itself = times_itself = True
     _server: Server | None = None
     _served: np.ndarray | None = None  # what `_server` has, or will have once it is asked
 

@@ -96,13 +96,13 @@ def _slower(run: Run) -> Iterator[Finding]:
 
 
 def _harness(run: Run) -> Iterator[Finding]:
-    """What measuring itself takes, as a share of the shortest latency of the same batch size."""
+    """What measuring itself takes, as a share of the shortest latency of the same batch size; of what times itself it takes nothing."""
     nulls = {r.batch_size: r.value for r in run.records("latency") if r.candidate and r.candidate.runner == HARNESS and r.value}
     shares = [
         (nulls[size] / latency.value, size, candidate)
         for candidate, curve in common.curves(run).items()
         for size, latency in curve.items()
-        if size in nulls and latency.value
+        if size in nulls and latency.value and not latency.stats.get("times_itself")
     ]
     if shares:
         share, size, candidate = max(shares, key=lambda each: each[0])
