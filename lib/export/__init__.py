@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lib.errors import NotMeasured, ReportError
 from lib.experiment import system
 from lib.export import lite, quantize, sample_files, saved, tf_onnx
-from lib.models import vgg as model
+from lib.models import keras_file
 from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
@@ -39,7 +39,10 @@ def saved_model(session: Session) -> Artifact:
     if own.file(ONNX_FILE).is_file():
         raise ReportError("the model comes as ONNX: there is no SavedModel of it")
     return _stored(
-        session, "saved_model", {"model": own.sha256}, lambda at: saved.build(model.load_keras(own), session.spec, at / SAVED_MODEL)
+        session,
+        "saved_model",
+        {"model": own.sha256},
+        lambda at: saved.build(keras_file.load(own.file(keras_file.FILE)), session.spec, at / SAVED_MODEL),
     )
 
 
