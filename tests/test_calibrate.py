@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib import trt
-from lib.errors import ArtifactError
+from lib.errors import ArtifactError, NotMeasured
 from lib.experiment import profile as config
 from lib.models import train as training
 from lib.store import artifacts
@@ -218,3 +218,13 @@ def test_the_number_of_calibration_images_is_that_of_those_read(quick):
         engines = quick.profile.engines.model_copy(update={"calibration_images": wanted})
         session = replace(quick, profile=quick.profile.model_copy(update={"engines": engines}))
         assert calibrate.default(session) == trt.Calibration("entropy", read)
+
+
+@pytest.mark.parametrize(("there", "key"), [(0, "no_calibration_images"), (7, "few_calibration_images")])
+def test_too_few_images_are_a_reason_and_no_failure(quick, tmp_path, there, key):
+    images = replace(quick.images, x_train=quick.images.x_train[: there + quick.profile.train.validation_images])
+    session = replace(quick)
+    session.images = replace(images, y_train=quick.images.y_train[: len(images.x_train)])
+    with pytest.raises(NotMeasured) as caught:
+        calibrate.cache(session, tmp_path / "m.onnx", trt.Calibration("entropy", 0))
+    assert caught.value.reason.key == key

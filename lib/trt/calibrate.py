@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import cuda, export
+from lib.errors import NotMeasured
 from lib.experiment.precision import PRECISIONS
 from lib.session import Session
 from lib.store import files
 from lib.store.artifacts import Artifact
+from lib.store.records import Reason
 from lib.trt import bound, build, timing_cache, versions
 from lib.trt.versions import EngineError
 
@@ -43,8 +45,12 @@ def cache(session: Session, onnx: Path, calibration: Calibration) -> Artifact:
     """The calibration cache of an ONNX, calibrated now unless it is stored.
 
     Payload: `calibration.cache`, as TensorRT writes it. info: tensors (names that have a scale), batches, seconds. Calibrating builds an
-    INT8 engine, which is thrown away: TensorRT has no call that only calibrates. Raises EngineError where it fails.
+    INT8 engine, which is thrown away: TensorRT has no call that only calibrates. Raises EngineError where it fails, NotMeasured where there
+    are fewer images than one batch, of which it would find no ranges.
     """
+    there, batch = len(session.calibration(session.profile.engines.calibration_batch)), session.profile.engines.calibration_batch
+    if there < batch:
+        raise NotMeasured(Reason("few_calibration_images", {"there": there, "batch": batch}) if there else Reason("no_calibration_images"))
     inputs = identity(session, onnx, calibration)
     return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, onnx, calibration, folder))
 
