@@ -76,8 +76,9 @@ def first(error: ValidationError, whole: type[BaseModel]) -> str:
 
 
 def _section(annotation: Any) -> type[BaseModel]:
-    """The model of a section, of one that may be left out too."""
-    return next(kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type) and issubclass(kind, BaseModel))
+    """The model of a section, of one that may be left out too; of what is no section one without fields."""
+    kinds = (kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(kinds, BaseModel)
 
 
 def _meant(key: str, whole: type[BaseModel]) -> str:
