@@ -230,9 +230,7 @@ def test_a_set_of_images_need_not_fit_into_memory(program, tmp_path, dtype) -> N
     del images
     words = (*engine(tmp_path, type=dtype, shape=shape, logits=True), "--samples", tmp_path / "s.npy", "--outputs", "logits")
     # From a small process: until it has started the program, a child of this one counts as large as this one is.
-    code = (
-        "import resource as r, subprocess, sys; subprocess.run(sys.argv[1:], check=True); print(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)"
-    )
+    code = "import resource as r, subprocess as s, sys; s.run(sys.argv[1:], check=True); print(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)"
     command = [sys.executable, "-S", "-c", code, program, *words, "--predictions", tmp_path / "p.npy"]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
     assert int(done.stdout) * 1024 < 300_000_000
