@@ -42,6 +42,11 @@ class ModelSpec:
         """Of the input tensor with so many images."""
         return images, *self.row_shape
 
+    def at_once(self, most: int, pixels: int) -> int:
+        """How many images to have in memory at one time: `most`, fewer where they have more than `pixels` together, at least four."""
+        height, width = self.size
+        return max(min(most, 4), min(most, pixels // (height * width)))
+
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """float32 (n, classes), rows adding up to 1, of the model's outputs, float (n, classes): the softmax of logits, in float64."""
         if not self.logits:

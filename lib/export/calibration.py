@@ -11,6 +11,7 @@ import numpy as np
 
 from lib import onnx_session
 from lib.errors import ReportError
+from lib.experiment.spec import ModelSpec
 from lib.models import onnx_graph
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 QUANTIZED_OPERATORS = ("Conv", "MatMul", "Gemm")
 CHUNK = 32  # images whose activations are in memory at one time
+PIXELS = 1 << 18  # of all of them together: fewer images where they are large
 BINS = 512  # from -max to +max of the first images; more are added as the range grows
 MOST_BINS = 4 * BINS  # a range that grows further has its bins made wider: the entropy method takes the square of their number
 LEVELS = 128  # that the entropy method quantizes to, ONNX Runtime's default; four bins each leave it a choice
@@ -29,18 +31,21 @@ Ranges = dict[str, tuple[np.float32, np.float32]]  # tensor -> (lowest, highest)
 class Histograms:
     """Histograms of the activations that INT8 quantizes: the inputs of Conv, MatMul and Gemm.
 
-    batch: the one number of images that the network takes, None where any. Feed images with `add`, ask with `ranges`, feed more.
+    spec: of the model, which says how large images are and whether the batch is fixed. Feed images with `add`, ask with `ranges`, feed
+    more.
     Source: onnxruntime.quantization.calibrate.HistogramCollector, fed in chunks, not with its
     calibrators' defaults: with as many bins as levels (128) their entropy method has one candidate and returns min-max.
     """
 
-    def __init__(self, network: Path, batch: int | None = None) -> None:
+    def __init__(self, network: Path, spec: ModelSpec | None = None) -> None:
         import onnx
         from onnxruntime.quantization.calibrate import HistogramCollector
 
         augmented = onnx.load(network)
-        self.input, self._chunk = onnx_graph.real_inputs(augmented.graph)[0].name, batch or CHUNK
-        self._any_batch = batch is None
+        self.input, self._chunk = onnx_graph.real_inputs(augmented.graph)[0].name, CHUNK
+        self._any_batch = spec is None or spec.batch is None
+        if spec is not None:
+            self._chunk = spec.batch or spec.at_once(CHUNK, PIXELS)
         tensors = activations(augmented)
         self.of_input, self.tensors = self.input in tensors, [name for name in tensors if name != self.input]
         own = {value.name for value in augmented.graph.output}

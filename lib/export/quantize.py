@@ -52,7 +52,7 @@ def build(source: Path, spec: ModelSpec, images: np.ndarray, method: str, percen
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         prepared = prepare(source, Path(scratch) / "prepared.onnx")
-        histograms = calibration.Histograms(prepared, spec.batch)
+        histograms = calibration.Histograms(prepared, spec)
         histograms.add(images)
         apply(prepared, histograms.ranges(method, percentile), folder / "model.onnx", folder / CACHE)
     info = structure.check(folder / "model.onnx", spec)

@@ -20,7 +20,8 @@ from lib.store import artifacts
 from lib.store.artifacts import Artifact
 
 VERSION = 3  # of how predictions are made; a change makes the stored ones stale
-BATCH = 100  # images a call, fewer where an engine takes fewer; the last call takes what is left
+PIXELS = 1 << 21  # of all images of a call: what a network holds between its layers is many times as large
+BATCH = 100  # images a call, fewer where an engine takes fewer or they are large; the last call takes what is left
 KIND = "predictions"
 FILE = "outputs.npy"
 MOST_BYTES = 1 << 28  # of model inputs in memory at one time, for what takes any number of them
@@ -94,7 +95,7 @@ def read(stored: Artifact) -> np.ndarray:
     return values
 
 
-def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
+def run(runner: Runner, images: np.ndarray, batch: int | None = None) -> np.ndarray:
     """Answers of an open runner to uint8 images (N, height, width, channels), float32 (N, classes): `images_a_call`, the last
     call with the rest.
 
@@ -115,10 +116,11 @@ def run(runner: Runner, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def images_a_call(runner: Runner, batch: int, images: int) -> int:
-    """How many of `images` a runner is given at a time where `batch` are wanted: no fewer and no more than it takes."""
+def images_a_call(runner: Runner, batch: int | None, images: int) -> int:
+    """How many of `images` a runner is given at a time where `batch` are wanted (None: BATCH): no fewer and no more than it takes."""
+    spec = runner.session.spec
+    batch = batch or spec.at_once(BATCH, PIXELS)
     if runner.batches_itself:
-        spec = runner.session.spec
         return min(images, max(1, MOST_BYTES // (math.prod(spec.row_shape) * np.dtype(spec.dtype).itemsize)))
     return max(min(batch, runner.max_batch or batch), runner.min_batch)
 
@@ -127,7 +129,7 @@ def _build(session: Session, one: Runner, folder: Path) -> dict[str, Any]:
     with one as entered:
         values = run(entered, session.images.x_test)
     np.save(folder / FILE, values)
-    return {"system_id": system.system_id(), "batch": images_a_call(one, BATCH, len(values)), **one.told()}
+    return {"system_id": system.system_id(), "batch": images_a_call(one, None, len(values)), **one.told()}
 
 
 def _what(session: Session, one: Runner) -> dict[str, Any]:

@@ -199,8 +199,7 @@ def to_compare(profile: Profile, spread: float, able: Mapping[Candidate, Differe
 
 def looked_at(session: Session) -> int:
     """How many images tensors are compared on: LOOKED_AT as far as an engine takes so many, fewer where they are large, at least four."""
-    height, width = session.spec.size
-    return session.spec.batch or min(max(PIXELS // (height * width), 4), LOOKED_AT, session.profile.engines.max_batch)
+    return session.spec.batch or session.spec.at_once(min(LOOKED_AT, session.profile.engines.max_batch), PIXELS)
 
 
 def worst_images(expected: np.ndarray, got: np.ndarray, count: int) -> list[int]:

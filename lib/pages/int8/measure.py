@@ -76,7 +76,7 @@ def _ranges(session: Session, folder: Path) -> Answer:
     settings, read = session.profile.int8, 0
     images = export.calibration_images(session, max(settings.image_counts))
     prepared = quantize.prepare(export.onnx(session, "fp32").file(export.ONNX_FILE), folder / "prepared.onnx")
-    histograms, target = calibration.Histograms(prepared, session.spec.batch), folder / export.ONNX_FILE
+    histograms, target = calibration.Histograms(prepared, session.spec), folder / export.ONNX_FILE
 
     def answer(method: str, count: int) -> tuple[np.ndarray, str]:
         nonlocal read
