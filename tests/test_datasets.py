@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -97,3 +99,17 @@ def test_calibration_takes_training_images_once_and_grows_by_adding(small, large
 
 def test_seed_chooses_the_calibration_images(digits):
     assert not np.array_equal(datasets.drawn(digits.x_train, 32, 1), datasets.drawn(digits.x_train, 32, 2))
+
+
+def test_images_in_a_file_are_let_go_and_read_again(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(1 << 22, dtype=np.uint8).reshape(-1, 64, 64, 1))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    before = mapped.copy()
+    resident = lambda: int(Path("/proc/self/statm").read_text().split()[2])  # noqa: E731 - pages of files
+    touched = resident()
+    datasets.let_go(mapped)
+    if Path("/proc/self/statm").exists():
+        assert resident() <= touched - 500
+    assert np.array_equal(mapped, before)
+    datasets.let_go(before)  # an array in memory is left as it is
+    assert np.array_equal(mapped, before)

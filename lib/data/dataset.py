@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,6 +126,13 @@ def load_digits() -> Images:
         images, labels.astype(np.int64), test_size=DIGITS_TEST, stratify=labels, random_state=DIGITS_SEED
     )
     return Images("scikit-learn digits, scaled to 32×32", tuple("0123456789"), x_train, y_train, x_test, y_test)
+
+
+def let_go(images: np.ndarray) -> None:
+    """Give back the memory of what was read of images that lie in a file; it is read again where it is asked for again."""
+    mapped = getattr(images, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def drawn(images: np.ndarray, count: int, seed: int) -> np.ndarray:

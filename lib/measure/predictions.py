@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lib import progress
+from lib.data import dataset
 from lib.errors import ArtifactError, NotMeasured, WrongOutput
 from lib.experiment import system
 from lib.experiment.candidate import Candidate
@@ -112,6 +113,7 @@ def run(runner: Runner, images: np.ndarray, batch: int | None = None) -> np.ndar
             if problem := wrong_output(answer, len(filled), session.spec):
                 raise WrongOutput(f"{runner.candidate.key}: images {start} to {start + len(part) - 1}: {problem}")
             parts.append(answer[: len(part)].copy())  # a runner may reuse its output buffer
+            dataset.let_go(images)
             bar.update(len(part))
     return np.concatenate(parts)
 
