@@ -50,7 +50,7 @@ cpp: ## the C++ runner, against the TensorRT it finds (else TENSORRT_INCLUDE_DIR
 
 test: ## all tests, with a coverage of lib/ of at least 90 % [TESTS=tests/test_cli.py for some]
 	$(dev)
-	@exec $(PY) -m pytest "$$TESTS" $(if $(filter tests,$(TESTS)),-n 2 --dist loadfile --cov=lib --cov-report=term:skip-covered --cov-fail-under=90)
+	@exec $(PY) -m pytest "$$TESTS" $(if $(filter tests,$(TESTS)),-n 2 --dist loadfile --no-loadscope-reorder --cov=lib --cov-report=term:skip-covered --cov-fail-under=90)
 
 lint: ## ruff over sources and notebooks; notebooks are stored without outputs
 	$(dev)
