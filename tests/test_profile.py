@@ -398,3 +398,14 @@ def test_a_dataset_folder_without_batches_is_a_mistake_in_the_profile(tmp_path, 
     assert done.returncode == 2
     assert "key 'dataset.folder'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_line_with_a_dot_is_told_where_it_belongs(write):
+    line = refused(_dotted(write))
+    assert line.endswith("key 'measuring.rounds': a line below 'measuring:' is meant, '  rounds: …'")
+
+
+def _dotted(write) -> Path:
+    path = write()
+    path.write_text(path.read_text(encoding="utf-8") + "\nmeasuring.rounds: 9\n", encoding="utf-8")
+    return path

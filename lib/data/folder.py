@@ -65,9 +65,10 @@ def scan(settings: Any, path: Callable[[str], Path], classes: int) -> Folder:
     elif below == TEST:
         class_names = named or _class_names(root, shown, classes)
         test = _labelled(root, shown, TEST, class_names)
-    else:
+    if below != TEST and not (settings.labels == "none" and test):
         there = names.listed(entry.name for entry in _listed(root, shown, PurePath())) or "nothing"
-        raise ConfigError(f"{KEY}{shown}: misses the folder test, there is {there}; {LAYOUT}, or set dataset.labels: none")
+        none = "; where nobody knows the right classes, set dataset.labels: none" if settings.labels != "none" else ""
+        raise ConfigError(f"{KEY}{shown}: misses the folder test, there is {there}; {LAYOUT}{none}")
     if not test:
         raise ConfigError(f"{KEY}{shown}{'/test' if below == TEST else ''}: holds no images; {LAYOUT}")
     calibration: list[Entry] = []

@@ -63,6 +63,9 @@ def first(error: ValidationError, whole: type[BaseModel]) -> str:
     problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
+        dotted = len(problem["loc"]) == 1 and key.split(".", 1)
+        if dotted and dotted[0] in whole.model_fields and len(dotted) == 2:
+            return f"key '{brief(key)[1:-1]}': a line below '{dotted[0]}:' is meant, '  {brief(dotted[1])[1:-1]}: …'"
         return f"key '{brief(key)[1:-1]}': unknown; {_meant(key, whole)}"
     if problem["type"] == "missing":
         return f"key '{key}': missing"

@@ -173,10 +173,8 @@ def _preprocess_lines(draft: Draft) -> Iterator[str]:
     preset = section.get("preset")
     if preset and not guessed.sure:
         spelled = {"resize": "exact", "interpolation": "bilinear", "channels": "RGB"} | PRESETS[preset]
-        yield f"# {preset} is {', '.join(f'{key}: {_yaml(value)}' for key, value in spelled.items())}; each can be written to overrule it."
-    if preset and draft.size is None:
-        yield f"preprocess: {preset}"
-        return
+        listed = ", ".join(f"{key}: {_yaml(value)}" for key, value in spelled.items())
+        yield f"# {preset} is {listed}; each can be written below preset to overrule it."
     yield "preprocess:"
     for key, value in section.items():
         yield f"  {key}: {draft.relative(Path(value)) if key == 'file' else _yaml(value)}"

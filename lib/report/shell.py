@@ -104,7 +104,8 @@ class Report:
     def command(self) -> str:
         """What makes these pages here: only the system that was measured can measure again, any other renders its records."""
         measured = self.run.folder.name
-        return f"make report PROFILE={self.profile}" if measured == system_id() else f"make render PROFILE={self.profile} SYSTEM={measured}"
+        name = self.profile if self.profile in config.available() else f"path/to/{self.profile}.yaml"
+        return f"make report PROFILE={name}" if measured == system_id() else f"make render PROFILE={self.profile} SYSTEM={measured}"
 
 
 def gather(profile: str, folder: Path, system: str = "", asked: Mapping[str, Any] | None = None) -> Report:
