@@ -299,3 +299,9 @@ RIGHT = np.full((4, 10), 0.1, np.float32)
 )
 def test_wrong_outputs_are_seen(output: object, said: str | None) -> None:
     assert wrong_output(output, 4, vgg.SPEC) == said
+
+
+@pytest.mark.parametrize(("classes", "total", "right"), [(10, 1.04, True), (10, 1.2, False), (1000, 0.1, True), (1000, 3.5, False)])
+def test_what_int8_rounds_grows_with_the_classes(classes: int, total: float, right: bool) -> None:
+    spec = replace(vgg.SPEC, classes=classes)
+    assert (wrong_output(np.full((2, classes), total / classes, np.float32), 2, spec) is None) is right
