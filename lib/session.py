@@ -58,7 +58,7 @@ def _check_calibration(profile: profiles.Profile) -> None:
     asked, settings = sorted(profile.int8.model_fields_set & {"methods", "image_counts"}), profile.dataset
     if not profile.model or not asked:
         return
-    images = folder if settings.folder else npz if settings.npz else None
+    images = dataset.own_images(settings)
     if images is None or not images.calibration_images(settings, profile.path):
         where = {folder: "put some into calibration/, beside test/", npz: "store calibration_images in the .npz"}
         how = where.get(images, "name a folder that has some")
@@ -119,9 +119,17 @@ class Session:
 
     def calibration(self, count: int) -> np.ndarray:
         """uint8 images to calibrate INT8 on, `count` of them or as many as there are: never test images, nor what a training holds out."""
+        return dataset.drawn(self._to_calibrate, count, self.profile.seed)
+
+    @property
+    def calibration_count(self) -> int:
+        """How many images there are for `calibration`."""
+        return len(self._to_calibrate)
+
+    @property
+    def _to_calibrate(self) -> np.ndarray:
         settings = self.profile.train
-        images = train.split(settings, self.images)[0] if settings else self.images.x_train
-        return dataset.drawn(images, count, self.profile.seed)
+        return train.split(settings, self.images)[0] if settings else self.images.x_train
 
     @property
     def calibration_source(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from lib import export
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.export import calibration, lite, quantize, sample_files, structure, tf_onnx
+from lib.models import keras_file
 from lib.models import vgg as model
 from lib.session import Session
 
@@ -47,7 +48,7 @@ def test_the_saved_model_holds_every_variable_once_and_answers_as_keras_own(quic
     import tensorflow as tf
     from keras.export import ExportArchive
 
-    network, own = model.load_keras(quick.model), export.saved_model(quick)
+    network, own = keras_file.load(quick.model.file(model.FILE)), export.saved_model(quick)
     archive, spec = ExportArchive(), tf.TensorSpec((None, 32, 32, 3), tf.float32, name=model.SPEC.input)
     archive.track(network)
     archive.add_endpoint("serving_default", lambda images: {model.SPEC.output: network(images, training=False)}, input_signature=[spec])

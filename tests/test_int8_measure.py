@@ -265,12 +265,12 @@ def test_counts_are_of_images_that_there_are_each_once(
     session: Session, monkeypatch: pytest.MonkeyPatch, there: int, found: list[int]
 ) -> None:
     images = np.zeros((there, 32, 32, 3), np.uint8)
-    monkeypatch.setattr(Session, "calibration", lambda self, count: images[:count])
+    monkeypatch.setattr(Session, "_to_calibrate", images)
     assert measure.counts(session) == found
 
 
 def test_without_calibration_images_every_calibration_says_so_and_nothing_is_red(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Session, "calibration", lambda self, count: self.images.x_train[:0])
+    monkeypatch.setattr(Session, "_to_calibrate", property(lambda self: self.images.x_train[:0]))
     measure._onnx(session)
     assert {r.reason for r in session.records} == {Reason("no_calibration_images")}
     assert len(session.records) == 2 * len(session.profile.int8.methods) * len(session.profile.int8.image_counts)

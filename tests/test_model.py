@@ -10,6 +10,7 @@ import pytest
 
 from lib.errors import ArtifactError
 from lib.experiment import profile as config
+from lib.models import keras_file
 from lib.models import vgg as model
 from lib.session import Session
 from lib.store import artifacts
@@ -43,7 +44,7 @@ def test_answers_are_probabilities(quick):
 
 
 def test_manifest_counts_parameters_and_seconds(quick, trained):
-    assert trained.info["parameters"] == model.load_keras(trained).count_params()
+    assert trained.info["parameters"] == keras_file.load(trained.file(model.FILE)).count_params()
     assert trained.info["seconds"] > 0
 
 

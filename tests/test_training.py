@@ -247,11 +247,11 @@ WEIGHTS = """
     import hashlib, sys
     import numpy as np
     from lib.experiment import profile
-    from lib.models import train, vgg
+    from lib.models import keras_file, train, vgg
     from lib.session import Session
     opened = Session(profile.load(sys.argv[1]), "test")
     trained = opened.model
-    network = vgg.load_keras(trained)
+    network = keras_file.load(trained.file(vgg.FILE))
     digest = hashlib.sha256(b"".join(weights.tobytes() for weights in network.get_weights())).hexdigest()
     print(trained.key, network.input.dtype, {str(weights.dtype) for weights in network.get_weights()}, digest)
 """

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,29 +17,9 @@ if TYPE_CHECKING:
     from lib.data.preprocess import Rules
 
 VERSION = 1  # of the files below and of what `folder` and `npz` put into them
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # in the order in which dataset.Images hashes them
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # in the order in which lib.data.images.Images hashes them
 ABOUT = "about.json"
 BLOCK = 1 << 20
-
-
-class Loaded(NamedTuple):
-    """What `dataset.Images` is made of.
-
-    x_train (images to calibrate on, may be none), x_test: uint8 (N, height, width, channels), read-only memory maps; y_*: int64
-    (N,) or None where the images have no labels; sha256: hex, over pixels and labels of both, the same wherever they are the same;
-    left_out: broken files that `skip_broken` left out, each with its reason; files: of each test image, in its order
-    (none for npz).
-    """
-
-    label: str
-    class_names: tuple[str, ...]
-    x_train: np.ndarray
-    y_train: np.ndarray | None
-    x_test: np.ndarray
-    y_test: np.ndarray | None
-    sha256: str
-    left_out: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
 
 
 class Table:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lib.data import cifar10, folder, names, npz
+from lib.data.images import Images
 from lib.data.synthetic import synthetic
 from lib.errors import ConfigError, DatasetError
 
@@ -27,38 +26,11 @@ DIGITS_SEED = 0
 IMAGES = {"digits": (1797 - DIGITS_TEST, DIGITS_TEST), "cifar10": (5 * cifar10.IMAGES_A_BATCH, cifar10.IMAGES_A_BATCH)}  # train, test
 
 
-@dataclass(frozen=True)
-class Images:
-    """A dataset in memory or in memory-mapped files.
-
-    label: what records call it; x_*: uint8 (N, height, width, channels) of the model's size, RGB or gray, 0 to 255; y_*: int64 (N,),
-    None where nobody knows the right class. Of the user's own images x_train are those that calibrate; there may be none. digest: hash of
-    what they came from; left_out: broken files, each with its reason; files: of each test image, in its order, where they were files.
-    """
-
-    label: str
-    class_names: tuple[str, ...]
-    x_train: np.ndarray
-    y_train: np.ndarray | None
-    x_test: np.ndarray
-    y_test: np.ndarray | None
-    digest: str = ""
-    left_out: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
-
-    @cached_property
-    def sha256(self) -> str:
-        """Hex SHA-256 over every pixel and label, or over the files that they came from (`digest`)."""
-        return self.digest or cifar10.fingerprint(
-            part for part in (self.x_train, self.y_train, self.x_test, self.y_test) if part is not None
-        )
-
-
 def check(profile: config.Profile, spec: ModelSpec) -> None:
     """Raise ConfigError where a profile asks for more images than its dataset has, or names images that are not there. Decodes none."""
     settings = profile.dataset
     if not settings.name:
-        if own := _own(settings):
+        if own := own_images(settings):
             own.check(settings, profile.path, spec.classes)
         return
     for key, asked, there, where in _asked(profile, settings.name, profile.train):
@@ -98,13 +70,13 @@ def load(profile: config.Profile, spec: ModelSpec, rules: Rules, cache: Path) ->
         return load_digits()
     if settings.name == "cifar10":
         return Images(*cifar10.load(settings.folder, bool(settings.accept_unknown)))
-    if own := _own(settings):
-        return Images(*own.load(settings, profile.path, rules, spec, cache))
+    if own := own_images(settings):
+        return own.load(settings, profile.path, rules, spec, cache)
     x = synthetic(spec)
     return Images(RANDOM, names.numbered(spec.classes), x[:0], None, x, None)
 
 
-def _own(settings: config.Dataset) -> ModuleType | None:
+def own_images(settings: config.Dataset) -> ModuleType | None:
     """What reads the user's own images, None where there are none."""
     return folder if settings.folder else npz if settings.npz else None
 

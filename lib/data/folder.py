@@ -13,7 +13,7 @@ import numpy as np
 
 from lib import progress
 from lib.data import cache, names, part, preprocess
-from lib.data.cache import Loaded
+from lib.data.images import Images
 from lib.data.part import Entry, Part
 from lib.data.preprocess import Rules
 from lib.errors import ConfigError, DatasetError
@@ -82,7 +82,7 @@ def scan(settings: Any, path: Callable[[str], Path], classes: int) -> Folder:
     return Folder(root, shown, class_names, test, calibration)
 
 
-def load(settings: Any, path: Callable[[str], Path], rules: Rules, spec: ModelSpec, cache_root: Path) -> Loaded:
+def load(settings: Any, path: Callable[[str], Path], rules: Rules, spec: ModelSpec, cache_root: Path) -> Images:
     """Every image as `preprocess.fit` leaves it, decoded once and kept below `cache_root`, by content and not by name.
 
     x_test begins with an image of each class and goes on with the classes in their proportions: the first N stand for all. Of
@@ -110,14 +110,14 @@ def load(settings: Any, path: Callable[[str], Path], rules: Rules, spec: ModelSp
     left_out = _refuse(found, parts, settings.skip_broken)
     if left_out:
         progress.say(f"{names.counted(len(left_out), 'broken file')} left out: {names.listed(left_out)}")
-    return Loaded(
+    return Images(
         label=names.shown(found.root.resolve().name) + (f", {names.counted(len(left_out), 'broken file')} left out" if left_out else ""),
         class_names=found.class_names,
         x_train=np.empty((0, *spec.image_shape), np.uint8) if arrays["x_train"] is None else arrays["x_train"],
         y_train=arrays["y_train"] if found.calibration or settings.labels == "none" else np.empty(0, np.int64),
         x_test=arrays["x_test"],
         y_test=arrays["y_test"],
-        sha256=sha256,
+        digest=sha256,
         left_out=left_out,
         files=tuple(parts["test"].files),
     )

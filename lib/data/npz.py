@@ -14,7 +14,7 @@ import numpy as np
 
 from lib import progress
 from lib.data import cache, decode, names, preprocess
-from lib.data.cache import Loaded
+from lib.data.images import Images
 from lib.data.part import interleaved
 from lib.data.preprocess import Rules
 from lib.errors import ConfigError, DatasetError
@@ -72,7 +72,7 @@ def scan(settings: Any, path: Callable[[str], Path], classes: int) -> Content:
         return Content(path(settings.npz), where, _class_names(settings, path, classes, archive, where), shapes, labels)
 
 
-def load(settings: Any, path: Callable[[str], Path], rules: Rules, spec: ModelSpec, cache_root: Path) -> Loaded:
+def load(settings: Any, path: Callable[[str], Path], rules: Rules, spec: ModelSpec, cache_root: Path) -> Images:
     """The file's images, through `preprocess.fit` where their size is not the model's, kept below `cache_root` as those of a folder.
 
     x_test begins with an image of each class and goes on with the classes in their proportions. Never holds more than one image.
@@ -101,14 +101,14 @@ def load(settings: Any, path: Callable[[str], Path], rules: Rules, spec: ModelSp
     key = cache.key_of(["npz", sha256, settings.labels], rules, spec.channels)
     arrays, of_arrays, _ = cache.kept(cache_root, key, make)
     none = "calibration_images" not in found.shapes
-    return Loaded(
+    return Images(
         label=names.shown(found.path.name),
         class_names=found.class_names,
         x_train=np.empty((0, *spec.image_shape), np.uint8) if none else arrays["x_train"],
         y_train=np.empty(0, np.int64) if none and settings.labels != "none" else arrays["y_train"],
         x_test=arrays["x_test"],
         y_test=arrays["y_test"],
-        sha256=of_arrays,
+        digest=of_arrays,
     )
 
 

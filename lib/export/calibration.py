@@ -32,9 +32,8 @@ class Histograms:
     """Histograms of the activations that INT8 quantizes: the inputs of Conv, MatMul and Gemm.
 
     spec: of the model, which says how large images are and whether the batch is fixed. Feed images with `add`, ask with `ranges`, feed
-    more.
-    Source: onnxruntime.quantization.calibrate.HistogramCollector, fed in chunks, not with its
-    calibrators' defaults: with as many bins as levels (128) their entropy method has one candidate and returns min-max.
+    more. Source: onnxruntime.quantization.calibrate.HistogramCollector, fed in chunks, not with its calibrators' defaults: with as many
+    bins as levels (128) their entropy method has one candidate and returns min-max.
     """
 
     def __init__(self, network: Path, spec: ModelSpec | None = None) -> None:

@@ -8,7 +8,6 @@ from lib import models
 from lib.data.preprocess import Rules
 from lib.experiment import profile as config
 from lib.experiment.spec import ModelSpec
-from lib.store.artifacts import Artifact
 
 if TYPE_CHECKING:
     import keras
@@ -42,8 +41,3 @@ def build(settings: config.Train, classes: int) -> keras.Model:
     x = layers.ReLU(name="relu_dense1")(x)
     x = layers.Dense(classes, name="logits")(x)
     return keras.Model(inputs, layers.Softmax(name=SPEC.output)(x), name="vgg")
-
-
-def load_keras(artifact: Artifact) -> keras.Model:
-    """The Keras model of a `trained` artifact, for inference."""
-    return models.keras().models.load_model(artifact.file(FILE), compile=False, safe_mode=True)

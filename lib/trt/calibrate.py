@@ -37,7 +37,7 @@ class Calibration(NamedTuple):
 def default(session: Session, precision: str = "int8") -> Calibration:
     """The calibration of an implicit precision's engines: whole batches of `engines.calibration_images`, as far as there are so many."""
     settings = session.profile.engines
-    batches = len(session.calibration(settings.calibration_images)) // settings.calibration_batch
+    batches = min(settings.calibration_images, session.calibration_count) // settings.calibration_batch
     return Calibration(PRECISIONS[precision].calibrator, batches * settings.calibration_batch)
 
 
@@ -48,7 +48,7 @@ def cache(session: Session, onnx: Path, calibration: Calibration) -> Artifact:
     INT8 engine, which is thrown away: TensorRT has no call that only calibrates. Raises EngineError where it fails, NotMeasured where there
     are fewer images than one batch, of which it would find no ranges.
     """
-    there, batch = len(session.calibration(session.profile.engines.calibration_batch)), session.profile.engines.calibration_batch
+    there, batch = session.calibration_count, session.profile.engines.calibration_batch
     if there < batch:
         raise NotMeasured(Reason("few_calibration_images", {"there": there, "batch": batch}) if there else Reason("no_calibration_images"))
     inputs = identity(session, onnx, calibration)

@@ -62,7 +62,7 @@ def counts(session: Session) -> list[int]:
     """The profile's numbers of images, ascending, as far as there are so many, and all that there are in place of larger ones; as asked
     where there are none at all."""
     asked = set(session.profile.int8.image_counts)
-    there = len(session.calibration(max(asked)))
+    there = min(max(asked), session.calibration_count)
     return sorted({min(count, there) for count in asked} if there else asked)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from lib.data.dataset import Images
 from lib.errors import ConfigError
 from lib.measure import accuracy, predictions
-from lib.models import train, vgg
+from lib.models import keras_file, train
 from lib.pages import classes
 from lib.pages.train.exhibits import Epoch, Example, Examples, History, Layer, Network, Samples
 from lib.session import Session
@@ -62,7 +62,8 @@ def _training(session: Session, trained: Artifact) -> None:
 
 def layers(trained: Artifact) -> list[Layer]:
     """The layers of a trained model that hold parameters or change the resolution."""
-    kept = [layer for layer in vgg.load_keras(trained).layers if layer.count_params() or "Pool" in type(layer).__name__]
+    network = keras_file.load(trained.file(keras_file.FILE))
+    kept = [layer for layer in network.layers if layer.count_params() or "Pool" in type(layer).__name__]
     return [
         Layer(name=each.name, kind=type(each).__name__, shape=list(each.output.shape[1:]), parameters=each.count_params()) for each in kept
     ]
