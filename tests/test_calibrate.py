@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import trt
+from lib import plans, trt
 from lib.errors import ArtifactError, NotMeasured
 from lib.experiment import profile as config
 from lib.models import train as training
+from lib.plans import bound, calibrate
 from lib.store import artifacts
-from lib.trt import bound, calibrate
+from lib.trt import calibrators
 
 CHECKED = {  # field of a cache's identity -> what people call it
     "tensorrt": "TensorRT version",
@@ -79,7 +80,7 @@ def device(monkeypatch):
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z0-9_/:.\-]{1,30}", fullmatch=True), st.floats(2**-20, 2**20, width=32), min_size=1))
 def test_scales_of_a_cache_are_read_back(scales):
-    assert calibrate.scales(cache(scales)) == scales
+    assert calibrators.scales(cache(scales)) == scales
 
 
 @pytest.mark.parametrize(
@@ -95,13 +96,13 @@ def test_scales_of_a_cache_are_read_back(scales):
 )
 def test_a_damaged_cache_names_its_line(data, line):
     with pytest.raises(trt.EngineError, match=line):
-        calibrate.scales(data.encode())
+        calibrators.scales(data.encode())
 
 
 @pytest.mark.parametrize("data", [b"", HEADER.encode(), b"\xff\xfe"])
 def test_a_cache_without_scales_is_refused(data):
     with pytest.raises(trt.EngineError, match="holds no scales"):
-        calibrate.scales(data)
+        calibrators.scales(data)
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ def images(count: int) -> np.ndarray:
 
 
 def test_a_collector_hands_over_full_batches_in_order(device):
-    made = calibrate.collector(FAKE, "entropy", images(70), 32)  # two batches, six images are left out
+    made = calibrators.collector(FAKE, "entropy", images(70), 32)  # two batches, six images are left out
     assert made.started
     assert made.get_batch_size() == 32
     assert made.read_calibration_cache() is None
@@ -178,11 +179,11 @@ def test_a_collector_hands_over_full_batches_in_order(device):
 
 def test_fewer_images_than_a_batch(device):
     with pytest.raises(trt.EngineError, match="31 images, one batch has 32"):
-        calibrate.collector(FAKE, "minmax", images(31), 32)
+        calibrators.collector(FAKE, "minmax", images(31), 32)
 
 
 def test_a_calibration_that_stopped_early_is_an_error(device):
-    made = calibrate.collector(FAKE, "entropy", images(64), 32)
+    made = calibrators.collector(FAKE, "entropy", images(64), 32)
     made.get_batch(["images"])
     with pytest.raises(trt.EngineError, match="read 1 of 2 batches"):
         made.finish()
@@ -193,7 +194,7 @@ def test_what_goes_wrong_in_a_callback_is_not_lost(device, monkeypatch):
         raise trt.EngineError("no device memory left")
 
     monkeypatch.setattr("lib.cuda.DeviceMemory", no_memory)
-    made = calibrate.collector(FAKE, "entropy", images(64), 32)
+    made = calibrators.collector(FAKE, "entropy", images(64), 32)
     assert made.get_batch(["images"]) is None  # TensorRT would only print what is raised here
     with pytest.raises(trt.EngineError, match="batch 1 of 2: no device memory left"):
         made.finish()
@@ -201,7 +202,7 @@ def test_what_goes_wrong_in_a_callback_is_not_lost(device, monkeypatch):
 
 
 def test_a_reader_needs_no_image():
-    made = calibrate.reader(FAKE, "minmax", b"cache")
+    made = calibrators.reader(FAKE, "minmax", b"cache")
     assert made.read_calibration_cache() == b"cache"
     assert made.get_batch(["images"]) is None
 
@@ -209,7 +210,7 @@ def test_a_reader_needs_no_image():
 def test_the_experiments_calibration_is_the_originals(quick):
     engines = config.load("cifar10").engines
     assert (engines.calibration_images, engines.calibration_batch) == (320, 32)  # ten batches
-    assert calibrate.default(quick) == trt.Calibration("entropy", 320)
+    assert calibrate.default(quick) == plans.Calibration("entropy", 320)
 
 
 def test_the_number_of_calibration_images_is_that_of_those_read(quick):
@@ -217,7 +218,7 @@ def test_the_number_of_calibration_images_is_that_of_those_read(quick):
     for wanted, read in ((330, 320), (10**6, there // 32 * 32)):
         engines = quick.profile.engines.model_copy(update={"calibration_images": wanted})
         session = replace(quick, profile=quick.profile.model_copy(update={"engines": engines}))
-        assert calibrate.default(session) == trt.Calibration("entropy", read)
+        assert calibrate.default(session) == plans.Calibration("entropy", read)
 
 
 @pytest.mark.parametrize(("there", "key"), [(0, "no_calibration_images"), (7, "few_calibration_images")])
@@ -226,5 +227,5 @@ def test_too_few_images_are_a_reason_and_no_failure(quick, tmp_path, there, key)
     session = replace(quick)
     session.images = replace(images, y_train=quick.images.y_train[: len(images.x_train)])
     with pytest.raises(NotMeasured) as caught:
-        calibrate.cache(session, tmp_path / "m.onnx", trt.Calibration("entropy", 0))
+        calibrate.cache(session, tmp_path / "m.onnx", plans.Calibration("entropy", 0))
     assert caught.value.reason.key == key

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from records import keys, made_run, missing
 
-from lib import trt
+from lib import plans, trt
 from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.candidate import Candidate
@@ -353,10 +353,10 @@ def engines(session, monkeypatch):
     info |= {"product_types": {"fp32": 2}, "engine_types": None, "system_id": system.system_id()}
     made = {precision: artifact(precision, dict(info)) for precision in ("fp32", "fp16")}
     monkeypatch.setattr(trt, "flavour", lambda: None)
-    monkeypatch.setattr(trt, "unavailable", lambda: Reason("no_gpu"))
-    monkeypatch.setattr(trt, "not_buildable", lambda precision: None if precision in made else NO_INT8)
-    monkeypatch.setattr(trt, "engine", lambda _, precision: made[precision])
-    monkeypatch.setattr(trt, "plan_sha256", lambda engine: engine.sha256)
+    monkeypatch.setattr(plans, "unavailable", lambda: Reason("no_gpu"))
+    monkeypatch.setattr(plans, "not_buildable", lambda precision: None if precision in made else NO_INT8)
+    monkeypatch.setattr(plans, "engine", lambda _, precision: made[precision])
+    monkeypatch.setattr(plans, "plan_sha256", lambda engine: engine.sha256)
     return made
 
 
@@ -398,7 +398,7 @@ def test_a_build_that_fails_leaves_the_others(session, engines, monkeypatch):
             raise trt.EngineError("asked for fp16, but the convolutions of the finished engine run: 2 in fp32")
         return engines[precision]
 
-    monkeypatch.setattr(trt, "engine", engine)
+    monkeypatch.setattr(plans, "engine", engine)
     run = measured(session)
     assert rules.built(run) == [rules.BASE]
     assert bad(run) == ["failed"]
@@ -410,10 +410,10 @@ def test_layers_are_timed_where_there_is_a_gpu(session, engines, monkeypatch):
         assert images.shape == (session.profile.engines.opt_batch, 32, 32, 3)
         if precision == "fp16":
             raise ReportError("no memory left")
-        return [trt.LayerTime(CONV, "CaskConvolution", "fp32", "tactic", 0, [0.9, 1.0, 1.1])]
+        return [plans.LayerTime(CONV, "CaskConvolution", "fp32", "tactic", 0, [0.9, 1.0, 1.1])]
 
-    monkeypatch.setattr(trt, "unavailable", lambda: None)
-    monkeypatch.setattr(trt, "layer_times", layer_times)
+    monkeypatch.setattr(plans, "unavailable", lambda: None)
+    monkeypatch.setattr(plans, "layer_times", layer_times)
     run = measured(session)
     (own,) = rules.profiles(run)[rules.BASE]
     assert (own.name, own.kind, own.type, own.tactic) == (CONV, "CaskConvolution", "fp32", "tactic")
@@ -425,8 +425,8 @@ def test_layers_are_timed_where_there_is_a_gpu(session, engines, monkeypatch):
 
 
 def test_a_profiler_without_layers_is_a_reason(session, engines, monkeypatch):
-    monkeypatch.setattr(trt, "unavailable", lambda: None)
-    monkeypatch.setattr(trt, "layer_times", lambda *_: [])
+    monkeypatch.setattr(plans, "unavailable", lambda: None)
+    monkeypatch.setattr(plans, "layer_times", lambda *_: [])
     run = measured(session)
     assert run.find("layers_time", rules.BASE).reason == Reason("no_layers")
     assert not rules.profiles(run)

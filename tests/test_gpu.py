@@ -14,25 +14,26 @@ import numpy as np
 import pytest
 import small_network
 
-from lib import session, trt
+from lib import plans, session, timer, trt
 from lib.errors import ArtifactError, ReportError
 from lib.experiment import profile as config
 from lib.experiment import system
 from lib.experiment.candidate import Candidate, Way
-from lib.measure import rounds, sweep
+from lib.measure import sweep
+from lib.plans import bound, calibrate, stored, timings
 from lib.runners import cpp
 from lib.runners.tensorrt import TensorRT
 from lib.session import Session
 from lib.store import artifacts, files
-from lib.trt import bound, calibrate, execution, inspect, plans, timing_cache, versions
+from lib.trt import calibrators, execution, inspect
 
-HERE = versions.unavailable()
+HERE = plans.unavailable()
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.timeout(900),
     pytest.mark.skipif(HERE is not None, reason=HERE.text.en if HERE else ""),
 ]
-calibrated = pytest.mark.skipif(HERE is not None or trt.not_buildable("int8") is not None, reason="this TensorRT has no calibrators")
+calibrated = pytest.mark.skipif(HERE is not None or plans.not_buildable("int8") is not None, reason="this TensorRT has no calibrators")
 CYCLES = int(os.environ.get("REPORT_CYCLES", "10000"))
 MIB = 1 << 20
 
@@ -77,8 +78,8 @@ def here(opened, precision="fp32", engine=None):
     """What a plan of this session's network must be bound to here."""
     from lib import export
 
-    onnx = export.onnx(opened, trt.onnx_variant(precision)).file("model.onnx")
-    expected = trt.identity(onnx, precision, opened.profile.engines)
+    onnx = export.onnx(opened, plans.onnx_variant(precision)).file("model.onnx")
+    expected = plans.identity(onnx, precision, opened.profile.engines)
     return expected | ({"calibration": engine.inputs["calibration"]} if engine else {})
 
 
@@ -109,17 +110,17 @@ def said(kind, call):
     ("precision", "most"), [("fp32", 1e-5), ("tf32", 1e-2), ("fp16", 2e-2), ("int8", 0.2), ("int8_fp16", 0.2), ("int8_qdq", 0.2)]
 )
 def test_every_precision_computes_what_the_onnx_says(opened, images, expected, precision, most):
-    if reason := trt.not_buildable(precision):
+    if reason := plans.not_buildable(precision):
         pytest.skip(reason.text.en)
     got = answers(tensorrt(opened, precision), images[:64], 20)  # 20, 20, 20 and a short last batch
     assert got.shape == expected.shape
     assert np.abs(got - expected).max() <= most
     assert (got.argmax(1) == expected.argmax(1)).mean() >= 0.95
-    artifact = trt.engine(opened, precision)
+    artifact = plans.engine(opened, precision)
     assert not inspect.other_than_asked(precision, artifact.info["engine_types"])
-    listed = json.loads(artifact.file(plans.ENGINE_LAYERS).read_text())
+    listed = json.loads(artifact.file(stored.ENGINE_LAYERS).read_text())
     assert any(layer["tactic"] for layer in listed)
-    print("\n ", precision, artifact.info["engine_types"], artifact.size(plans.PLAN), "bytes")
+    print("\n ", precision, artifact.info["engine_types"], artifact.size(stored.PLAN), "bytes")
 
 
 def test_every_batch_of_the_profile_gives_the_same_answers(opened, images):
@@ -143,8 +144,8 @@ def apis():
 def test_time_on_the_gpu_is_part_of_the_call_and_grows_with_the_batch(opened, images):
     for api in apis():
         with tensorrt(opened, api=api) as run:
-            whole = rounds.timer(lambda run=run: run.infer(images[:32]), run.gpu_ms)(0.5)
-            one = rounds.timer(lambda run=run: run.infer(images[:1]), run.gpu_ms)(0.5)
+            whole = timer.timer(lambda run=run: run.infer(images[:32]), run.gpu_ms)(0.5)
+            one = timer.timer(lambda run=run: run.infer(images[:1]), run.gpu_ms)(0.5)
         both = np.median(whole.latencies_ms), np.median(whole.gpu_ms)
         print(f"\n  {api}: {both[0]:.4f} ms end to end, {both[1]:.4f} ms on the GPU, batch 1 {np.median(one.gpu_ms):.4f} ms")
         assert 0 < both[1] < both[0]
@@ -177,22 +178,22 @@ def test_the_gpu_that_is_named_is_the_one_that_runs(opened):
     device = driver.Context.get_device()
     assert cuda.bus_id(device.pci_bus_id()) == cuda.devices()[0]
     assert ".".join(map(str, device.compute_capability())) == system.gpus()[0]["compute_cap"]
-    assert trt.engine(opened, "fp32").inputs["gpu"] == device.name()
+    assert plans.engine(opened, "fp32").inputs["gpu"] == device.name()
 
 
 def test_layers_have_times_types_and_tactics(opened, images):
-    layers = trt.layer_times(opened, "fp32", trt.engine(opened, "fp32"), images[:16], 5)
+    layers = plans.layer_times(opened, "fp32", plans.engine(opened, "fp32"), images[:16], 5)
     assert [layer.index for layer in layers] == list(range(len(layers)))
     assert all(len(layer.times_ms) == 5 and min(layer.times_ms) >= 0 for layer in layers)
     assert any(layer.type == "fp32" and layer.tactic for layer in layers)
 
 
 def test_tensors_between_layers_are_those_of_the_network(opened, images, expected):
-    found = trt.intermediate(opened, "fp32", ["conv1", "conv1_relu", "logits"], images[:8])
+    found = plans.intermediate(opened, "fp32", ["conv1", "conv1_relu", "logits"], images[:8])
     np.testing.assert_allclose(found["conv1_relu"], np.maximum(found["conv1"], 0), atol=1e-6)
     powers = np.exp(found["logits"] - found["logits"].max(1, keepdims=True))
     np.testing.assert_allclose(powers / powers.sum(1, keepdims=True), expected[:8], atol=1e-5)
-    assert "no tensor 'nothing'" in said(trt.EngineError, lambda: trt.intermediate(opened, "fp32", ["nothing"], images[:8]))
+    assert "no tensor 'nothing'" in said(trt.EngineError, lambda: plans.intermediate(opened, "fp32", ["nothing"], images[:8]))
 
 
 # Errors after which the process goes on
@@ -236,7 +237,7 @@ def test_ten_thousand_cycles_hold_device_memory(opened, images):
     from lib import cuda
 
     runner = tensorrt(opened)
-    batch, plan = images[:4], trt.trusted(opened, "fp32", runner.artifact)
+    batch, plan = images[:4], plans.trusted(opened, "fp32", runner.artifact)
     from lib.trt.execution import Execution
 
     def cycle():
@@ -258,14 +259,14 @@ def test_ten_thousand_cycles_hold_device_memory(opened, images):
 
 
 def load_plan(folder, expected):
-    return bound.read(folder, plans.KIND, plans.PLAN, expected)
+    return bound.read(folder, stored.KIND, stored.PLAN, expected)
 
 
 def test_refusals(opened):
-    artifact = trt.engine(opened, "fp32")
+    artifact = plans.engine(opened, "fp32")
     folder, expected = artifact.path.parent, here(opened)
     assert "its precision is" in said(ArtifactError, lambda: tensorrt(opened, "tf32", engine=artifact).__enter__())
-    assert load_plan(folder, expected) == artifact.file(plans.PLAN).read_bytes()
+    assert load_plan(folder, expected) == artifact.file(stored.PLAN).read_bytes()
     for field, value in {
         "tensorrt": "10.16.0.1",
         "gpu": "NVIDIA A100-SXM4-80GB",
@@ -280,26 +281,26 @@ def test_refusals(opened):
 
 def test_a_changed_onnx_makes_another_engine(opened, tmp_path):
     other = small_network.write(tmp_path / "other.onnx", seed=1)
-    changed = plans.identity(other, "fp32", opened.profile.engines)
-    artifact = trt.engine(opened, "fp32")
-    assert artifacts.key_of(plans.KIND, changed) != artifact.key
+    changed = stored.identity(other, "fp32", opened.profile.engines)
+    artifact = plans.engine(opened, "fp32")
+    assert artifacts.key_of(stored.KIND, changed) != artifact.key
     assert "its ONNX is" in said(ArtifactError, lambda: load_plan(artifact.path.parent, changed))
 
 
 def test_altered_plans_are_refused(opened, tmp_path):
-    artifact = trt.engine(opened, "fp32")
+    artifact = plans.engine(opened, "fp32")
     expected = here(opened)
     for what, change in {"truncated": lambda data: data[: len(data) // 2], "altered": lambda data: data[:-9] + b"\x00" + data[-8:]}.items():
         copy = tmp_path / what
         shutil.copytree(artifact.path.parent, copy)
-        (copy / "payload" / plans.PLAN).write_bytes(change(artifact.file(plans.PLAN).read_bytes()))
+        (copy / "payload" / stored.PLAN).write_bytes(change(artifact.file(stored.PLAN).read_bytes()))
         assert "altered or truncated" in said(ArtifactError, lambda copy=copy: load_plan(copy, expected))
 
 
 def test_what_tensorrt_itself_does_not_load(opened):
     from lib.trt.execution import Execution
 
-    plan = trt.engine(opened, "fp32").file(plans.PLAN).read_bytes()
+    plan = plans.engine(opened, "fp32").file(stored.PLAN).read_bytes()
     assert "does not load this plan" in said(trt.EngineError, lambda: Execution(plan[: len(plan) // 2]).__enter__())
     assert "does not load this plan" in said(trt.EngineError, lambda: Execution(b"no plan at all").__enter__())
 
@@ -312,8 +313,8 @@ def test_calibration_reads_the_batches_and_is_bound(opened, tmp_path):
     from lib import export
 
     onnx = export.onnx(opened, "fp32").file("model.onnx")
-    caches = {method: calibrate.cache(opened, onnx, trt.Calibration(method, 320)) for method in calibrate.CALIBRATORS}
-    scales = {method: calibrate.scales(cache.file(calibrate.CACHE).read_bytes()) for method, cache in caches.items()}
+    caches = {method: calibrate.cache(opened, onnx, plans.Calibration(method, 320)) for method in calibrators.CALIBRATORS}
+    scales = {method: calibrators.scales(cache.file(calibrate.CACHE).read_bytes()) for method, cache in caches.items()}
     assert {cache.info["batches"] for cache in caches.values()} == {10}
     assert scales["entropy"].keys() == scales["minmax"].keys()
     assert scales["entropy"] != scales["minmax"]
@@ -321,10 +322,10 @@ def test_calibration_reads_the_batches_and_is_bound(opened, tmp_path):
     assert scales["minmax"]["images"] * 127 == pytest.approx(1, abs=0.01)
     print("\n ", caches["entropy"].file(calibrate.CACHE).read_text().splitlines()[:3])
 
-    expected = calibrate.identity(opened, onnx, trt.Calibration("entropy", 320))
+    expected = calibrate.identity(opened, onnx, plans.Calibration("entropy", 320))
     tensors, folder = set(scales["entropy"]), caches["entropy"].path.parent
     assert calibrate.load_cache(folder, expected, tensors)
-    other = calibrate.identity(opened, small_network.write(tmp_path / "other.onnx", seed=1), trt.Calibration("entropy", 320))
+    other = calibrate.identity(opened, small_network.write(tmp_path / "other.onnx", seed=1), plans.Calibration("entropy", 320))
     assert "its ONNX is" in said(ArtifactError, lambda: calibrate.load_cache(folder, other, tensors))
     assert "dataset" in said(ArtifactError, lambda: calibrate.load_cache(folder, expected | {"dataset": "0" * 64}, tensors))
     assert "its TensorRT version is" in said(
@@ -335,30 +336,28 @@ def test_calibration_reads_the_batches_and_is_bound(opened, tmp_path):
 
 @calibrated
 def test_calibrators_make_different_engines(opened):
-    entropy, minmax = (trt.engine(opened, "int8", trt.Calibration(method, 320)) for method in ("entropy", "minmax"))
+    entropy, minmax = (plans.engine(opened, "int8", plans.Calibration(method, 320)) for method in ("entropy", "minmax"))
     assert entropy.key != minmax.key
     assert "its calibration cache is" in said(ArtifactError, lambda: load_plan(entropy.path.parent, here(opened, "int8", minmax)))
 
 
 @calibrated
 def test_too_few_calibration_images(opened):
-    said(trt.EngineError, lambda: trt.engine(opened, "int8", trt.Calibration("entropy", 31)))
+    said(trt.EngineError, lambda: plans.engine(opened, "int8", plans.Calibration("entropy", 31)))
 
 
-def test_timing_cache_is_kept_and_a_damaged_one_replaced(opened, tmp_path):
+def test_a_timing_cache_makes_builds_faster_and_a_damaged_one_is_refused(opened):
     from lib import export
     from lib.trt.build import build
 
     onnx, settings = export.onnx(opened, "fp32").file("model.onnx"), opened.profile.engines
-    stored = tmp_path / "timings"
-    first, second = (build(onnx, "fp32", settings, timings=stored) for _ in range(2))
+    first = build(onnx, "fp32", settings, timings=b"")
+    second = build(onnx, "fp32", settings, timings=first.timings)
     print(f"\n  cold {first.build_s[0]:.2f} s, with the timing cache {second.build_s[0]:.2f} s")
     assert (first.timing_cache, second.timing_cache) == (False, True)
     assert second.build_s[0] < first.build_s[0]
-    stored.write_bytes(b"damaged")
-    assert not build(onnx, "fp32", settings, timings=stored).timing_cache
-    assert build(onnx, "fp32", settings, timings=stored).timing_cache
-    name = timing_cache.path(opened).name
+    assert not build(onnx, "fp32", settings, timings=b"damaged").timing_cache
+    name = timings.path(opened).name
     assert system.slug(trt.version()) in name
     assert system.slug(system.gpus()[0]["name"]) in name
 
@@ -372,7 +371,7 @@ compiled = pytest.mark.skipif(not cpp.program().is_file(), reason="the C++ runne
 @compiled
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_cpp_answers_as_python_in_every_way(opened, images, precision):
-    if reason := trt.not_buildable(precision):
+    if reason := plans.not_buildable(precision):
         pytest.skip(reason.text.en)
     python = answers(tensorrt(opened, precision), images[:50], 32)
     for way in cpp.Cpp.ways(precision):
@@ -401,7 +400,7 @@ def test_cpp_measures_itself_beside_python(opened):
 
 @compiled
 def test_cpp_loads_no_plan_that_nobody_vouches_for(opened, images, tmp_path):
-    plan = trt.engine(opened, "fp32").file(plans.PLAN)
+    plan = plans.engine(opened, "fp32").file(stored.PLAN)
     np.save(tmp_path / "samples.npy", images[:4])
     words = ["--plan", plan, "--samples", tmp_path / "samples.npy", "--predictions", tmp_path / "p.npy"]
     assert "--sha256" in said(ReportError, lambda: cpp.call(*words))

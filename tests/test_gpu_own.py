@@ -9,7 +9,7 @@ import models as made
 import numpy as np
 import pytest
 
-from lib import trt
+from lib import plans
 from lib.errors import NotMeasured
 from lib.experiment import profile as config
 from lib.experiment.candidate import Candidate
@@ -18,9 +18,8 @@ from lib.measure import predictions
 from lib.runners import cpp
 from lib.session import OUTPUTS, Session
 from lib.store.records import Reason
-from lib.trt import versions
 
-HERE = versions.unavailable()
+HERE = plans.unavailable()
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.timeout(900),
@@ -55,7 +54,7 @@ def opened(folder: Path, model: str) -> Session:
 def test_engines_answer_as_onnx_runtime(model: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OUTPUTS, str(tmp_path / "outputs"))
     session = opened(tmp_path, model)
-    if reason := trt.not_buildable(precision):
+    if reason := plans.not_buildable(precision):
         pytest.skip(reason.text.en)
     expected = predictions.of(session, session.profile.reference)
     limit = PRECISIONS[precision].max_abs_difference * np.ptp(expected)

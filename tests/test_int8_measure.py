@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lib import export, trt
+from lib import export, plans, trt
 from lib.errors import NotMeasured
 from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate
 from lib.experiment.precision import PRECISIONS
@@ -21,7 +21,7 @@ from lib.session import Session
 from lib.stats import Interval
 from lib.store.records import Reason, Record
 from lib.text import Text
-from lib.trt.calibrate import CALIBRATORS
+from lib.trt.calibrators import CALIBRATORS
 
 COUNTS = (32, 64, 320)  # of the tiny profile in whole batches, and the default
 LOST = {("entropy", 32): 40, ("entropy", 64): 4, ("entropy", 320): 2, ("minmax", 32): 10, ("minmax", 64): 10, ("minmax", 320): 10}
@@ -97,10 +97,10 @@ class World:
         self.reasons: dict[str, Reason] = {}
         self.errors: dict[tuple, Exception] = {}
 
-    def engine(self, session: Session, precision: str, calibration: trt.Calibration | None = None) -> SimpleNamespace:
+    def engine(self, session: Session, precision: str, calibration: plans.Calibration | None = None) -> SimpleNamespace:
         """Stands for an artifact."""
         if calibration is None and PRECISIONS[precision].calibrator:
-            calibration = trt.default_calibration(session)
+            calibration = plans.default_calibration(session)
         key = (precision, *(calibration or ()))
         self.built.append(key)
         if key in self.errors:
@@ -149,8 +149,8 @@ def world(session: Session, monkeypatch: pytest.MonkeyPatch) -> World:
 
     Fake.name = "tensorrt"  # afterwards: a class with a name is entered into the labels of the report
     monkeypatch.setitem(RUNNERS, "tensorrt", Fake)
-    monkeypatch.setattr(trt, "engine", made.engine)
-    monkeypatch.setattr(trt, "plan_sha256", lambda engine: engine.sha256)
+    monkeypatch.setattr(plans, "engine", made.engine)
+    monkeypatch.setattr(plans, "plan_sha256", lambda engine: engine.sha256)
     plain = predictions.of
 
     def of(session: Session, candidate: Candidate) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from lib import export, trt
+from lib import export, plans
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.measure import layers, predictions
@@ -84,8 +84,8 @@ def test_overflow_has_no_number(quick, images, broken):
 
 
 def test_a_network_of_another_shape_is_no_comparison(quick, images, monkeypatch):
-    monkeypatch.setattr(trt, "intermediate", lambda _, precision, tensors, x: dict.fromkeys(tensors, np.zeros((16, 3), np.float32)))
-    monkeypatch.setattr(trt, "onnx_variant", lambda precision: "fp32")
+    monkeypatch.setattr(plans, "intermediate", lambda _, precision, tensors, x: dict.fromkeys(tensors, np.zeros((16, 3), np.float32)))
+    monkeypatch.setattr(plans, "onnx_variant", lambda precision: "fp32")
     with pytest.raises(ReportError, match=r"has shape \(16, 3\), .* not the same network"):
         layers.compare(quick, Candidate("tensorrt", "int8"), images)
 
@@ -98,8 +98,8 @@ def test_tensorrt_is_asked_for_the_tensors_of_its_network(quick, images, monkeyp
         network = onnx.load(export.onnx(session, "fp32").file("model.onnx"))
         return {name: value + np.float32(1e-3) for name, value in layers.marked(network, tensors, x).items()}
 
-    monkeypatch.setattr(trt, "intermediate", intermediate)
-    monkeypatch.setattr(trt, "onnx_variant", lambda precision: "fp32")
+    monkeypatch.setattr(plans, "intermediate", intermediate)
+    monkeypatch.setattr(plans, "onnx_variant", lambda precision: "fp32")
     found, _ = layers.compare(quick, Candidate("tensorrt", "int8"), images)
     assert (asked["precision"], asked["tensors"]) == ("int8", [layer.tensor for layer in found])
     assert asked["x"] is images

@@ -11,6 +11,7 @@ import simulate_drift as simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib import timer
 from lib.errors import ReportError
 from lib.experiment.profile import Measuring
 from lib.measure import rounds
@@ -39,7 +40,7 @@ class Machine:
         return called
 
     def timer(self, name, latency_ms):
-        return rounds.timer(self.call(name, latency_ms), clock=self.clock)
+        return timer.timer(self.call(name, latency_ms), clock=self.clock)
 
 
 def asked(**changes):
@@ -49,7 +50,7 @@ def asked(**changes):
 @given(st.floats(1, 300), st.floats(0.001, 2))
 def test_a_slice_is_calls_until_its_time_is_over_after_one_that_is_not_measured(latency, seconds):
     machine = Machine()
-    latencies = rounds.timer(machine.call("a", latency), clock=machine.clock)(seconds).latencies_ms
+    latencies = timer.timer(machine.call("a", latency), clock=machine.clock)(seconds).latencies_ms
     assert latencies == pytest.approx(round(latency * MS) / MS)
     assert len(machine.taken) == len(latencies) + 1
     assert latencies.sum() >= 1e3 * seconds * (1 - 1e-9)
@@ -65,7 +66,7 @@ def test_the_first_call_of_a_slice_does_not_count():
 
 def test_microseconds_end_a_slice_by_its_number_of_calls():
     machine = Machine()
-    assert len(machine.timer("a", 0.001)(10.0).latencies_ms) == rounds.CALLS
+    assert len(machine.timer("a", 0.001)(10.0).latencies_ms) == timer.CALLS
 
 
 def test_the_gpus_own_time_is_told_by_calls_of_its_own():
@@ -76,11 +77,11 @@ def test_the_gpus_own_time_is_told_by_calls_of_its_own():
         wait()
         return float(next(told))
 
-    found = rounds.timer(machine.call("a", 20), gpu_ms, machine.clock)(0.1)
+    found = timer.timer(machine.call("a", 20), gpu_ms, machine.clock)(0.1)
     assert found.latencies_ms.tolist() == [20] * 5
     assert found.gpu_ms.tolist() == list(range(2, 12))  # for as long by the clock, the first not measured
     series, failed = rounds.run(
-        {"a": rounds.timer(machine.call("a", 20), lambda: wait() or 3.0, machine.clock)}, asked(), "s", machine.clock
+        {"a": timer.timer(machine.call("a", 20), lambda: wait() or 3.0, machine.clock)}, asked(), "s", machine.clock
     )
     assert series["a"].gpu_rounds_ms == [3.0] * 4
     assert set(series["a"].gpu_latencies_ms) == {3.0}
@@ -116,7 +117,7 @@ def test_warm_up_is_by_time_and_counts_nowhere():
 
 def test_round_means_are_those_of_their_round():
     machine = Machine()
-    one = iter([rounds.Slice(np.array([9.0]))] + [rounds.Slice(np.array([k, k + 2.0])) for k in (1.0, 2.0, 3.0, 4.0)])
+    one = iter([timer.Slice(np.array([9.0]))] + [timer.Slice(np.array([k, k + 2.0])) for k in (1.0, 2.0, 3.0, 4.0)])
     series, _ = rounds.run({"a": lambda seconds: next(one)}, asked(warmup_s=0.0), "s", machine.clock)
     assert series["a"].rounds_ms == [2.0, 3.0, 4.0, 5.0]
     assert series["a"].latencies_ms.tolist() == [1, 3, 2, 4, 3, 5, 4, 6]
@@ -132,7 +133,7 @@ def test_one_that_fails_is_dropped_with_its_error_and_the_others_go_on():
         def timed(seconds):
             if next(count) >= after:
                 raise ReportError(f"broken after {after}")
-            return rounds.Slice(np.array([1.0]))
+            return timer.Slice(np.array([1.0]))
 
         return timed
 
@@ -146,12 +147,12 @@ def test_one_that_fails_is_dropped_with_its_error_and_the_others_go_on():
 @pytest.mark.parametrize(
     "slice_",
     [
-        rounds.Slice(np.array([])),
-        rounds.Slice(np.array([0.0, 0.0])),
-        rounds.Slice(np.array([1.0, np.nan])),
-        rounds.Slice(np.array([1.0]), np.array([1.0, 0.0])),
-        rounds.Slice(np.array([1.0]), np.array([-1.0])),
-        rounds.Slice(np.array([1.0]), np.array([])),
+        timer.Slice(np.array([])),
+        timer.Slice(np.array([0.0, 0.0])),
+        timer.Slice(np.array([1.0, np.nan])),
+        timer.Slice(np.array([1.0]), np.array([1.0, 0.0])),
+        timer.Slice(np.array([1.0]), np.array([-1.0])),
+        timer.Slice(np.array([1.0]), np.array([])),
     ],
 )
 def test_what_took_no_time_did_not_run(slice_):
@@ -165,8 +166,8 @@ def test_nothing_to_time_is_no_error():
 
 
 def test_a_timer_of_its_own_cannot_fill_the_memory():
-    series, _ = rounds.run({"a": lambda seconds: rounds.Slice(np.ones(100_000))}, asked(warmup_s=0.0), "s")
-    assert len(series["a"].latencies_ms) == 4 * rounds.CALLS
+    series, _ = rounds.run({"a": lambda seconds: timer.Slice(np.ones(100_000))}, asked(warmup_s=0.0), "s")
+    assert len(series["a"].latencies_ms) == 4 * timer.CALLS
 
 
 def test_garbage_collection_rests_in_slices_and_comes_back_even_after_an_error():
@@ -176,7 +177,7 @@ def test_garbage_collection_rests_in_slices_and_comes_back_even_after_an_error()
         seen.append(gc.isenabled())
         if len(seen) > 3:
             raise ZeroDivisionError
-        return rounds.Slice(np.array([1.0]))
+        return timer.Slice(np.array([1.0]))
 
     with pytest.raises(ZeroDivisionError):
         rounds.run({"a": timed}, asked(warmup_s=0.0), "s")
@@ -187,7 +188,7 @@ def test_garbage_collection_rests_in_slices_and_comes_back_even_after_an_error()
 def test_garbage_collection_that_was_off_stays_off():
     gc.disable()
     try:
-        rounds.run({"a": lambda seconds: rounds.Slice(np.array([1.0]))}, asked(warmup_s=0.0), "s")
+        rounds.run({"a": lambda seconds: timer.Slice(np.array([1.0]))}, asked(warmup_s=0.0), "s")
         assert not gc.isenabled()
     finally:
         gc.enable()

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import export, models, onnx_session, trt
+from lib import export, models, onnx_session, plans
 from lib.errors import NotMeasured, ReportError
 from lib.experiment import candidate as candidates
 from lib.experiment import profile, system
@@ -196,7 +196,7 @@ def test_what_this_system_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("name", ["tensorrt", "cpp"])
 def test_engines_need_tensorrt_and_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "gpus", list)
-    assert RUNNERS[name].unavailable("fp32") in (trt.NOT_INSTALLED, Reason("no_gpu"))
+    assert RUNNERS[name].unavailable("fp32") in (plans.NOT_INSTALLED, Reason("no_gpu"))
 
 
 def test_a_provider_that_silently_falls_back_to_the_cpu_is_not_measured(quick: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,15 +13,16 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from pydantic import ValidationError
 
-from lib import trt
+from lib import plans, trt
 from lib.errors import ArtifactError, NotMeasured
 from lib.experiment import profile as config
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
+from lib.plans import bound, stored
 from lib.store import artifacts
 from lib.store.records import Reason
 from lib.text import Text
-from lib.trt import bound, build, inspect, plans, versions
+from lib.trt import build, inspect, versions
 from lib.trt.log import logger
 
 needs_rtx = pytest.mark.skipif(versions.flavour() != "tensorrt_rtx", reason="TensorRT for RTX is not what this system builds with")
@@ -103,11 +104,11 @@ def test_the_optimization_profile_is_in_the_plan(fp32):
 def test_flags_profile_and_workspace_reach_the_builder(fp32):
     module, log = versions.module(), logger(versions.module())
     builder = module.Builder(log)
-    made = builder.create_network(build._network_flags(module))
+    made = builder.create_network(build._network_flags(module, by_types=True))
     parser = module.OnnxParser(made, log)
     build._parse(parser, made, fp32)
     for precision, tf32 in (("fp32", False), ("fp16", False), ("tf32", True)):
-        made_config = build._config(module, builder, made, precision, SETTINGS)
+        made_config = build._config(module, builder, made, precision, SETTINGS, by_types=True)
         assert made_config.get_flag(module.BuilderFlag.TF32) is tf32
         assert made_config.get_memory_pool_limit(module.MemoryPoolType.WORKSPACE) == 64 << 20
         assert made_config.num_optimization_profiles == 1
@@ -174,10 +175,10 @@ def test_only_the_batch_may_be_dynamic(tmp_path):
 @needs_rtx
 def test_calibrated_precisions_say_why_they_are_not_built():
     for precision in ("int8", "int8_fp16"):
-        reason = trt.not_buildable(precision)
+        reason = plans.not_buildable(precision)
         assert "no INT8 calibrators" in reason.text.en
         assert "キャリブレーター" in reason.text.ja
-    assert [p for p in PRECISIONS if trt.not_buildable(p) is None] == ["fp32", "tf32", "fp16", "int8_qdq"]
+    assert [p for p in PRECISIONS if plans.not_buildable(p) is None] == ["fp32", "tf32", "fp16", "int8_qdq"]
 
 
 # Other versions of TensorRT, by the features they have
@@ -190,25 +191,30 @@ def fake(flags, **parts):
 def test_with_flags_the_flags_decide():
     old = fake(["FP16", "INT8", "TF32"], IInt8EntropyCalibrator2=object)
     assert not trt.typed(old)
-    assert [trt.onnx_variant(p, old) for p in PRECISIONS] == ["fp32", "fp32", "fp32", "fp32", "fp32", "int8_qdq"]
-    assert trt.not_buildable("fp16", old) is None
-    assert trt.not_buildable("int8", old) is None
+    assert [plans.onnx_variant(p, typed=False) for p in PRECISIONS] == ["fp32", "fp32", "fp32", "fp32", "fp32", "int8_qdq"]
+    assert plans.not_buildable("fp16", old) is None
+    assert plans.not_buildable("int8", old) is None
 
 
 def test_without_flags_the_onnx_decides_and_a_missing_flag_is_a_reason():
     new = fake(["TF32"])
     assert trt.typed(new)
-    assert trt.onnx_variant("fp16", new) == "fp16"
-    assert trt.not_buildable("fp16", new) is None
-    assert "no TF32 flag" in trt.not_buildable("tf32", fake([])).text.en
-    assert "no INT8 flag" in trt.not_buildable("int8_qdq", fake(["FP16"])).text.en
+    assert plans.onnx_variant("fp16", trt.typed(new)) == "fp16"
+    assert plans.not_buildable("fp16", new) is None
+    assert "no TF32 flag" in plans.not_buildable("tf32", fake([])).text.en
+    assert "no INT8 flag" in plans.not_buildable("int8_qdq", fake(["FP16"])).text.en
 
 
 def test_network_flags_by_what_is_there():
     creation = SimpleNamespace(EXPLICIT_BATCH=0, STRONGLY_TYPED=3)
-    assert build._network_flags(fake(["FP16"], NetworkDefinitionCreationFlag=creation)) == 1
-    assert build._network_flags(fake([], NetworkDefinitionCreationFlag=creation)) == 8
-    assert build._network_flags(fake([], NetworkDefinitionCreationFlag=SimpleNamespace())) == 0
+    weak = fake(["FP16"], NetworkDefinitionCreationFlag=creation)
+    assert build._network_flags(weak, by_types=False) == 1
+    assert build._network_flags(weak, by_types=True) == 8  # 10.x has both
+    assert build._network_flags(fake([], NetworkDefinitionCreationFlag=creation), by_types=True) == 8
+    assert build._network_flags(fake([], NetworkDefinitionCreationFlag=SimpleNamespace()), by_types=True) == 0
+    old = fake(["FP16"], NetworkDefinitionCreationFlag=SimpleNamespace(EXPLICIT_BATCH=0), __version__="8.5.3.1")
+    with pytest.raises(trt.EngineError, match=r"8\.5\.3\.1 has no strongly typed networks"):
+        build._network_flags(old, by_types=True)
 
 
 def test_features_are_looked_for_on_the_module():
@@ -225,22 +231,22 @@ def test_importing_lib_trt_imports_no_tensorrt():
 
 def test_without_tensorrt_everything_says_so(monkeypatch):
     monkeypatch.setattr(versions, "flavour", lambda: None)
-    assert trt.not_buildable("fp32") == trt.NOT_INSTALLED
+    assert plans.not_buildable("fp32") == plans.NOT_INSTALLED
     assert versions.version() == ""
     with pytest.raises(trt.EngineError, match="not installed"):
         versions.module()
     monkeypatch.setattr(system, "gpus", lambda: [{"name": "NVIDIA H200"}])
-    assert trt.unavailable() == trt.NOT_INSTALLED
-    assert trt.NOT_INSTALLED.text == Text("TensorRT is not installed", "TensorRTがインストールされていない")
+    assert plans.unavailable() == plans.NOT_INSTALLED
+    assert plans.NOT_INSTALLED.text == Text("TensorRT is not installed", "TensorRTがインストールされていない")
 
 
 def test_no_gpu_is_the_reason(monkeypatch):
     monkeypatch.setattr(system, "gpus", list)
-    assert trt.unavailable() == Reason("no_gpu")
+    assert plans.unavailable() == Reason("no_gpu")
     monkeypatch.setattr(system, "gpus", lambda: [{"name": "NVIDIA H200"}])
     monkeypatch.setattr(versions, "flavour", lambda: "tensorrt")
     monkeypatch.setattr("lib.cuda.installed", lambda: False)
-    assert trt.unavailable() == Reason("not_installed", {"package": "pycuda"})
+    assert plans.unavailable() == Reason("not_installed", {"package": "pycuda"})
 
 
 # Plans that can be trusted
@@ -250,14 +256,14 @@ def test_no_gpu_is_the_reason(monkeypatch):
 def plan(tmp_path, fp32):
     if versions.flavour() != "tensorrt_rtx":
         pytest.skip("TensorRT for RTX is not what this system builds with")
-    store, identity = artifacts.Store(tmp_path), plans.identity(fp32, "fp32", SETTINGS)
+    store, identity = artifacts.Store(tmp_path), stored.identity(fp32, "fp32", SETTINGS)
     session = SimpleNamespace(profile=SimpleNamespace(engines=SETTINGS), folder=tmp_path)
-    artifact = store.get_or_build(plans.KIND, identity, lambda folder: plans._write(session, folder, fp32, "fp32", None))
+    artifact = store.get_or_build(stored.KIND, identity, lambda folder: stored._write(session, folder, fp32, "fp32", None))
     return artifact.path.parent, identity
 
 
 def load_plan(folder, expected):
-    return bound.read(folder, plans.KIND, plans.PLAN, expected)
+    return bound.read(folder, stored.KIND, stored.PLAN, expected)
 
 
 def rejection(folder, expected):
@@ -343,48 +349,48 @@ def opened(tmp_path_factory):
 
 @needs_rtx
 def test_every_precision_that_can_be_built_has_an_engine_of_its_own(opened):
-    made = {p: trt.engine(opened, p) for p in PRECISIONS if trt.not_buildable(p) is None}
+    made = {p: plans.engine(opened, p) for p in PRECISIONS if plans.not_buildable(p) is None}
     assert {p: engine.info["product_types"] for p, engine in made.items()} == {
         "fp32": {"fp32": 1},
         "tf32": {"fp32": 1},
         "fp16": {"fp16": 1},
         "int8_qdq": {"int8": 1},
     }
-    assert len({trt.plan_sha256(engine) for engine in made.values()}) == len(made)
+    assert len({plans.plan_sha256(engine) for engine in made.values()}) == len(made)
     for precision, engine in made.items():
-        assert trt.trusted(opened, precision, engine) == engine.file(trt.PLAN).read_bytes()
+        assert plans.trusted(opened, precision, engine) == engine.file(plans.PLAN).read_bytes()
         for other in {"fp32", "fp16"} - {precision}:
             with pytest.raises(ArtifactError, match=r"its (precision|ONNX) is"):
-                trt.trusted(opened, other, engine)
+                plans.trusted(opened, other, engine)
 
 
 @needs_rtx
 def test_a_second_run_reuses_the_engine(opened, monkeypatch):
-    first = trt.engine(opened, "fp32")
-    monkeypatch.setattr(plans, "_write", lambda *_: pytest.fail("built again"))
-    assert trt.engine(opened, "fp32").sha256 == first.sha256
+    first = plans.engine(opened, "fp32")
+    monkeypatch.setattr(stored, "_write", lambda *_: pytest.fail("built again"))
+    assert plans.engine(opened, "fp32").sha256 == first.sha256
 
 
 @needs_rtx
 def test_a_plan_is_known_by_its_own_hash(opened):
-    engine = trt.engine(opened, "fp32")
-    assert trt.plan_sha256(engine) == hashlib.sha256(engine.file(trt.PLAN).read_bytes()).hexdigest() != engine.sha256
+    engine = plans.engine(opened, "fp32")
+    assert plans.plan_sha256(engine) == hashlib.sha256(engine.file(plans.PLAN).read_bytes()).hexdigest() != engine.sha256
 
 
 @needs_rtx
 def test_checking_a_plan_reads_it_once(opened, monkeypatch):
-    engine, read = trt.engine(opened, "fp32"), []
+    engine, read = plans.engine(opened, "fp32"), []
     whole = type(engine.path).read_bytes
     monkeypatch.setattr(type(engine.path), "read_bytes", lambda path: read.append(path.name) or whole(path))
-    trt.trusted(opened, "fp32", engine)
-    assert read.count(trt.PLAN) == 1
+    plans.trusted(opened, "fp32", engine)
+    assert read.count(plans.PLAN) == 1
 
 
 @needs_rtx
 def test_engine_of_a_precision_that_cannot_be_built(opened):
     with pytest.raises(NotMeasured, match=r"tensorrt int8: .*no INT8 calibrators") as caught:
-        trt.engine(opened, "int8")
-    assert caught.value.reason == trt.not_buildable("int8")
+        plans.engine(opened, "int8")
+    assert caught.value.reason == plans.not_buildable("int8")
 
 
 def test_a_batch_that_no_tensor_can_have_is_refused_before_the_bindings_are_reached():
@@ -402,9 +408,9 @@ def test_a_new_row_needs_no_other_table(monkeypatch):
         product_type="bf16",
     )
     monkeypatch.setitem(PRECISIONS, "bf16", row)
-    assert trt.onnx_variant("bf16", fake(["FP16"])) == "fp32"
-    assert trt.onnx_variant("bf16", fake([])) == "bf16"
-    assert trt.not_buildable("bf16", fake(["FP16"])) == Reason("no_builder_flag", {"flag": "BF16"})
-    assert trt.not_buildable("bf16", fake([])) is None
+    assert plans.onnx_variant("bf16", typed=False) == "fp32"
+    assert plans.onnx_variant("bf16", typed=True) == "bf16"
+    assert plans.not_buildable("bf16", fake(["FP16"])) == Reason("no_builder_flag", {"flag": "BF16"})
+    assert plans.not_buildable("bf16", fake([])) is None
     assert inspect.other_than_asked("bf16", {"bf16": 3, "fp32": 1}) == ""
     assert "asked for bf16" in inspect.other_than_asked("bf16", {"fp16": 4})

@@ -93,7 +93,7 @@ def test_typed_tells_the_versions_apart_that_have_no_flags():
 
 
 def test_implicit_int8_is_refused_where_there_is_no_calibrator():
-    buildable = {version for version in VERSIONS if versions.not_buildable("int8", fake(version)) is None}
+    buildable = {version for version in VERSIONS if versions.lacking("int8", fake(version)) is None}
     assert buildable == having("IInt8EntropyCalibrator2") == claimed("8.5 to 10.16")
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lib import trt
 from lib.errors import ReportError
 from lib.experiment.precision import PRECISIONS
+from lib.plans import timings
 from lib.trt import execution, inspect, log, timing_cache
 
 SEVERITIES = {name: SimpleNamespace(name=name) for name in ("VERBOSE", "INFO", "ERROR", "INTERNAL_ERROR")}
@@ -356,33 +357,43 @@ class Config:
         return self.held
 
 
+def built_from(given, accepts=True):
+    """What a build says of the timing cache that it was given."""
+    config = Config(accepts)
+    warm = timing_cache.attach(config, given)
+    return config, SimpleNamespace(timing_cache=warm, timings=timing_cache.learnt(config))
+
+
 def test_a_timing_cache_is_kept_and_used(tmp_path):
-    path, config = tmp_path / "t" / "x.cache", Config()
-    assert timing_cache.attach(config, path) is False
-    timing_cache.keep(config, path)
-    again = Config()
-    assert timing_cache.attach(again, path) is True
-    assert again.held.data == b"learnt"
+    path = tmp_path / "t" / "x.cache"
+    assert timings.read(path) == b""
+    _, built = built_from(b"")
+    timings.keep(path, b"", built)
+    config, built = built_from(timings.read(path))
+    assert (config.held.data, built.timing_cache) == (b"learnt", True)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: data[:40] + b"x"])
-def test_a_damaged_timing_cache_is_an_empty_one(tmp_path, damage):
-    path, config = tmp_path / "x.cache", Config()
-    timing_cache.attach(config, path)
-    timing_cache.keep(config, path)
+def test_a_damaged_timing_cache_is_an_empty_one(tmp_path, capsys, damage):
+    path = tmp_path / "x.cache"
+    timings.keep(path, b"", built_from(b"")[1])
     path.write_bytes(damage(path.read_bytes()))
-    again = Config()
-    assert timing_cache.attach(again, path) is False
-    assert again.held.data == b""
+    assert timings.read(path) == b""
+    assert "is damaged; starting an empty one" in capsys.readouterr().err
 
 
-def test_a_timing_cache_that_tensorrt_refuses_is_an_empty_one(tmp_path):
-    path, config = tmp_path / "x.cache", Config()
-    timing_cache.attach(config, path)
-    timing_cache.keep(config, path)
-    again = Config(accepts=False)
-    assert timing_cache.attach(again, path) is False
-    assert again.held.data == b""
+def test_a_timing_cache_that_tensorrt_refuses_is_an_empty_one(tmp_path, capsys):
+    path = tmp_path / "x.cache"
+    config, built = built_from(b"of another version", accepts=False)
+    assert (config.held.data, built.timing_cache) == (b"", False)
+    timings.keep(path, b"of another version", built)
+    assert "not of this TensorRT and GPU" in capsys.readouterr().err
+    assert timings.read(path) == b"learnt"
+
+
+def test_where_no_timings_are_kept_nothing_is_written():
+    assert timings.read(None) is None
+    timings.keep(None, None, SimpleNamespace(timing_cache=False, timings=b""))
 
 
 # Messages

@@ -15,7 +15,7 @@ from lib.errors import ConfigError, ReportError
 from lib.experiment import strict
 from lib.experiment.candidate import ONNX_REFERENCE, SAVED_MODEL_REFERENCE, Candidate
 from lib.experiment.preprocess import Preprocess
-from lib.experiment.sections import Batching, Consistency, Dataset, Engines, Export, Int8, Measuring, Model, Precision, Train
+from lib.experiment.sections import Batching, Consistency, Dataset, Engines, Export, Int8, Measuring, Model, Precision, Train, Versions
 from lib.experiment.strict import Misfit, Strict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +41,7 @@ class Profile(Strict):
     measuring: Measuring = Measuring()
     batching: Batching = Batching()
     precision: Precision = Precision()
+    versions: Versions = Versions()
     _home: Path = PrivateAttr(default=PARAMS)
 
     def path(self, text: str) -> Path:
@@ -55,6 +56,7 @@ class Profile(Strict):
             "engines": self.engines.model_copy(update=engines),
             "batching": Batching(batch_sizes=[batch]),
             "precision": Precision(batch_size=batch),
+            "versions": self.versions.model_copy(update={"batch_sizes": [batch]}),
         }
         return self.model_copy(update=changed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,6 +11,7 @@ from lib.experiment.precision import PRECISIONS
 from lib.experiment.strict import Misfit, Strict
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Collection[str]")
 
 
 def _distinct(values: list[T]) -> list[T]:
@@ -18,10 +20,10 @@ def _distinct(values: list[T]) -> list[T]:
     return values
 
 
-def _precisions(limits: dict[str, T]) -> dict[str, T]:
-    if unknown := sorted(limits.keys() - PRECISIONS.keys()):
+def _precisions(given: P) -> P:
+    if unknown := sorted(set(given) - PRECISIONS.keys()):
         raise ValueError(f"'{unknown[0]}' is no precision; there are: {', '.join(PRECISIONS)}")
-    return limits
+    return given
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -163,6 +165,16 @@ class Batching(Strict):
     """Notebook 06: the batch sizes that are swept."""
 
     batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32), Distinct] = Field(default_factory=lambda: [1, 2, 4, 8, 16, 32])
+
+
+class Versions(Strict):
+    """Notebook 08: what is compared between TensorRT's versions, each precision built `builds` times a version."""
+
+    builds: Annotated[int, Field(ge=1, le=20)] = 3
+    batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32), Distinct] = Field(default_factory=lambda: [1, 8, 32])
+    precisions: Annotated[list[str], Field(min_length=1), Distinct, AfterValidator(_precisions)] = Field(
+        default_factory=lambda: ["fp32", "fp16", "int8", "int8_qdq"]
+    )
 
 
 class Precision(Strict):

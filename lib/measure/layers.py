@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lib import export, onnx_session, trt
+from lib import export, onnx_session, plans
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
@@ -65,13 +65,13 @@ def compare(session: Session, candidate: Candidate, x: np.ndarray) -> tuple[list
 
     runner = RUNNERS[candidate.runner](session, candidate)
     ours = isinstance(runner, OnnxRuntime)
-    origin = runner.model(PRECISIONS[candidate.precision]) if ours else trt.onnx_variant(candidate.precision)
+    origin = runner.model(PRECISIONS[candidate.precision]) if ours else plans.onnx_variant(candidate.precision)
     full, variant = (onnx.load(export.onnx(session, name).file(export.ONNX_FILE)) for name in ("fp32", origin))
     named = {output: node.op_type for node in full.graph.node for output in node.output if node.op_type in OPERATORS}
     own = {output for node in variant.graph.node for output in node.output}
     shared = [tensor for tensor in named if tensor in own]
     base = marked(full, shared, x)
-    got = marked(variant, shared, x, runner.start) if ours else trt.intermediate(session, candidate.precision, shared, x)
+    got = marked(variant, shared, x, runner.start) if ours else plans.intermediate(session, candidate.precision, shared, x)
     found = [_layer(i, tensor, named[tensor], got[tensor], base[tensor]) for i, tensor in enumerate(shared, 1)]
     return found, as_float(got[session.spec.output])
 

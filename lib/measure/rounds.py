@@ -19,13 +19,10 @@ import numpy as np
 from lib import progress
 from lib.errors import ReportError
 from lib.experiment.profile import Measuring
-from lib.runners.base import Slice, Timer
 from lib.store.records import PERCENTILES
+from lib.timer import CALLS, Clock, Slice, Timer
 
 K = TypeVar("K")
-Clock = Callable[[], int]  # nanoseconds, never going back
-
-CALLS = 4000  # a slice ends after so many calls too: what takes microseconds needs no more, and all are kept
 BEYOND = 10  # samples that must lie beyond a percentile above the median
 
 
@@ -38,33 +35,18 @@ class Series(NamedTuple):
     gpu_latencies_ms: np.ndarray | None = None
 
 
-def timer(call: Callable[[], Any], gpu_ms: Callable[[], float] | None = None, clock: Clock = time.perf_counter_ns) -> Timer:
-    """The Timer of a call within this process. gpu_ms: makes a call and tells its time on the GPU, ms.
-
-    A slice is one call that is not measured, then calls until the seconds are over (1 to CALLS of them), then the same of gpu_ms.
-    """
-
-    def timed(seconds: float) -> Slice:
-        call()
-        latencies_ms = _calls(call, seconds, clock)
-        if gpu_ms is None:
-            return Slice(latencies_ms)
-        told: list[float] = []
-        gpu_ms()
-        _calls(lambda: told.append(gpu_ms()), seconds, clock)
-        return Slice(latencies_ms, np.array(told))
-
-    return timed
-
-
 def run(
-    timers: Mapping[K, Timer], settings: Measuring, seed: str, clock: Clock = time.perf_counter_ns
+    timers: Mapping[K, Timer],
+    settings: Measuring,
+    seed: str,
+    clock: Clock = time.perf_counter_ns,
+    ended: Callable[[], None] = lambda: None,
 ) -> tuple[dict[K, Series], dict[K, ReportError]]:
     """Time all candidates: what each took, and why those failed that did, both in the order of `timers`.
 
     Each is warmed up once, by slices as those that count, until `warmup_s` is over (at least one slice); then come `rounds` rounds of
     one slice of `slice_s` each, in an order drawn from `seed` for every round. Garbage collection rests during slices, as in timeit, and
-    is then what it was.
+    is then what it was. `ended` is called after each round.
     One that raises ReportError, or tells a time that is not above 0, is dropped with that error and the others go on.
     """
     taken: dict[K, list[Slice]] = {key: [] for key in timers}
@@ -99,6 +81,7 @@ def run(
                 if key not in failed and (one := take(key)) is not None:
                     taken[key].append(one)
                 bar.update(cost.get(key, 0))
+            ended()
     return {key: _series(taken[key]) for key in timers if key not in failed}, {key: failed[key] for key in timers if key in failed}
 
 
@@ -115,16 +98,6 @@ def percentiles(latencies: np.ndarray) -> dict[str, float | None]:
     """{"p50": …, "p90": …, "p95": …, "p99": …} of samples (n,), n >= 1, in their unit; None where n does not carry it."""
     carried = {name: int(name[1:]) for name in PERCENTILES}
     return {name: float(np.percentile(latencies, q)) if len(latencies) >= needed(q) else None for name, q in carried.items()}
-
-
-def _calls(call: Callable[[], Any], seconds: float, clock: Clock) -> np.ndarray:
-    """How long calls took, one right after the other, ms: float64 (n,)."""
-    ends = [clock()]
-    until = ends[0] + round(seconds * 1e9)
-    while len(ends) == 1 or (ends[-1] < until and len(ends) <= CALLS):
-        call()
-        ends.append(clock())
-    return np.diff(np.array(ends)) / 1e6
 
 
 def _checked(one: Slice) -> Slice:

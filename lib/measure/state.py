@@ -7,9 +7,10 @@ import statistics
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -33,10 +34,13 @@ class Seen:
 
     gpu (JSON), empty without a GPU: `samples`, how often it was looked at; the keys of GPU_NUMBERS as [smallest, median, largest];
     `limits`, {why clocks were below their highest (LIMITS): share of the samples}; `others`, how many other processes computed on it.
+    gpu_rounds: the same but for `others` of each stretch that `mark` ended.
     """
 
     other_cpu: float | None = None
     gpu: dict[str, Any] = field(default_factory=dict)
+    gpu_rounds: list[dict[str, Any]] = field(default_factory=list)
+    mark: Callable[[], None] = lambda: None
 
 
 class _Ticks(NamedTuple):
@@ -54,6 +58,9 @@ def watch() -> Iterator[Seen]:
     seen, gpu = Seen(), next(iter(cuda.devices()), None)
     with tempfile.TemporaryFile("w+") as told:
         asking = _ask_on(gpu, told) if gpu else None
+        ends: list[int] = []
+        if asking is not None:
+            seen.mark = lambda: ends.append(os.fstat(told.fileno()).st_size)
         before = _ticks()
         try:
             yield seen
@@ -63,7 +70,9 @@ def watch() -> Iterator[Seen]:
                 asking.terminate()
                 asking.wait()
                 told.seek(0)
-                seen.gpu = _gpu(told.read()) | {"others": _gpu_others(gpu)}
+                text = told.read()
+                seen.gpu = _gpu(text) | {"others": _gpu_others(gpu)}
+                seen.gpu_rounds = [_gpu(text[start:end]) for start, end in pairwise([0, *ends])]
 
 
 def disturbances(other_cpu: float | None, gpu: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

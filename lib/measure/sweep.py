@@ -17,6 +17,7 @@ from lib.runners import RUNNERS
 from lib.runners.base import Runner, wrong_output
 from lib.session import Session
 from lib.store.records import Reason, Record
+from lib.timer import Slice, Timer, timer
 
 
 class Arm(NamedTuple):
@@ -51,9 +52,14 @@ def entered(make: Callable[[Session, Candidate], Runner], session: Session, cand
 
 def timed(session: Session, arms: Mapping[Arm, Runner | Reason]) -> None:
     """`timings` of runners that are open (or the reasons why they are not)."""
+    session.record(*measured(session, arms))
+
+
+def measured(session: Session, arms: Mapping[Arm, Runner | Reason], **case: Any) -> list[Record]:
+    """The records of `timed`; case: of the one that says what else the machine did."""
     batches = {size: inputs(session, size) for size in {arm.batch_size for arm in arms}}
     reasons: dict[Arm, Reason] = {}
-    timers: dict[Arm, rounds.Timer] = {}
+    timers: dict[Arm, Timer] = {}
     for arm, runner in arms.items():
         reason = runner if isinstance(runner, Reason) else _outside(runner, arm.batch_size)
         if reason:
@@ -62,22 +68,23 @@ def timed(session: Session, arms: Mapping[Arm, Runner | Reason]) -> None:
             timers[arm] = _timer(runner, batches[arm.batch_size])
     gc.collect()  # once: among all that TensorFlow holds it takes longer than many a measurement
     with state.watch() as seen:
-        series, failed = rounds.run(timers, session.profile.measuring, f"{session.run_id}/{session.stage}")
+        series, failed = rounds.run(timers, session.profile.measuring, f"{session.run_id}/{session.stage}", ended=seen.mark)
     reasons |= {arm: why(error) for arm, error in failed.items()}
+    made = list[Record]()
     for arm, runner in arms.items():
         common = {"candidate": arm.candidate, "batch_size": arm.batch_size, "case": dict(arm.case)}
         if arm in reasons:
-            session.record(Record("latency", "ms", None, scope="end_to_end", reason=reasons[arm], **common))
+            made.append(Record("latency", "ms", None, scope="end_to_end", reason=reasons[arm], **common))
         else:
-            session.record(*_records(series[arm], runner, common))
-    if timers:
-        session.record(disturbance(seen))
+            made += _records(series[arm], runner, common)
+    return [*made, disturbance(seen, **case)] if timers else made
 
 
-def disturbance(seen: state.Seen) -> Record:
-    """What else the machine did while it was watched."""
+def disturbance(seen: state.Seen, **case: Any) -> Record:
+    """What else the machine did while it was watched, in the whole and, of the GPU, in each round."""
     unknown = Reason("cannot_tell_load") if seen.other_cpu is None else None
-    return Record("other_cpu", "share", seen.other_cpu, stats={"gpu": seen.gpu}, reason=unknown)
+    told = {"gpu": seen.gpu} | ({"rounds": seen.gpu_rounds} if seen.gpu_rounds else {})
+    return Record("other_cpu", "share", seen.other_cpu, case=case, stats=told, reason=unknown)
 
 
 def inputs(session: Session, size: int) -> np.ndarray:
@@ -101,7 +108,7 @@ def _outside(runner: Runner, size: int) -> Reason | None:
     return Reason("too_small", {"smallest": runner.min_batch}) if size < runner.min_batch else None
 
 
-def _timer(runner: Runner, batch: np.ndarray) -> rounds.Timer:
+def _timer(runner: Runner, batch: np.ndarray) -> Timer:
     """A runner's own timer, or one around `infer`; outputs are looked at after each slice, because what fails is fast."""
     if (own := runner.timer(batch)) is not None:
         return own
@@ -110,10 +117,10 @@ def _timer(runner: Runner, batch: np.ndarray) -> rounds.Timer:
     def call() -> None:
         last[:] = [runner.infer(batch)]
 
-    timer = rounds.timer(call, runner.gpu_ms if runner.tells_gpu_time else None)
+    timed = timer(call, runner.gpu_ms if runner.tells_gpu_time else None)
 
-    def checked(seconds: float) -> rounds.Slice:
-        found = timer(seconds)
+    def checked(seconds: float) -> Slice:
+        found = timed(seconds)
         if problem := wrong_output(last[0], len(batch), runner.session.spec):
             raise WrongOutput(problem)
         return found

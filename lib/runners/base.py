@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,20 +19,10 @@ from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
 from lib.text import Text
+from lib.timer import Timer
 
 SUM_TOLERANCE = 0.05  # probabilities add up to 1 within this
 ROUNDING = 1 / 512  # by which INT8 may round each of them
-
-
-class Slice(NamedTuple):
-    """Calls of one candidate one right after the other: how long each took, ms, float64 (n,); gpu_ms: the same on the GPU, of calls
-    of their own, None where that is not told."""
-
-    latencies_ms: np.ndarray
-    gpu_ms: np.ndarray | None = None
-
-
-Timer = Callable[[float], Slice]  # makes calls for about so many seconds, at least one, and tells how long each took
 
 
 class _Precisions:

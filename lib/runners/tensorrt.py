@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lib import trt
+from lib import plans
 from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.runners.base import Runner, as_float, check_batch
 from lib.session import Session
@@ -17,10 +17,10 @@ from lib.trt import execution
 
 
 class EngineRunner(Runner):
-    """What every runner of an engine of lib.trt has. engine: another artifact of `trt.engine` than the session's own."""
+    """What every runner of an engine of lib.plans has. engine: another artifact of `plans.engine` than the session's own."""
 
     libraries = ("tensorrt", "tensorrt-rtx-cu13-libs")
-    column, file = "trt_onnx", trt.PLAN
+    column, file = "trt_onnx", plans.PLAN
 
     def __init__(self, session: Session, candidate: Candidate, engine: Artifact | None = None) -> None:
         super().__init__(session, candidate)
@@ -32,12 +32,12 @@ class EngineRunner(Runner):
     @cached_property
     def artifact(self) -> Artifact:
         """The engine of this precision, built now unless it is stored."""
-        return trt.engine(self.session, self.precision)
+        return plans.engine(self.session, self.precision)
 
     def prepare(self) -> None:
         """Build the engine unless it is stored, check its plan, hash and all that it was built for, and read it."""
         super().prepare()
-        self._plan = trt.trusted(self.session, self.precision, self.artifact)
+        self._plan = plans.trusted(self.session, self.precision, self.artifact)
 
 
 class TensorRT(EngineRunner):
@@ -54,12 +54,12 @@ class TensorRT(EngineRunner):
     @classmethod
     def unavailable(cls, precision: str) -> Reason | None:
         """Why this TensorRT cannot build an engine of this precision, or why this system cannot run one."""
-        return trt.not_buildable(precision) or trt.unavailable()
+        return plans.not_buildable(precision) or plans.unavailable()
 
     @classmethod
     def ways(cls, precision: str) -> list[Way]:
         """The calls that this TensorRT runs an engine with, beside the plain one."""
-        return [PLAIN] if trt.unavailable() else [PLAIN, *(Way(api=api) for api in execution.apis() if api != cls.api)]
+        return [PLAIN] if plans.unavailable() else [PLAIN, *(Way(api=api) for api in execution.apis() if api != cls.api)]
 
     def open(self) -> None:
         """Deserialize the plan that was checked; make context, stream and buffers."""

@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lib.experiment.precision import PRECISIONS
-from lib.experiment.profile import Engines
-from lib.trt import inspect, timing_cache
+from lib.trt import calibrators, inspect, timing_cache
 from lib.trt.log import errors, logger
-from lib.trt.versions import EngineError, module, not_buildable, typed
+from lib.trt.versions import CARRIED, EngineError, lacking, module, typed
+
+if TYPE_CHECKING:
+    from lib.experiment.profile import Engines
 
 REPEATS, REPEAT_WITHIN_S = 3, 2.0  # short builds are timed this often, long ones once
 
@@ -21,13 +25,14 @@ REPEATS, REPEAT_WITHIN_S = 3, 2.0  # short builds are timed this often, long one
 @dataclass(frozen=True)
 class Built:
     """plan: the serialized engine; log: TensorRT's lines; build_s: seconds of each build; layers: of the parsed network; timing_cache:
-    whether measurements of earlier builds were there, which makes a build faster."""
+    whether measurements of earlier builds were there, which makes a build faster; timings: these and its own, where they are kept."""
 
     plan: bytes
     log: list[str]
     build_s: list[float]
     layers: list[inspect.NetworkLayer]
     timing_cache: bool
+    timings: bytes
 
 
 def build(
@@ -36,42 +41,62 @@ def build(
     settings: Engines,
     *,
     calibrator: Callable[[set[str]], Any] | None = None,
-    timings: Path | None = None,
+    timings: bytes | None = None,
     outputs: Sequence[str] = (),
+    strongly_typed: bool = False,
 ) -> Built:
     """Build an engine of `precision` (key of PRECISIONS) from an ONNX file, with batches min / opt / max of `settings`.
 
     calibrator: makes TensorRT's calibrator, given the names of the network's tensors, where the precision needs one; timings: the timing
-    cache to read and extend; outputs: tensors that the engine gives beside the network's own. Raises EngineError, one line with what
-    TensorRT said, for an ONNX that it does not parse, a network whose types are not those of `precision` or that lacks an output, and a
-    build that fails.
+    cache to go on from, b"" to begin one, None for none; outputs: tensors that the engine gives beside the network's own; strongly_typed:
+    the types in the ONNX decide, also where flags could. Raises EngineError, one line with what TensorRT said, for an ONNX that it does
+    not parse, a network whose types are not those of `precision` or that lacks an output, and a build that fails.
     """
     trt = module()
-    if reason := not_buildable(precision, trt):
-        raise EngineError(f"{precision}: {reason.text.en}")
+    if lacks := lacking(precision, trt):
+        raise EngineError(f"{precision}: TensorRT {trt.__version__} has no {lacks[1].get('flag') or 'calibrator'}")
+    by_types = strongly_typed or typed(trt)
     log = logger(trt)
     builder = trt.Builder(log)
-    network = builder.create_network(_network_flags(trt))
+    network = builder.create_network(_network_flags(trt, by_types))
     parser = trt.OnnxParser(network, log)  # the network lives on the parser's memory: keep both
     _parse(parser, network, onnx)
     layers = inspect.layers(network)
-    if typed(trt):
+    if by_types:
         _check_types(onnx, precision, layers)
     _mark(network, outputs, onnx)
-    config = _config(trt, builder, network, precision, settings)
-    warm = timing_cache.attach(config, timings)
+    config = _config(trt, builder, network, precision, settings, by_types)
+    warm = timings is not None and timing_cache.attach(config, timings)
     if PRECISIONS[precision].calibrator:
         _calibrate(config, builder, network, settings, calibrator)
     # With a timing cache a second build is of another kind, and a calibrator reads its images once.
     repeats = REPEATS if timings is None and calibrator is None else 1
     plan, seconds = _build(trt, builder, network, config, onnx, log, repeats)
-    timing_cache.keep(config, timings)
-    return Built(plan, [f"[{severity}] {text}" for severity, text in log.lines], seconds, layers, warm)
+    kept = b"" if timings is None else timing_cache.learnt(config)
+    return Built(plan, [f"[{severity}] {text}" for severity, text in log.lines], seconds, layers, warm, kept)
 
 
-def _network_flags(trt: ModuleType) -> int:
+def calibrated(onnx: Path, method: str, images: np.ndarray, settings: Engines, timings: bytes | None = None) -> tuple[bytes, int, Built]:
+    """Calibrate an ONNX over model inputs (n, …): the cache as TensorRT writes it, how many batches it read, and the build.
+
+    Builds an INT8 engine, which is thrown away: TensorRT has no call that only calibrates. Raises EngineError where it fails.
+    """
+    made = calibrators.collector(module(), method, images, settings.calibration_batch)
+    try:
+        built = build(onnx, "int8", settings, calibrator=lambda _: made, timings=timings)
+        return made.finish(), made.read, built
+    except EngineError:
+        made.raise_own()  # the cause, where a callback failed: TensorRT then only says that it has no ranges
+        raise
+    finally:
+        made.close()
+
+
+def _network_flags(trt: ModuleType, by_types: bool) -> int:
     flags = getattr(trt, "NetworkDefinitionCreationFlag", None)
-    name = "STRONGLY_TYPED" if typed(trt) else "EXPLICIT_BATCH"  # either is gone where it became the only way
+    name = "STRONGLY_TYPED" if by_types else "EXPLICIT_BATCH"  # either is gone where it became the only way
+    if by_types and not hasattr(flags, name) and not typed(trt):
+        raise EngineError(f"TensorRT {trt.__version__} has no strongly typed networks")
     return 1 << int(getattr(flags, name)) if hasattr(flags, name) else 0
 
 
@@ -114,14 +139,14 @@ def _calibrate(config: Any, builder: Any, network: Any, settings: Engines, calib
     config.set_calibration_profile(_profile(builder, network, (settings.calibration_batch,) * 3))
 
 
-def _config(trt: ModuleType, builder: Any, network: Any, precision: str, settings: Engines) -> Any:
+def _config(trt: ModuleType, builder: Any, network: Any, precision: str, settings: Engines, by_types: bool) -> Any:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
     if hasattr(trt, "ProfilingVerbosity"):
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that the inspector can name layers and types
     for name in PRECISIONS[precision].trt_flags:
         flag = getattr(trt.BuilderFlag, name.lstrip("!"), None)
-        if flag is not None:  # not_buildable() has refused what is missing and not carried by the ONNX
+        if flag is not None and not (by_types and name in CARRIED):  # lacking() has refused what is missing and not carried by the ONNX
             (config.clear_flag if name.startswith("!") else config.set_flag)(flag)
     config.add_optimization_profile(_profile(builder, network, (settings.min_batch, settings.opt_batch, settings.max_batch)))
     return config

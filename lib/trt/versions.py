@@ -8,16 +8,14 @@ from functools import cache
 from operator import attrgetter
 from types import ModuleType
 
-from lib import cuda
 from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
-from lib.store.records import Reason
 
 # The wheel of bindings alone is imported under a name of its own.
 MODULES = {"tensorrt": ("tensorrt",), "tensorrt_rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
 NAMES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
-NOT_INSTALLED = Reason("not_installed", {"package": "TensorRT"})
+NOT_INSTALLED = "TensorRT is not installed"
 
 
 class EngineError(ReportError):
@@ -71,7 +69,7 @@ def module() -> ModuleType:
     """The imported TensorRT of `flavour()`. Raises EngineError where there is none."""
     found = _import(flavour() or "")
     if found is None:
-        raise EngineError(f"{NOT_INSTALLED.text.en}; install the project's requirements, or tensorrt where there is an NVIDIA GPU")
+        raise EngineError(f"{NOT_INSTALLED}; install the project's requirements, or tensorrt where there is an NVIDIA GPU")
     return found
 
 
@@ -85,15 +83,6 @@ def name() -> str:
     return NAMES.get(flavour() or "", "")
 
 
-def unavailable() -> Reason | None:
-    """Why engines cannot be run on this system, or None."""
-    if not system.gpus():
-        return Reason("no_gpu")
-    if not flavour():
-        return NOT_INSTALLED
-    return None if cuda.installed() else Reason("not_installed", {"package": "pycuda"})
-
-
 def typed(trt: ModuleType) -> bool:
     """Whether precision comes from the types in the ONNX because the builder flags for it are gone (11, TensorRT for RTX).
 
@@ -102,28 +91,17 @@ def typed(trt: ModuleType) -> bool:
     return not hasattr(trt.BuilderFlag, "FP16")
 
 
-def onnx_variant(precision: str, trt: ModuleType | None = None) -> str:
-    """Which exported ONNX (of lib.export.ONNX_VARIANTS) an engine of this precision is built from.
-
-    Weakly typed builders lower FP32 networks themselves; explicit quantization always comes from the Q/DQ ONNX.
-    """
-    row = PRECISIONS[precision]
-    return (row.trt_typed_onnx if typed(trt or module()) else "") or row.trt_onnx
-
-
-def not_buildable(precision: str, trt: ModuleType | None = None) -> Reason | None:
-    """Why this TensorRT cannot build an engine of this precision, or None if it can be tried.
+def lacking(precision: str, trt: ModuleType) -> tuple[str, dict[str, str]] | None:
+    """Why this TensorRT cannot build an engine of this precision (a key of reasons and its values), or None if it can be tried.
 
     A missing flag is a reason, never skipped: skipping it would give an FP32 engine under another name.
     """
-    if trt is None and flavour() is None:
-        return NOT_INSTALLED
-    trt, row = trt or module(), PRECISIONS[precision]
+    row = PRECISIONS[precision]
     if row.calibrator and not hasattr(trt, "IInt8EntropyCalibrator2"):
-        return Reason("no_calibrator")
+        return "no_calibrator", {}
     carried = CARRIED if typed(trt) else ()  # by the types in the ONNX
     missing = [flag for flag in row.trt_flags if not flag.startswith("!") and flag not in carried and not hasattr(trt.BuilderFlag, flag)]
-    return Reason("no_builder_flag", {"flag": missing[0]}) if missing else None
+    return ("no_builder_flag", {"flag": missing[0]}) if missing else None
 
 
 def _import(name: str) -> ModuleType | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lib import progress, runners, trt
+from lib import plans, progress, runners, trt
 from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.candidate import Candidate
@@ -41,11 +41,11 @@ def _features() -> Features:
 
 def _engine(session: Session, candidate: Candidate) -> Artifact | Reason:
     """The engine, built now unless it is stored. A build that fails is a reason that says so."""
-    if reason := trt.not_buildable(candidate.precision):
+    if reason := plans.not_buildable(candidate.precision):
         return reason
     progress.say(f"engine {candidate.precision}")
     try:
-        return trt.engine(session, candidate.precision)
+        return plans.engine(session, candidate.precision)
     except ReportError as error:
         return sweep.why(error)
 
@@ -60,7 +60,7 @@ def _built(candidate: Candidate, engine: Artifact | Reason) -> list[Record]:
     seconds = [] if elsewhere else list(info["build_s"])
     cache: dict[str, Any] = {} if elsewhere else {"timing_cache": info["timing_cache"]}
     made = [
-        Record("file_size", "bytes", engine.size(trt.PLAN), stats={"plan_sha256": trt.plan_sha256(engine)}, **common),
+        Record("file_size", "bytes", engine.size(plans.PLAN), stats={"plan_sha256": plans.plan_sha256(engine)}, **common),
         Record("weights_size", "bytes", info["weights_bytes"], reason=unstated, **common),
         Record("build_time", "s", median(seconds) if seconds else None, samples=seconds, stats=cache, reason=elsewhere, **common),
     ]
@@ -71,7 +71,7 @@ def _built(candidate: Candidate, engine: Artifact | Reason) -> list[Record]:
 
 def _profile(session: Session, engines: dict[Candidate, Artifact | Reason]) -> None:
     """Record layers_time (ms, the sum of the layers' median times at opt_batch) of every engine, and keep its layers."""
-    size, unavailable = session.profile.engines.opt_batch, trt.unavailable()
+    size, unavailable = session.profile.engines.opt_batch, plans.unavailable()
     profiles = list[Profile]()
     with state.watch() as seen:
         for candidate, engine in engines.items():
@@ -92,7 +92,7 @@ def _layers(session: Session, candidate: Candidate, engine: Artifact) -> list[La
     progress.say(f"layers of {candidate.precision}")
     images = sweep.inputs(session, session.profile.engines.opt_batch)
     try:
-        timed = trt.layer_times(session, candidate.precision, engine, images, REPEATS)
+        timed = plans.layer_times(session, candidate.precision, engine, images, REPEATS)
     except ReportError as error:  # this engine only: the others are still of interest
         return sweep.why(error)
     found = []

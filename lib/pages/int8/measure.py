@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib import export, progress, trt
+from lib import export, plans, progress
 from lib.errors import NotMeasured, ReportError
 from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
@@ -26,7 +26,7 @@ from lib.runners.onnxrt import OnnxRuntime
 from lib.session import Session
 from lib.store import files
 from lib.store.records import Reason, Record
-from lib.trt.calibrate import CALIBRATORS
+from lib.trt.calibrators import CALIBRATORS
 
 BESIDE = [Candidate(TENSORRT, precision) for precision in ("fp32", "fp16", "int8_fp16", "int8_qdq")]  # what calibrated engines stand beside
 
@@ -40,7 +40,7 @@ def measure(session: Session) -> None:
     accuracy.accuracies(session, [Candidate(ONNX, "fp32"), *exported, *BESIDE])
     against.record(session, exported if session.images.y_test is not None else [Candidate(ONNX, "fp32"), *exported, *BESIDE])
     _onnx(session)
-    images = trt.default_calibration(session).images or session.profile.engines.calibration_images  # where there are none: as asked
+    images = plans.default_calibration(session).images or session.profile.engines.calibration_images  # where there are none: as asked
     engines = RUNNERS[TENSORRT].unavailable(CALIBRATED.precision) or partial(_engine, session)
     _study(session, CALIBRATED, [(method, count) for method in CALIBRATORS for count in _whole_batches(session)], engines)
     _costs(session, images)
@@ -107,18 +107,18 @@ def _whole_batches(session: Session) -> list[int]:
     """The numbers of images as TensorRT reads them, in whole batches, and the default one; ascending."""
     batch = session.profile.engines.calibration_batch
     whole = {max(1, count // batch) * batch for count in counts(session)}
-    return sorted((whole | {trt.default_calibration(session).images}) - {0})
+    return sorted((whole | {plans.default_calibration(session).images}) - {0})
 
 
 def _engine(session: Session, method: str, images: int) -> tuple[np.ndarray, str]:
     """What an engine answers that TensorRT calibrated."""
-    with _opened(session, CALIBRATED, calibration=trt.Calibration(method, images)) as runner:
+    with _opened(session, CALIBRATED, calibration=plans.Calibration(method, images)) as runner:
         return predictions.run(runner, session.images.x_test), runner.artifact_sha256
 
 
-def _opened(session: Session, candidate: Candidate, calibration: trt.Calibration | None = None) -> Runner:
+def _opened(session: Session, candidate: Candidate, calibration: plans.Calibration | None = None) -> Runner:
     """A runner of an engine with this calibration, built now unless it is stored; not yet open."""
-    return RUNNERS[TENSORRT](session, candidate, engine=trt.engine(session, candidate.precision, calibration))  # type: ignore[call-arg]
+    return RUNNERS[TENSORRT](session, candidate, engine=plans.engine(session, candidate.precision, calibration))  # type: ignore[call-arg]
 
 
 def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[str, int]], answer: Answer | Reason) -> None:
@@ -165,8 +165,8 @@ def _apart(what: str, candidate: Candidate, case: Case, sides: dict[str, np.ndar
 
 def _costs(session: Session, images: int) -> None:
     """Size of the plan and latency at the engines' largest batch: the default number of images by each calibrator, and BESIDE."""
-    calibrated = [(CALIBRATED, trt.Calibration(method, images)) for method in CALIBRATORS]
-    engines: list[tuple[Candidate, trt.Calibration | None]] = [(candidate, None) for candidate in BESIDE]
+    calibrated = [(CALIBRATED, plans.Calibration(method, images)) for method in CALIBRATORS]
+    engines: list[tuple[Candidate, plans.Calibration | None]] = [(candidate, None) for candidate in BESIDE]
     with ExitStack() as stack:
         arms: dict[sweep.Arm, Runner | Reason] = {}
         for candidate, calibration in [*engines[:2], *calibrated, *engines[2:]]:
@@ -174,7 +174,7 @@ def _costs(session: Session, images: int) -> None:
             runner = sweep.entered(partial(_opened, calibration=calibration), session, candidate, stack)
             arms[sweep.Arm(candidate, session.profile.engines.max_batch, tuple(case.items()))] = runner
             if case or not session.earlier("file_size", candidate=candidate):
-                plan = {"plan_sha256": trt.plan_sha256(runner.artifact)} if isinstance(runner, Runner) and runner.artifact else {}
+                plan = {"plan_sha256": plans.plan_sha256(runner.artifact)} if isinstance(runner, Runner) and runner.artifact else {}
                 session.record(common.file_size(runner, candidate, case=case, stats=plan))
         sweep.timed(session, arms)
 

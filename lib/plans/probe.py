@@ -8,9 +8,10 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from lib.plans import stored
 from lib.session import Session
 from lib.store.artifacts import Artifact
-from lib.trt import inspect, plans
+from lib.trt import inspect
 from lib.trt.build import build
 from lib.trt.execution import Execution
 from lib.trt.versions import EngineError
@@ -32,7 +33,7 @@ def layer_times(session: Session, precision: str, artifact: Artifact, images: np
     The profiler times layers one by one, which adds to each. Raises EngineError where the engine does not run,
     ArtifactError for a plan that is not to be loaded.
     """
-    with Execution(plans.trusted(session, precision, artifact)) as run:
+    with Execution(stored.trusted(session, precision, artifact)) as run:
         known = {layer.name: layer for layer in run.layers()}
         until = time.perf_counter() + WARMUP_S
         while time.perf_counter() < until:
@@ -52,9 +53,9 @@ def intermediate(session: Session, precision: str, tensors: Sequence[str], image
     From an engine of the same network, precision and calibration in which they are outputs, across which TensorRT does not fuse: another
     kernel may run than in the engine itself. Raises EngineError for unknown tensors.
     """
-    onnx, cache = plans.source(session, precision)
+    onnx, cache = stored.source(session, precision)
     settings = session.profile.engines.model_copy(update=dict.fromkeys(("min_batch", "opt_batch", "max_batch"), len(images)))
-    built = build(onnx, precision, settings, calibrator=plans.reader(session, onnx, cache), outputs=tensors)
+    built = build(onnx, precision, settings, calibrator=stored.reader(session, onnx, cache), outputs=tensors)
     with Execution(built.plan) as run:
         found = run.infer(images)
     return {name: found[name] for name in tensors}

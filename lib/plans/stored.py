@@ -12,12 +12,13 @@ from lib.errors import NotMeasured
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Engines
+from lib.plans import available, bound, calibrate, timings
+from lib.plans.calibrate import Calibration
 from lib.session import Session
 from lib.store import artifacts, files
 from lib.store.artifacts import Artifact
-from lib.trt import bound, calibrate, inspect, timing_cache, versions
+from lib.trt import calibrators, inspect, versions
 from lib.trt.build import build
-from lib.trt.calibrate import Calibration
 from lib.trt.execution import Execution
 from lib.trt.versions import EngineError
 
@@ -36,7 +37,7 @@ def engine(session: Session, precision: str, calibration: Calibration | None = N
     system_id. Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what TensorRT refuses and for an
     engine that does not run in the precision that was asked for.
     """
-    if reason := versions.not_buildable(precision):
+    if reason := available.not_buildable(precision):
         raise NotMeasured(reason, f"tensorrt {precision}")
     onnx, cache = source(session, precision, calibration)
     inputs = identity(onnx, precision, session.profile.engines, cache)
@@ -52,7 +53,7 @@ def source(session: Session, precision: str, calibration: Calibration | None = N
 
 
 def _onnx(session: Session, precision: str) -> Path:
-    return export.onnx(session, versions.onnx_variant(precision)).file(export.ONNX_FILE)
+    return export.onnx(session, available.onnx_variant(precision)).file(export.ONNX_FILE)
 
 
 def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | None = None) -> dict[str, Any]:
@@ -95,11 +96,14 @@ def reader(session: Session, onnx: Path, cache: Artifact | None) -> Callable[[se
     calibration = Calibration(cache.inputs["method"], cache.inputs["images"])
     expected = calibrate.identity(session, onnx, calibration)
     folder = cache.path.parent
-    return lambda tensors: calibrate.reader(versions.module(), calibration.method, calibrate.load_cache(folder, expected, tensors))
+    return lambda tensors: calibrators.reader(versions.module(), calibration.method, calibrate.load_cache(folder, expected, tensors))
 
 
 def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Artifact | None) -> dict[str, Any]:
-    built = build(onnx, precision, session.profile.engines, calibrator=reader(session, onnx, cache), timings=timing_cache.path(session))
+    stored = timings.path(session)
+    known = timings.read(stored)
+    built = build(onnx, precision, session.profile.engines, calibrator=reader(session, onnx, cache), timings=known)
+    timings.keep(stored, known, built)
     finished = _finished(built.plan)
     if finished is not None and (wrong := inspect.other_than_asked(precision, inspect.product_types(finished))):
         raise EngineError(f"{onnx}: {wrong}")
@@ -115,14 +119,14 @@ def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Ar
         "product_types": inspect.product_types(built.layers),
         "engine_types": None if finished is None else inspect.product_types(finished),
         "weights_bytes": inspect.weights_bytes(built.log),
-        "onnx": versions.onnx_variant(precision),
+        "onnx": available.onnx_variant(precision),
         "system_id": system.system_id(),
     }
 
 
 def _finished(plan: bytes) -> list[inspect.EngineLayer] | None:
     """The layers of the finished engine, None where no engine can be opened here."""
-    if versions.unavailable():
+    if available.unavailable():
         return None
     with Execution(plan) as opened:
         return opened.layers()

@@ -1,0 +1,159 @@
+"""Engines built several times by the TensorRT of a worker: one artifact a build, so that going on builds none twice.
+
+Two builds of one version can differ more than two versions do, because the builder times kernels and takes the fastest. So a
+comparison of versions needs several builds of each, every one with a timing cache of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lib import export
+from lib.errors import NotMeasured
+from lib.experiment.precision import PRECISIONS
+from lib.experiment.profile import Engines
+from lib.plans import available, bound, calibrate
+from lib.plans.remote import BUILD_S, Worker
+from lib.plans.stored import LOG, PLAN, RTX_TARGETS, VERSION
+from lib.session import Session
+from lib.store import files
+from lib.store.artifacts import Artifact
+from lib.store.records import Reason
+from lib.trt import calibrators, inspect
+
+KIND, LAYERS, TIMINGS = "engine_build", "engine_layers.json", "timing.cache"
+# Other ways to make an engine of a precision than the usual one
+TIMING_CACHE, SHARED_SCALES, STRONGLY_TYPED = "timing_cache", "shared_scales", "strongly_typed"
+
+
+class Recipe(NamedTuple):
+    """What is built. variant: "", TIMING_CACHE (again from what build 1 learnt), SHARED_SCALES (the calibration of another version),
+    STRONGLY_TYPED (FP16 by the types in the ONNX); build: its number, from 1."""
+
+    precision: str
+    variant: str
+    build: int
+
+    @property
+    def case(self) -> dict[str, Any]:
+        """As records name it, beside the version."""
+        return {"build": self.build} | ({"variant": self.variant} if self.variant else {})
+
+
+def not_buildable(worker: Worker, precision: str, variant: str = "") -> Reason | None:
+    """Why the TensorRT of a worker cannot build this, or None if it can be tried."""
+    if lacks := worker.about["lacking"].get(precision):
+        return Reason(*lacks)
+    if variant == STRONGLY_TYPED and not worker.about["strongly_typed"]:
+        return Reason("no_strong_types")
+    return None
+
+
+def build(session: Session, worker: Worker, recipe: Recipe, scales: Worker | None = None) -> Artifact:
+    """One build of this session's model by a worker, made now unless it is stored. scales: whose calibration SHARED_SCALES takes.
+
+    Payload: `model.plan`, `build.log`, `timing.cache` (what it learnt), `engine_layers.json` (inspect.EngineLayer of the finished
+    engine). info: build_s, timing_cache (whether one was given and used), weights_bytes (or None), types (of the products), tactics
+    (hash of all layers' names and kernels). Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what
+    it refuses, WorkerEnded where it ends.
+    """
+    if reason := not_buildable(worker, recipe.precision, recipe.variant):
+        raise NotMeasured(reason, f"TensorRT {worker.tensorrt} {recipe.precision}")
+    onnx, cache = _onnx(session, worker, recipe), None
+    if PRECISIONS[recipe.precision].calibrator:
+        cache = calibration(session, worker, onnx, scales if recipe.variant == SHARED_SCALES else None)
+    inputs = identity(worker, onnx, recipe, session.profile.engines, cache)
+    return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, worker, recipe, onnx, cache, folder))
+
+
+def calibration(session: Session, worker: Worker, onnx: Path, other: Worker | None = None) -> Artifact:
+    """The INT8 calibration cache of an ONNX by a worker, made now unless it is stored; other: with the scales that this worker found.
+
+    Raises as calibrate.cache does, and WorkerEnded.
+    """
+    method, count = calibrate.default(session)
+    calibrate.enough(session)
+    own = calibrate.identity(session, onnx, calibrate.Calibration(method, count), worker.tensorrt)
+    inputs = own | ({"scales_of": other.tensorrt} if other is not None else {})
+
+    def write(folder: Path) -> dict[str, Any]:
+        if other is not None:
+            theirs, ours = (calibration(session, one, onnx).file(calibrate.CACHE).read_bytes() for one in (other, worker))
+            (folder / calibrate.CACHE).write_bytes(calibrators.as_of(theirs, ours))
+            return {"seconds": 0.0}
+        given: dict[str, np.ndarray | bytes] = {"onnx": onnx.read_bytes(), "images": export.calibration_images(session, count)}
+        told, made = worker.ask("calibrate", BUILD_S, given, method=method, settings=_settings(session.profile.engines))
+        (folder / calibrate.CACHE).write_bytes(made["cache"].tobytes())
+        return told
+
+    return session.store.get_or_build(calibrate.KIND, inputs, write)
+
+
+def identity(worker: Worker, onnx: Path, recipe: Recipe, settings: Engines, cache: Artifact | None) -> dict[str, Any]:
+    """Everything that a build depends on, and which of several it is. See stored.identity."""
+    gpu, rtx = worker.about["gpu"] or {}, worker.about["flavour"] == "tensorrt_rtx"
+    return {
+        "flavour": worker.about["flavour"],
+        "tensorrt": worker.tensorrt,
+        "gpu": "" if rtx else gpu.get("name", ""),
+        "compute_capability": RTX_TARGETS if rtx else gpu.get("compute_cap", ""),
+        "onnx_sha256": files.sha256(onnx),
+        "precision": recipe.precision,
+        "flags": list(PRECISIONS[recipe.precision].trt_flags),
+        "calibration": cache.sha256 if cache else "",
+        "profile": [settings.min_batch, settings.opt_batch, settings.max_batch],
+        "workspace_mib": settings.workspace_mib,
+        "version": VERSION,
+        "variant": recipe.variant,
+        "build": recipe.build,
+    }
+
+
+def plan(worker: Worker, artifact: Artifact) -> bytes:
+    """The plan of a build, if it is of the TensorRT and GPU of this worker and whole. Raises ArtifactError, one line (bound.read)."""
+    here = {"tensorrt": worker.tensorrt, "gpu": (worker.about["gpu"] or {}).get("name", "")}
+    expected = artifact.inputs | (here if worker.about["flavour"] == "tensorrt" else {"tensorrt": worker.tensorrt})
+    return bound.read(artifact.path.parent, KIND, PLAN, expected)
+
+
+def layers(artifact: Artifact) -> list[inspect.EngineLayer]:
+    """The layers of a build's finished engine."""
+    return [inspect.EngineLayer(**one) for one in json.loads(artifact.file(LAYERS).read_text(encoding="utf-8"))]
+
+
+def _onnx(session: Session, worker: Worker, recipe: Recipe) -> Path:
+    typed = worker.about["typed"] or recipe.variant == STRONGLY_TYPED
+    return export.onnx(session, available.onnx_variant(recipe.precision, typed)).file(export.ONNX_FILE)
+
+
+def _settings(settings: Engines) -> dict[str, int]:
+    return {name: getattr(settings, name) for name in ("min_batch", "opt_batch", "max_batch", "workspace_mib", "calibration_batch")}
+
+
+def _write(session: Session, worker: Worker, recipe: Recipe, onnx: Path, cache: Artifact | None, folder: Path) -> dict[str, Any]:
+    given: dict[str, np.ndarray | bytes] = {"onnx": onnx.read_bytes()}
+    if cache is not None:
+        given["calibration"] = cache.file(calibrate.CACHE).read_bytes()
+    if recipe.variant == TIMING_CACHE:
+        given["timings"] = build(session, worker, Recipe(recipe.precision, "", 1)).file(TIMINGS).read_bytes()
+    how = {"strongly_typed": recipe.variant == STRONGLY_TYPED, "method": PRECISIONS[recipe.precision].calibrator}
+    told, made = worker.ask("build", BUILD_S, given, precision=recipe.precision, settings=_settings(session.profile.engines), **how)
+    found = _layers(worker, made["plan"])
+    (folder / PLAN).write_bytes(made["plan"].tobytes())
+    (folder / LOG).write_bytes(made["log"].tobytes() + b"\n")
+    (folder / TIMINGS).write_bytes(made["timings"].tobytes())
+    (folder / LAYERS).write_text(json.dumps([vars(layer) for layer in found], indent=0), encoding="utf-8")
+    return told | {"types": inspect.product_types(found)}
+
+
+def _layers(worker: Worker, plan: np.ndarray) -> list[inspect.EngineLayer]:
+    """The layers of a finished engine, none where this system cannot open it."""
+    if not worker.about["gpu"]:
+        return []
+    told, _ = worker.ask("open", arrays={"plan": plan})
+    worker.ask("close", engine=told["engine"])
+    return [inspect.EngineLayer(*one) for one in told["layers"]]

@@ -1,0 +1,222 @@
+"""The TensorRTs that TENSORRT_PYTHONS names: a worker (lib/trt/worker.py) in the environment of each, asked over pipes.
+
+What a worker does to itself, it does to nobody else: one that does not start, ends in the middle, hangs or prints where it should not
+is an error of that worker, in one line.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from lib.errors import ConfigError, ReportError
+from lib.experiment import profile as config
+from lib.experiment.strict import line
+from lib.trt import wire
+from lib.trt.versions import EngineError
+
+PYTHONS = "TENSORRT_PYTHONS"  # environment variable: commands that start a Python, separated by semicolons, or a file with one a line
+# Old Pythons cannot even read the worker, so they are told apart before it is imported; it lies in the folder that it is started in.
+BOOTSTRAP = (
+    "import sys; sys.version_info >= (3, 10) or sys.exit('Python %d.%d is too old: 3.10 or newer is needed' % sys.version_info[:2]); "
+    "import runpy; runpy.run_module('lib.trt.worker', run_name='__main__')"
+)
+START_S, ASK_S, BUILD_S = 120.0, 600.0, 3600.0  # how long a worker may take to start (a container too), to answer, to build an engine
+NOISE = 1 << 16  # bytes that a start script may print before the worker speaks
+
+
+class WorkerEnded(ReportError):
+    """A worker that did not start, ended, hung or talked nonsense. It may be started again."""
+
+
+def commands(text: str | None = None) -> list[list[str]]:
+    """The commands of $TENSORRT_PYTHONS (or of `text`), split as a shell does; none without the variable.
+
+    Raises ConfigError for a file that cannot be read, no command in it, and quotes that do not close.
+    """
+    given = (os.environ.get(PYTHONS) or "" if text is None else text).strip()
+    lines, where = given.split(";"), PYTHONS
+    if given and ";" not in given and Path(given).is_file() and not os.access(given, os.X_OK):
+        where = f"{PYTHONS}: {given}"
+        try:
+            lines = [one.partition("#")[0] for one in Path(given).read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{where}: cannot be read ({line(str(error))})") from None
+    try:
+        found = [words for one in lines if (words := shlex.split(one))]
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}; write commands separated by semicolons, or one a line in a file") from None
+    if given and not found:
+        raise ConfigError(f"{where}: no command in it; write commands that start a Python, such as /opt/trt8/bin/python")
+    return found
+
+
+class Worker:
+    """A running worker. `about`: what it said of itself (lib/trt/worker.py); starts: how often it was started, for what it held before
+    its last start is gone. Not for several threads."""
+
+    def __init__(self, command: list[str]) -> None:
+        """Start it and ask what it is. Raises WorkerEnded where that fails."""
+        self.command, self.starts = command, 0
+        self.about: dict[str, Any] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said = Path(tempfile.mkdtemp(prefix="worker-")) / "said.txt"
+        try:
+            self.start()
+        except WorkerEnded:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its command without folders."""
+        return line(" ".join([Path(self.command[0]).name, *self.command[1:]]))
+
+    @property
+    def tensorrt(self) -> str:
+        """Its version of TensorRT, "" for none."""
+        return str(self.about.get("tensorrt") or "")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, again where it has ended: what it held is then gone. Raises WorkerEnded."""
+        self._stop()
+        with open(self._said, "wb") as messages:
+            try:
+                self._process = subprocess.Popen(
+                    [*self.command, "-c", BOOTSTRAP],
+                    cwd=config.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages, bufsize=0, start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                raise WorkerEnded(f"{self.name}: does not start ({error.strerror})") from None
+        self.starts += 1
+        assert self._process.stdin is not None
+        self._pipe = self._process.stdin.fileno()
+        os.set_blocking(self._pipe, False)
+        self._until = time.monotonic() + START_S
+        self._greeted()
+        self.about = self.ask("about", START_S)[0]
+
+    def ask(
+        self, what: str, limit_s: float = ASK_S, arrays: dict[str, Any] | None = None, **message: Any
+    ) -> tuple[dict[str, Any], wire.Arrays]:
+        """Have it do one thing (a method of lib.trt.worker.Worker). Raises EngineError for what it says failed, it can be asked again;
+        WorkerEnded where it ends, hangs for `limit_s` or answers otherwise."""
+        if not self.alive:
+            raise WorkerEnded(f"{self.name}: {self._end()}")
+        self._until = time.monotonic() + limit_s
+        with suppress(BrokenPipeError):  # its end is noticed when nothing comes
+            wire.send(self, {"ask": what, **message}, arrays)  # type: ignore[arg-type]
+        try:
+            answer, given = wire.receive(self._read)
+        except wire.Garbled as error:
+            self._stop()
+            raise WorkerEnded(f"{self.name}: answers otherwise than a worker does: {error}") from None
+        if "error" in answer:
+            raise EngineError(f"TensorRT {self.tensorrt}: {answer['error']}" if self.tensorrt else str(answer["error"]))
+        return answer, given
+
+    def close(self) -> None:
+        """End it, as its input does; it is killed where that takes too long."""
+        self._stop(grace_s=10)
+        shutil.rmtree(self._said.parent, ignore_errors=True)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Part of a message, for lib/trt/wire.py: waits for one that reads slowly no longer than the ask may take."""
+        left = memoryview(data).cast("B")
+        while left:
+            if not select.select([], [self._pipe], [], max(0.0, self._until - time.monotonic()))[1]:
+                self._hangs()
+            with suppress(BlockingIOError):
+                left = left[os.write(self._pipe, left) :]
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def _greeted(self) -> None:
+        """Skip what start scripts print, up to the worker's first word."""
+        seen = b""
+        while not seen.endswith(wire.HELLO):
+            seen += self._read(1)
+            if len(seen) > NOISE:
+                self._stop()
+                raise WorkerEnded(f"{self.name}: prints {line(seen[:60].decode(errors='replace'))} …, and is no worker")
+
+    def _read(self, size: int) -> bytes:
+        """Exactly so many bytes of what it says."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        parts, pipe = bytearray(), self._process.stdout.fileno()
+        while len(parts) < size:
+            if not select.select([pipe], [], [], max(0.0, self._until - time.monotonic()))[0]:
+                self._hangs()
+            more = os.read(pipe, min(size - len(parts), 1 << 20))
+            if not more:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(5)
+                raise WorkerEnded(f"{self.name}: {self._end()}")
+            parts += more
+        return bytes(parts)
+
+    def _hangs(self) -> None:
+        self._stop()
+        raise WorkerEnded(f"{self.name}: did not answer in time and was ended")
+
+    def _end(self) -> str:
+        """How it ended, and the last that it said about it."""
+        code = self._process.poll() if self._process is not None else None
+        how = "was ended" if code is None else f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        said = [one.strip() for one in self._said.read_text(errors="replace").splitlines() if one.strip()]
+        return f"{how}: {line(said[-1])[:300]}" if said else how
+
+    def _stop(self, grace_s: float = 0.0) -> None:
+        if self._process is None:
+            return
+        process = self._process
+        with suppress(OSError):
+            if process.stdin is not None:
+                process.stdin.close()
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what a start script started
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@contextmanager
+def workers(found: list[list[str]] | None = None) -> Iterator[list[Worker | WorkerEnded]]:
+    """A worker for each of `commands()`, in their order, or why there is none; all are ended afterwards."""
+    made: list[Worker | WorkerEnded] = []
+    try:
+        for command in commands() if found is None else found:
+            try:
+                made.append(Worker(command))
+            except WorkerEnded as error:
+                made.append(error)
+        yield made
+    finally:
+        for one in made:
+            if isinstance(one, Worker):
+                one.close()
+
+
+def order(version: str) -> list[int]:
+    """Sorts versions: "8.6.1" before "10.6.0"."""
+    return [int(part) for part in version.split(".") if part.isdigit()]

@@ -1,0 +1,182 @@
+"""One TensorRT in a process of its own, which does what it is asked: builds engines, holds them, answers and times itself.
+
+Started by lib/plans/worker.py in the environment of that TensorRT; it needs NumPy, TensorRT and pycuda there, and nothing else of this
+project than what lib/trt imports. It ends with its input.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+import numpy as np
+
+from lib import cuda
+from lib.errors import ReportError
+from lib.experiment import system
+from lib.experiment.precision import PRECISIONS
+from lib.timer import timer
+from lib.trt import build, calibrators, execution, inspect, members, versions, wire
+from lib.trt.wire import Given, Message
+
+Answer = tuple[Message, Given]
+
+
+class Worker:
+    """What can be asked, a method each: keyword arguments from the message, arrays as they came; gives JSON and arrays."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Held] = {}
+
+    def about(self) -> Answer:
+        """Which TensorRT this is, on which GPU, and what it can do. Without a GPU TensorRT is named and never started: 10.x would end
+        the process."""
+        gpus, flavour = system.gpus(), versions.flavour()
+        module = versions.module() if flavour else None
+        told = {
+            "flavour": flavour,
+            "tensorrt": versions.version(),
+            "python": platform.python_version(),
+            "gpu": gpus[0] if gpus else None,
+            "cuda": cuda.installed(),
+            "apis": execution.apis() if module else [],
+            "typed": versions.typed(module) if module else None,
+            "strongly_typed": bool(module) and hasattr(getattr(module, "NetworkDefinitionCreationFlag", None), "STRONGLY_TYPED"),
+            "lacking": {key: versions.lacking(key, module) for key in PRECISIONS} if module else {},
+        }
+        return told, {}
+
+    def members(self, paths: list[str]) -> Answer:
+        """Which members of the API are there, deprecated or gone (lib/trt/members.py)."""
+        return {"members": members.here(versions.module(), paths)}, {}
+
+    def build(
+        self, onnx: np.ndarray, precision: str, settings: dict[str, int], strongly_typed: bool = False, method: str = "", **more: Any
+    ) -> Answer:
+        """Build an engine of an ONNX (bytes). more: `timings`, a timing cache to go on from (bytes; an empty one is begun where there is
+        none); `calibration`, a cache for a calibrator of `method`."""
+        known, cache = (more[key].tobytes() if key in more else b"" for key in ("timings", "calibration"))
+        calibrator = (lambda _: calibrators.reader(versions.module(), method, cache)) if cache else None
+        with _file(onnx) as path:
+            typed = {"strongly_typed": strongly_typed}
+            built = build.build(path, precision, SimpleNamespace(**settings), calibrator=calibrator, timings=known, **typed)  # type: ignore[arg-type]
+        told = {
+            "build_s": built.build_s,
+            "timing_cache": built.timing_cache,
+            "weights_bytes": inspect.weights_bytes(built.log),
+            "asked": inspect.product_types(built.layers),
+        }
+        return told, {"plan": built.plan, "timings": built.timings, "log": "\n".join(built.log).encode()}
+
+    def calibrate(self, onnx: np.ndarray, images: np.ndarray, method: str, settings: dict[str, int]) -> Answer:
+        """The calibration cache of an ONNX (bytes) over model inputs (n, …)."""
+        started = time.perf_counter()
+        with _file(onnx) as path:
+            cache, batches, _ = build.calibrated(path, method, images, SimpleNamespace(**settings), b"")  # type: ignore[arg-type]
+        return {"batches": batches, "seconds": time.perf_counter() - started}, {"cache": cache}
+
+    def open(self, plan: np.ndarray, api: str = execution.NAMED) -> Answer:
+        """Load a plan (bytes) and hold it, under a number. device_bytes: by how much that lessened the free memory of the GPU."""
+        free, started = cuda.free_bytes(), time.perf_counter()
+        held = Held(plan.tobytes(), api)
+        load_ms = 1e3 * (time.perf_counter() - started)
+        number = max(self._open, default=0) + 1
+        self._open[number] = held
+        run = held.run
+        told = {"engine": number, "load_ms": load_ms, "device_bytes": max(0, free - cuda.free_bytes()), "outputs": run.outputs}
+        told |= {"min_batch": run.min_batch, "max_batch": run.max_batch, "layers": [astuple(layer) for layer in run.layers()]}
+        return told, {}
+
+    def infer(self, engine: int, batch: np.ndarray, output: str) -> Answer:
+        """One output of a batch of model inputs (n, …)."""
+        return {}, {"output": self._open[engine].run.infer(batch)[output]}
+
+    def time(self, engine: int, batch: np.ndarray, output: str, seconds: float) -> Answer:
+        """A slice of calls with a batch (lib/timer.py), end to end and on the GPU, and the output of the last one."""
+        run, last = self._open[engine].run, dict[str, np.ndarray]()
+
+        def call() -> None:
+            last.update(run.infer(batch))
+
+        one = timer(call, run.gpu_ms)(seconds)
+        assert one.gpu_ms is not None
+        return {}, {"latencies_ms": one.latencies_ms, "gpu_ms": one.gpu_ms, "output": last[output]}
+
+    def close(self, engine: int) -> Answer:
+        """Let go of an engine."""
+        self._open.pop(engine).close()
+        return {}, {}
+
+    def end(self) -> None:
+        """Let go of all engines."""
+        for held in self._open.values():
+            held.close()
+        self._open.clear()
+
+
+class Held:
+    """An engine that stays open."""
+
+    def __init__(self, plan: bytes, api: str) -> None:
+        with ExitStack() as stack:
+            self.run = stack.enter_context(execution.Execution(plan, api))
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Free what it holds."""
+        self._stack.close()
+
+
+def serve(asked: IO[bytes], told: IO[bytes]) -> None:
+    """Answer messages until there are none. What a method raises is told, and the next message is read."""
+    worker = Worker()
+
+    def read(size: int) -> bytes:
+        data = asked.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    try:
+        while True:
+            message, arrays = wire.receive(read)
+            try:
+                answer = getattr(worker, message.pop("ask"))(**message, **arrays)
+            except ReportError as error:
+                answer = {"error": str(error)}, {}
+            except Exception as error:  # another fault: told as such, for the other side to say
+                answer = {"error": f"{type(error).__name__}: {error}"}, {}
+            wire.send(told, *answer)
+    except EOFError:
+        worker.end()
+
+
+@contextmanager
+def _file(content: np.ndarray) -> Iterator[Path]:
+    """A file that holds these bytes, for what TensorRT only reads by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(content.tobytes())
+        yield path
+
+
+def main() -> None:
+    """Speak on what was standard output, and have whatever prints there print to standard error."""
+    told = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    told.write(wire.HELLO)
+    told.flush()
+    serve(sys.stdin.buffer, told)
+
+
+if __name__ == "__main__":
+    main()
