@@ -16,7 +16,7 @@ from typing import Any
 THERE, DEPRECATED, GONE = "there", "deprecated", "gone"
 # At the beginning of a line or sentence, as in 8.5 to 11: "[DEPRECATED] …", ":class:`bool` (Deprecated) …", "… Deprecated, use …". Not
 # "creating a network without this flag has been deprecated" (of another thing), nor "the X interface ([DEPRECATED] …)".
-MARK = re.compile(r"(?:^|[.`]\s)\s*(?:\[DEPRECATED\]|\(Deprecated\)|Deprecated\b|[\\@]deprecated\b|\.\. deprecated::)", re.MULTILINE)
+MARK = re.compile(r"(?:^|[.`]\s)\s*(?:\[DEPRECATED\b|\(Deprecated\)|Deprecated\b|[\\@]deprecated\b|\.\. deprecated::)", re.MULTILINE)
 FIELD = re.compile(r"\s*:\w+ (\w+):\s*(.*)")  # ":ivar NAME: …" of a property, ":arg NAME: …" of an argument
 ENUMERATED = re.compile(r"  (\w+) :\s*(.*)")  # below "Members:", as pybind11 lays it out; other lines that belong to it follow
 NOWHERE = object()
