@@ -35,6 +35,11 @@ class Interval(NamedTuple):
         value, low, high = (format(number, spec) for number in self)
         return f"{value} [{low}, {high}]"
 
+    @classmethod
+    def of_logs(cls, mean: float, half: float) -> Interval:
+        """exp(mean), and the ends `half` (0 to infinite) below and above it on logarithms; an end past every number is infinite."""
+        return cls(math.exp(mean), math.exp(mean - half), math.exp(mean + half) if mean + half < 700 else math.inf)
+
 
 def wilson(correct: int, total: int) -> Interval:
     """The share correct / total, from 0 to 1, without continuity correction. Raises ValueError unless 0 <= correct <= total, total >= 1.
@@ -146,7 +151,7 @@ def rate(rounds_ms: Sequence[float], batch_size: float) -> Interval:
 def speedup(a_ms: Sequence[float], b_ms: Sequence[float]) -> Interval:
     """How many times as fast a is as b (2 is half the time for a call): Student's t on the log ratios paired by round, so free
     of what both share in one. Raises ValueError for another number of rounds."""
-    a, b = _together([a_ms, b_ms])
+    a, b = together([a_ms, b_ms])
     return _interval(b - a)
 
 
@@ -155,26 +160,31 @@ def ratio(a_ms: Sequence[float], b_ms: Sequence[float]) -> Interval:
 
     Source: Welch (1947), The Generalization of Student's Problem when Several Different Population Variances Are Involved.
     """
-    from scipy.stats import ttest_ind
+    from scipy.stats import t
 
-    a, b = _logs(a_ms), _logs(b_ms)
-    value = math.exp(float(b.mean() - a.mean()))
-    if min(len(a), len(b)) < 2:
-        return Interval(value, 0.0, math.inf)
-    if not (a.std() or b.std()):
-        return Interval(value, value, value)
-    low, high = ttest_ind(b, a, equal_var=False).confidence_interval(CONFIDENCE)
-    return Interval(value, _exp(float(low)), _exp(float(high)))
+    sides = _logs(a_ms), _logs(b_ms)
+    mean, free = float(sides[1].mean() - sides[0].mean()), np.array([len(side) - 1 for side in sides])
+    if not free.all():
+        return Interval.of_logs(mean, math.inf)
+    squares = np.array([side.var(ddof=1) for side in sides]) / (free + 1)  # of the standard errors
+    if not squares.any():
+        return Interval.of_logs(mean, 0.0)
+    freedom = squares.sum() ** 2 / (squares**2 / free).sum()
+    return Interval.of_logs(mean, float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(squares.sum()))
 
 
 def compared(a_ms: Sequence[float], b_ms: Sequence[float], least_ratio: float) -> Compared:
+    """What `claim` says of `speedup`; with fewer than LEAST_ROUNDS rounds "undecided"."""
+    said = claim(speedup(a_ms, b_ms), least_ratio)
+    return said if len(a_ms) >= LEAST_ROUNDS else "undecided"
+
+
+def claim(times_as_fast: Interval, least_ratio: float) -> Compared:
     """Whether a is faster or slower than b by more than `least_ratio` (0.02 is 2 %), or the same within it.
 
-    Each only where the whole interval of `speedup` says so; else, and with fewer than LEAST_ROUNDS rounds, "undecided".
+    times_as_fast: how many times as fast a is as b. Each only where the whole interval says so; else "undecided".
     """
-    low, high = speedup(a_ms, b_ms)[1:]
-    if len(a_ms) < LEAST_ROUNDS:
-        return "undecided"
+    low, high = times_as_fast[1:]
     if low > 1 + least_ratio or high < 1 / (1 + least_ratio):
         return "faster" if low > 1 else "slower"
     return "same" if 1 / (1 + least_ratio) <= low and high <= 1 + least_ratio else "undecided"
@@ -194,7 +204,7 @@ def best(rounds: Mapping[K, Sequence[float]], least_ratio: float, work: Mapping[
     if not rounds:
         return []
     keys = list(rounds)
-    rates = -_together(list(rounds.values()))  # (candidates, rounds)
+    rates = -together(list(rounds.values()))  # (candidates, rounds)
     if work is not None:
         rates += np.log([work[key] for key in keys])[:, None]
     order = np.argsort(-rates.mean(axis=1), kind="stable")
@@ -216,19 +226,23 @@ def settled(rounds_ms: Sequence[float], tolerance: float) -> bool:
     return len(rounds_ms) >= LEAST_ROUNDS and high <= value * (1 + tolerance) and low >= value * (1 - tolerance)
 
 
+def together(every: Sequence[Sequence[float]]) -> np.ndarray:
+    """Logarithms, float64 (candidates, rounds), of the round means of candidates that went through the same rounds.
+
+    Raises ValueError for different numbers of rounds, and as `time` does.
+    """
+    if len(counts := {len(one) for one in every}) > 1:
+        raise ValueError(f"candidates of the same rounds are needed, got {' and '.join(map(str, sorted(counts)))} rounds")
+    return np.stack([_logs(one) for one in every])
+
+
 def _interval(logs: np.ndarray) -> Interval:
     """The mean of logarithms (rounds,) and its t interval, as numbers again."""
     from scipy.stats import t
 
-    mean, count = float(logs.mean()), len(logs)
-    if count == 1:
-        return Interval(math.exp(mean), 0.0, math.inf)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * logs.std(ddof=1)) / math.sqrt(count)
-    return Interval(math.exp(mean), _exp(mean - half), _exp(mean + half))
-
-
-def _exp(log: float) -> float:
-    return math.exp(log) if log < 700 else math.inf  # two wild rounds can leave an end past every number
+    count = len(logs)
+    half = math.inf if count == 1 else float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * logs.std(ddof=1)) / math.sqrt(count)
+    return Interval.of_logs(float(logs.mean()), half)
 
 
 def _logs(rounds_ms: Sequence[float]) -> np.ndarray:
@@ -236,10 +250,3 @@ def _logs(rounds_ms: Sequence[float]) -> np.ndarray:
     if values.ndim != 1 or not values.size or not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(f"at least one round is needed, each a time above 0 ms, got {rounds_ms}")
     return np.log(values)
-
-
-def _together(every: Sequence[Sequence[float]]) -> np.ndarray:
-    """Logarithms (candidates, rounds) of candidates that went through the same rounds."""
-    if len(counts := {len(one) for one in every}) > 1:
-        raise ValueError(f"candidates of the same rounds are needed, got {' and '.join(map(str, sorted(counts)))} rounds")
-    return np.stack([_logs(one) for one in every])

@@ -67,6 +67,7 @@ TOWER = (
     "experiment",
     "cuda",
     "show",
+    "two_level",
     "stats",
     "errors",
     "progress",

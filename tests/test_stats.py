@@ -199,6 +199,33 @@ def test_speedup_turns_round_and_does_not_know_the_unit(sides, factor):
     assert stats.speedup([factor * ms for ms in a], [factor * ms for ms in b]) == pytest.approx(tuple(there), rel=1e-6)
 
 
+@given(pairs, st.floats(0.1, 10))
+def test_a_ratio_of_two_systems_turns_round_and_does_not_know_the_unit(sides, factor):
+    a, b = sides
+    there, back = stats.ratio(a, b), stats.ratio(b, a)
+    assert there.low <= there.value <= there.high
+    assert there.value == pytest.approx(1 / back.value)
+    assert there.low == pytest.approx(1 / back.high if back.high else math.inf)
+    assert stats.ratio([factor * ms for ms in a], [factor * ms for ms in b]) == pytest.approx(tuple(there), rel=1e-6)
+
+
+def test_a_ratio_of_two_systems_is_welch_s_interval_of_the_logarithms():
+    from scipy.stats import ttest_ind
+
+    a, b = np.log([1.0, 1.1, 0.9]), np.log([2.0, 2.5, 1.9, 2.05, 2.0])
+    ends = ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
+    found = stats.ratio(np.exp(a).tolist(), np.exp(b).tolist())
+    assert found == pytest.approx((math.exp(b.mean() - a.mean()), math.exp(ends.low), math.exp(ends.high)))
+    assert stats.ratio([1.0], [2.0, 2.1]) == (pytest.approx(math.sqrt(4.2)), 0.0, math.inf)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("ms", [0.1, 1.1, 2.7])
+def test_a_ratio_of_systems_without_scatter_is_exact(ms):
+    """1.1 three times has a deviation of 2e-16 by rounding."""
+    assert stats.ratio([ms] * 3, [2 * ms] * 3) == pytest.approx((2, 2, 2))
+
+
 @given(pairs, st.floats(0, 0.2))
 def test_who_is_faster_turns_round(sides, least):
     turned = {"faster": "slower", "slower": "faster", "same": "same", "undecided": "undecided"}
