@@ -43,8 +43,8 @@ lab: ## open the notebooks in JupyterLab [PROFILE= OUTPUTS=]
 	$(run)
 	@exec $(PY) -m lib lab --profile="$$PROFILE" $(outputs)
 
-cpp: ## the C++ runner, against the TensorRT it finds (else TENSORRT_INCLUDE_DIR= TENSORRT_LIBRARY=), and its tests
-	@cmake -S lib/cpp -B build/cpp $(if $(TENSORRT_INCLUDE_DIR),-DTENSORRT_INCLUDE_DIR="$(TENSORRT_INCLUDE_DIR)") $(if $(TENSORRT_LIBRARY),-DTENSORRT_LIBRARY="$(TENSORRT_LIBRARY)")
+cpp: ## the C++ runner, against the TensorRT it finds (else TENSORRT_INCLUDE_DIR= TENSORRT_LIBRARY=) into build/cpp-VERSION/, and its tests
+	@cmake -S lib/cpp -B build/cpp -U 'TENSORRT_*' $(if $(TENSORRT_INCLUDE_DIR),-DTENSORRT_INCLUDE_DIR="$$TENSORRT_INCLUDE_DIR") $(if $(TENSORRT_LIBRARY),-DTENSORRT_LIBRARY="$$TENSORRT_LIBRARY")
 	@cmake --build build/cpp --parallel 2
 	@ctest --test-dir build/cpp --output-on-failure --no-tests=error
 

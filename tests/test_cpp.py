@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from lib.errors import ReportError, WrongOutput
 from lib.experiment import profile as config
-from lib.runners import cpp
+from lib.runners import compiled
 from lib.store import files
 
 SOURCE = config.ROOT / "lib" / "cpp"
@@ -56,8 +57,8 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def program(build: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The stand-in, where lib/runners/cpp.py looks for the runner."""
-    monkeypatch.setenv(cpp.PROGRAM, str(build / "tests" / "stand_in"))
+    """The stand-in, where lib/runners/compiled.py looks for the runner."""
+    monkeypatch.setenv(compiled.PROGRAM, str(build / "tests" / "stand_in"))
     return build / "tests" / "stand_in"
 
 
@@ -112,17 +113,75 @@ def test_what_is_missing_to_build_it_is_named_by_its_packages(tmp_path: Path) ->
     assert "missing: apt install libcli11-dev libssl-dev\n" in done.stderr
 
 
+FINDER = """
+cmake_minimum_required(VERSION 3.20)
+project(finder LANGUAGES CXX)
+list(APPEND CMAKE_MODULE_PATH [[{modules}]])
+find_package(TensorRT REQUIRED)
+message(STATUS "found ${{TensorRT_VERSION}} ${{TENSORRT_LIBRARY}}")
+"""
+# As TensorRT 8 and 10 write it, and as 11 does
+NUMBERS = "".join(f"#define NV_TENSORRT_{name} {{}} //!< TensorRT version.\n" for name in ("MAJOR", "MINOR", "PATCH", "BUILD"))
+INDIRECT = "#define TRT_MAJOR_ENTERPRISE {}\n" + NUMBERS.replace("{}", "TRT_MAJOR_ENTERPRISE", 1)
+
+
+@pytest.fixture
+def find(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """What lib/cpp/cmake/FindTensorRT.cmake says, given these."""
+    (tmp_path / "finder").mkdir()
+    (tmp_path / "finder" / "CMakeLists.txt").write_text(FINDER.format(modules=SOURCE / "cmake"))
+    return lambda **words: call(
+        "cmake", "-S", tmp_path / "finder", "-B", tmp_path / "found", "-U", "TENSORRT_*", *(f"-D{k}={v}" for k, v in words.items())
+    )
+
+
+def installed(root: Path, header: str, *version: int) -> Path:
+    """A folder as TensorRT's archive makes it: its headers and two libraries beside them."""
+    (root / "include").mkdir(parents=True)
+    (root / "include" / "NvInferRuntime.h").touch()
+    (root / "include" / "NvInferVersion.h").write_text(header.format(*version))
+    (root / "lib").mkdir()
+    for major in (version[0], version[0] + 1):
+        (root / "lib" / f"libnvinfer.so.{major}").touch()
+    return root
+
+
+def test_the_version_of_tensorrt_is_that_of_its_headers(find, tmp_path) -> None:
+    """One build folder for one version after the other, whatever was given before."""
+    old = installed(tmp_path / "old one", NUMBERS, 8, 5, 3, 1)
+    new = installed(tmp_path / "new one", INDIRECT, 11, 0, 0, 114)
+    for root, version in ((old, "8.5.3.1"), (new, "11.0.0.114"), (old, "8.5.3.1")):
+        done = find(TENSORRT_INCLUDE_DIR=root / "include")
+        assert f"found {version} {root}/lib/libnvinfer.so.{version.split('.')[0]}\n" in done.stdout, done.stderr
+    done = find(TENSORRT_INCLUDE_DIR=old / "include", TENSORRT_LIBRARY=new / "lib" / "libnvinfer.so.11")
+    assert f"found 8.5.3.1 {new}/lib/libnvinfer.so.11\n" in done.stdout  # that they differ is what `runner --version` finds out
+
+
+def test_what_is_given_and_is_no_tensorrt_is_told(find, tmp_path) -> None:
+    root = installed(tmp_path / "root", NUMBERS, 8, 5, 3, 1)
+    for words, said in (
+        ({"TENSORRT_INCLUDE_DIR": root}, "holds no NvInferVersion.h"),
+        ({"TENSORRT_INCLUDE_DIR": root / "include", "TENSORRT_LIBRARY": root / "lib" / "libnvinfer.so"}, "is no file"),
+        ({"TENSORRT_INCLUDE_DIR": root / "include", "TENSORRT_LIBRARY": root / "lib"}, "is no file"),
+    ):
+        done = find(**words)
+        assert done.returncode
+        assert said in " ".join(done.stderr.split())
+    (root / "include" / "NvInferVersion.h").write_text("#define NV_TENSORRT_MAJOR 8\n")
+    assert "tells no version" in " ".join(find(TENSORRT_INCLUDE_DIR=root / "include").stderr.split())
+
+
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
 @pytest.mark.parametrize("shape", [(7, 32, 32, 3), (7, PIXELS)])
 def test_npy_of_numpy_is_read_and_predictions_are_read_by_numpy(program, images, tmp_path, version, shape) -> None:
     with open(tmp_path / "s.npy", "wb") as file:
         np.lib.format.write_array(file, images.reshape(shape), version=version)
-    cpp.call(*engine(tmp_path), "--samples", tmp_path / "s.npy", "--batch", 3, "--predictions", tmp_path / "p.npy")
+    compiled.call(*engine(tmp_path), "--samples", tmp_path / "s.npy", "--batch", 3, "--predictions", tmp_path / "p.npy")
     got = np.load(tmp_path / "p.npy", allow_pickle=False)
     assert got.dtype == np.float32
     assert got.flags.c_contiguous
     assert np.allclose(got, answers(images), rtol=1e-6, atol=0)
-    cpp.call(*engine(tmp_path), "--samples", tmp_path / "s.npy", "--batch", 32, "--predictions", tmp_path / "p.csv")
+    compiled.call(*engine(tmp_path), "--samples", tmp_path / "s.npy", "--batch", 32, "--predictions", tmp_path / "p.csv")
     header, ids, classes, values = read_csv(tmp_path / "p.csv")
     assert header == ["sample_id", "class", *(f"probability_{c}" for c in range(10))]
     assert ids == list(range(7))
@@ -143,7 +202,7 @@ def test_csv_is_read_bit_by_bit_however_an_editor_left_it(program, tmp_path, val
     np.save(tmp_path / "s.npy", image)
     write_csv(tmp_path / "s.csv", image, [5, -2], mark, end, last="".join(end + line for line in blank))
     for kind in ("npy", "csv"):
-        cpp.call(*engine(tmp_path), "--samples", tmp_path / f"s.{kind}", "--predictions", tmp_path / f"{kind}.csv")
+        compiled.call(*engine(tmp_path), "--samples", tmp_path / f"s.{kind}", "--predictions", tmp_path / f"{kind}.csv")
     _, ids, _, got = read_csv(tmp_path / "csv.csv")
     assert ids == [5, -2]
     assert np.array_equal(got, read_csv(tmp_path / "npy.csv")[3])
@@ -180,7 +239,7 @@ def test_other_npy_is_refused_in_one_line(program, images, tmp_path, change, wor
 def test_images_of_any_shape_and_type_in_any_batches(program, tmp_path, dtype, shape, limits) -> None:
     images = np.random.default_rng(1).integers(1, 100, (10, *shape)).astype(dtype)
     words = engine(tmp_path, type=dtype, shape=shape, **limits)
-    cpp.call(*words, "--samples", saved(tmp_path, images), "--predictions", tmp_path / "p.npy")
+    compiled.call(*words, "--samples", saved(tmp_path, images), "--predictions", tmp_path / "p.npy")
     assert np.array_equal(np.load(tmp_path / "p.npy"), answers(images.astype(np.float32)))
 
 
@@ -188,15 +247,15 @@ def test_a_csv_is_for_float32(program, images, tmp_path) -> None:
     write_csv(tmp_path / "s.csv", images, list(range(7)))
     words = engine(tmp_path, type="uint8", shape=[32, 32, 3])
     with pytest.raises(ReportError, match=r"s.csv: images are float32 \(3072,\), the plan takes uint8 \(32, 32, 3\)$"):
-        cpp.call(*words, "--samples", tmp_path / "s.csv", "--predictions", tmp_path / "p.npy")
+        compiled.call(*words, "--samples", tmp_path / "s.csv", "--predictions", tmp_path / "p.npy")
 
 
 def test_logits_are_written_as_they_are_and_to_a_csv_as_probabilities(program, images, tmp_path) -> None:
     words = (*engine(tmp_path, logits=True), "--samples", saved(tmp_path, images * 50 - 20), "--batch", 2)
     with pytest.raises(WrongOutput, match=r"Σp\[0\] = "):
-        cpp.call(*words, "--predictions", tmp_path / "p.npy")
+        compiled.call(*words, "--predictions", tmp_path / "p.npy")
     for kind in ("npy", "csv"):
-        cpp.call(*words, "--outputs", "logits", "--predictions", tmp_path / f"p.{kind}")
+        compiled.call(*words, "--outputs", "logits", "--predictions", tmp_path / f"p.{kind}")
     logits = (images * 50 - 20).reshape(7, -1)[:, :10]
     assert np.array_equal(np.load(tmp_path / "p.npy"), logits)
     odds = np.exp(logits.astype(np.float64))
@@ -204,8 +263,8 @@ def test_logits_are_written_as_they_are_and_to_a_csv_as_probabilities(program, i
     assert classes == logits.argmax(axis=1).tolist()
     assert np.allclose(values, odds / odds.sum(axis=1, keepdims=True), rtol=1e-6, atol=0)
     with pytest.raises(WrongOutput, match=r"^z\[0\]: NaN, ∞$"):
-        cpp.call(*engine(tmp_path, logits=True, what="wrong"), *words[4:], "--outputs", "logits", "--predictions", tmp_path / "p.npy")
-    server = cpp.Server(*engine(tmp_path, logits=True), *words[4:], "--outputs", "logits", said=tmp_path / "said")
+        compiled.call(*engine(tmp_path, logits=True, what="wrong"), *words[4:], "--outputs", "logits", "--predictions", tmp_path / "p.npy")
+    server = compiled.Server(*engine(tmp_path, logits=True), *words[4:], "--outputs", "logits", said=tmp_path / "said")
     assert server.ask(7, 0).latencies_ms.tolist() == [0.5]
     server.stop()
 
@@ -213,10 +272,10 @@ def test_logits_are_written_as_they_are_and_to_a_csv_as_probabilities(program, i
 def test_one_of_several_outputs_by_its_name(program, images, tmp_path) -> None:
     words = (*engine(tmp_path, outputs=["features", "reversed"]), "--samples", saved(tmp_path, images), "--predictions", tmp_path / "p.npy")
     with pytest.raises(ReportError, match=r"the plan has 2 outputs: choose one of features, reversed with --output$"):
-        cpp.call(*words)
+        compiled.call(*words)
     with pytest.raises(ReportError, match=r"the plan has no output probabilities, it has features, reversed$"):
-        cpp.call(*words, "--output", "probabilities")
-    cpp.call(*words, "--output", "reversed")
+        compiled.call(*words, "--output", "probabilities")
+    compiled.call(*words, "--output", "reversed")
     assert np.allclose(np.load(tmp_path / "p.npy")[:, ::-1], answers(images), rtol=1e-6, atol=0)
 
 
@@ -239,14 +298,16 @@ def test_a_set_of_images_need_not_fit_into_memory(program, tmp_path, dtype) -> N
     assert (got[0] == 1).all()
     assert (got[-1] == 2).all()
     assert not got[1:-1].any()
-    server = cpp.Server(*words, said=tmp_path / "said")
+    server = compiled.Server(*words, said=tmp_path / "said")
     assert server.ask(32, 0).latencies_ms.tolist() == [0.5]
     server.stop()
 
 
-def test_help_and_apis(program) -> None:
+def test_help_and_version(program) -> None:
     assert "--samples" in must(program, "--help")
-    assert cpp.apis() == ("enqueueV3", "executeV2")
+    assert json.loads(must(program, "--version")) == {"apis": ["enqueueV3", "executeV2"], "tensorrt": "8.5.3.1", "library": "8.5.3"}
+    assert compiled.apis("8.5.3.1") == ("enqueueV3", "executeV2")
+    assert compiled.apis("10.6.0").key == "cpp_does_not_start"
 
 
 @pytest.mark.parametrize(
@@ -276,10 +337,10 @@ def test_only_the_plan_that_was_meant_is_loaded(program, images, tmp_path) -> No
     samples = saved(tmp_path, images)
     rest = ("--samples", samples, "--predictions", tmp_path / "p.npy")
     with pytest.raises(ReportError, match=f"its SHA-256 is {files.sha256(plan(tmp_path))}, wanted 0+; it is altered"):
-        cpp.call("--plan", plan(tmp_path), "--sha256", "0" * 64, *rest)
-    cpp.call("--plan", plan(tmp_path), "--insist", *rest)
+        compiled.call("--plan", plan(tmp_path), "--sha256", "0" * 64, *rest)
+    compiled.call("--plan", plan(tmp_path), "--insist", *rest)
     with pytest.raises(ReportError, match=r"none: no such file"):
-        cpp.call("--plan", tmp_path / "none", "--insist", *rest)
+        compiled.call("--plan", tmp_path / "none", "--insist", *rest)
 
 
 @pytest.mark.parametrize(
@@ -294,8 +355,8 @@ def test_only_the_plan_that_was_meant_is_loaded(program, images, tmp_path) -> No
 def test_failures_are_told_apart_by_kind_whoever_asks(program, images, tmp_path, what, kind, words) -> None:
     samples = saved(tmp_path, images)
     with pytest.raises(ReportError, match=words) as asked:
-        cpp.call(*engine(tmp_path, what=what), "--samples", samples, "--predictions", tmp_path / "p.npy")
-    server = cpp.Server(*engine(tmp_path, what=what), "--samples", samples, said=tmp_path / "said")
+        compiled.call(*engine(tmp_path, what=what), "--samples", samples, "--predictions", tmp_path / "p.npy")
+    server = compiled.Server(*engine(tmp_path, what=what), "--samples", samples, said=tmp_path / "said")
     with pytest.raises(ReportError, match=words) as served:
         server.ask(2, 0)
     server.stop()
@@ -304,7 +365,7 @@ def test_failures_are_told_apart_by_kind_whoever_asks(program, images, tmp_path,
 
 def test_it_serves_until_its_input_ends(program, images, tmp_path) -> None:
     words = (*engine(tmp_path), "--samples", saved(tmp_path, images))
-    server = cpp.Server(*words, said=tmp_path / "said")
+    server = compiled.Server(*words, said=tmp_path / "said")
     for batch in (1, 7, 3):
         found = server.ask(batch, 0.001)
         assert 1 <= len(found.latencies_ms) <= 4000
@@ -315,6 +376,6 @@ def test_it_serves_until_its_input_ends(program, images, tmp_path) -> None:
     assert server.ask(7, 0).latencies_ms.tolist() == [0.5]
     server.stop()
     assert server._process.returncode == 0
-    legacy = cpp.Server(*words, "--api", "executeV2", said=tmp_path / "said")
+    legacy = compiled.Server(*words, "--api", "executeV2", said=tmp_path / "said")
     assert legacy.ask(1, 0).gpu_ms is None
     legacy.stop()

@@ -1,4 +1,4 @@
-"""lib/runners/cpp.py with a program in place of the compiled one, which speaks its command line and fails on demand."""
+"""lib/runners/cpp.py and compiled.py with a program in place of the compiled one, which speaks its command line and fails on demand."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lib import runners, trt
+from lib import plans, runners, trt
 from lib.errors import NotMeasured, ReportError, WrongOutput
 from lib.experiment import profile as config
 from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.measure import predictions
-from lib.runners import cpp
-from lib.runners.cpp import Cpp
+from lib.runners import compiled
+from lib.runners.cpp import Cpp, write_samples
 from lib.runners.tensorrt import EngineRunner, TensorRT
-from lib.store import artifacts
+from lib.store import artifacts, files
 from lib.store.records import Reason
 
 FP16 = Candidate("cpp", "fp16")
+HERE = "8.5.3.1"  # the TensorRT of this environment
 
 # Answers from the pixels, so that order shows; {folder}/mode says how to fail, {folder}/called keeps the arguments.
 PROGRAM = """#!{python}
@@ -32,8 +35,8 @@ import numpy as np
 
 folder, words = pathlib.Path({folder!r}), sys.argv[1:]
 mode = lambda: (folder / "mode").read_text()
-if words == ["--apis"]:
-    print('["enqueueV3", "executeV2"]')
+if words == ["--version"]:
+    print('{{"apis": ["enqueueV3", "executeV2"], "tensorrt": "{tensorrt}", "library": "{library}"}}')
     sys.exit(0)
 given = {{}}
 while words:
@@ -83,12 +86,14 @@ for line in sys.stdin if "serve" in given else []:
 
 
 class Program:
-    """The stand-in: `mode` makes it fail, `calls` is what it was asked for."""
+    """The stand-in: `mode` makes it fail, `calls` is what it was asked for. It says that it is of the headers `tensorrt` and loads
+    `library`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tensorrt: str = HERE, library: str = "8.5.3") -> None:
+        folder.mkdir(exist_ok=True)
         self.folder, self.path = folder, folder / "runner"
         self.mode("")
-        self.path.write_text(PROGRAM.format(python=sys.executable, folder=str(folder)))
+        self.path.write_text(PROGRAM.format(python=sys.executable, folder=str(folder), tensorrt=tensorrt, library=library))
         self.path.chmod(0o755)
 
     def mode(self, mode: str) -> None:
@@ -99,10 +104,23 @@ class Program:
         return [json.loads(line) for line in (self.folder / "called").read_text().splitlines()]
 
 
+@pytest.fixture(autouse=True)
+def _tensorrt(monkeypatch):
+    monkeypatch.setattr(trt, "version", lambda: HERE)
+
+
 @pytest.fixture
 def program(tmp_path, monkeypatch):
-    monkeypatch.setenv(cpp.PROGRAM, str(tmp_path / "runner"))
+    monkeypatch.setenv(compiled.PROGRAM, str(tmp_path / "runner"))
     return Program(tmp_path)
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """Makes programs where `make cpp` puts them."""
+    monkeypatch.delenv(compiled.PROGRAM, raising=False)
+    monkeypatch.setattr(compiled, "BUILT", str(tmp_path / "cpp-{version}" / "runner"))
+    return lambda version, *says: Program(tmp_path / f"cpp-{version}", *says)
 
 
 @pytest.fixture
@@ -114,7 +132,7 @@ def here(tmp_path, monkeypatch, program):
     engine = artifacts.Artifact("engine", "key", payload, "e" * 64, {}, {})
     monkeypatch.setattr(TensorRT, "unavailable", classmethod(lambda cls, precision: None))
     monkeypatch.setattr(EngineRunner, "artifact", engine)
-    monkeypatch.setattr(trt, "trusted", lambda session, precision, artifact: artifact.file("model.plan").read_bytes())
+    monkeypatch.setattr(plans, "trusted", lambda session, precision, artifact: artifact.file("model.plan").read_bytes())
     return program
 
 
@@ -133,27 +151,93 @@ def expected(images):
     return p / p.sum(1, keepdims=True)
 
 
-def test_what_is_missing_is_named_in_the_order_in_which_it_is_needed(monkeypatch, tmp_path):
+def test_what_is_missing_is_named_in_the_order_in_which_it_is_needed(monkeypatch, tmp_path, built):
     monkeypatch.setattr(TensorRT, "unavailable", classmethod(lambda cls, precision: Reason("no_gpu")))
     assert Cpp.unavailable("fp16") == Reason("no_gpu")
     monkeypatch.setattr(TensorRT, "unavailable", classmethod(lambda cls, precision: None))
-    monkeypatch.delenv(cpp.PROGRAM, raising=False)
-    monkeypatch.setattr(cpp, "BUILT", tmp_path / "runner")
-    assert Cpp.unavailable("fp16") == Reason("cpp_not_built")
-    (tmp_path / "runner").write_text("#!/bin/sh\necho 'runner: libnvinfer.so.8 is missing' >&2; exit 127\n")
-    assert Cpp.unavailable("fp16") == Reason("cpp_not_built")  # nobody may execute it
-    (tmp_path / "runner").chmod(0o755)
+    not_built = Reason("cpp_not_built", {"tensorrt": HERE})
+    assert Cpp.unavailable("fp16") == not_built
+    path = built(HERE).path
+    path.write_text("#!/bin/sh\necho 'runner: libnvinfer.so.8 is missing' >&2; exit 127\n")
+    path.chmod(0o644)
+    assert Cpp.unavailable("fp16") == not_built  # nobody may execute it
+    path.chmod(0o755)
     assert Cpp.unavailable("fp16") == Reason("cpp_does_not_start", {"message": "the C++ runner: libnvinfer.so.8 is missing"})
     assert Cpp.ways("fp16") == [PLAIN]
-    Program(tmp_path)
+    built(HERE)
     assert Cpp.unavailable("fp16") is None
-    monkeypatch.setenv(cpp.PROGRAM, str(tmp_path / "elsewhere"))
-    assert Cpp.unavailable("fp16") == Reason("cpp_no_program", {"variable": cpp.PROGRAM})
+    monkeypatch.setenv(compiled.PROGRAM, str(tmp_path / "elsewhere"))
+    assert Cpp.unavailable("fp16") == Reason("cpp_no_program", {"variable": compiled.PROGRAM})
+
+
+def test_programs_of_several_versions_stand_side_by_side(built):
+    old, new = built("8.5.3.1"), built("10.6.0.26", "10.6.0.26", "10.6.0")
+    (new.folder.parent / "cpp" / "tests").mkdir(parents=True)  # the build itself
+    assert compiled.program() == compiled.program("8.5.3.1") == old.path
+    assert compiled.program("10.6.0") == compiled.program("10.6.0.26") == new.path
+    assert compiled.apis("10.6.0") == compiled.apis() == ("enqueueV3", "executeV2")
+    for other in ("8.6.1", "8.5.3.2", "10.6.1", "1.6.0", "10.6.0.2"):
+        assert not compiled.program(other).exists()
+        assert compiled.apis(other) == Reason("cpp_not_built", {"tensorrt": other})
+        assert Cpp.of(other).ways("fp16") == [PLAIN]
+    with pytest.raises(ReportError, match="does not start"):
+        compiled.call("--version", path=compiled.program("8.6.1"))
+
+
+def test_the_longest_and_highest_version_that_fits_is_taken(built):
+    for version in ("10", "10.6", "9.9.9.9", "10.6.0.3", "10.6.0.26", "10.10.0.1"):
+        built(version)
+    found = {version: compiled.program(version).parent.name for version in ("10.6.0", "10.6.1", "10.8.0", "10.6.0.3")}
+    assert found == {"10.6.0": "cpp-10.6.0.26", "10.6.1": "cpp-10.6", "10.8.0": "cpp-10", "10.6.0.3": "cpp-10.6.0.3"}
+
+
+@pytest.mark.parametrize("place", ["runner-{version}", "of {version}/runner [{version}]"])
+def test_the_variable_names_one_program_or_one_a_version(program, tmp_path, monkeypatch, place):
+    assert compiled.program("8.5.3.1") == compiled.program("10.6.0") == program.path
+    monkeypatch.setenv(compiled.PROGRAM, str(tmp_path / place))
+    assert compiled.apis("10.6.0") == Reason("cpp_not_built", {"tensorrt": "10.6.0"})
+    for version in ("8.5.3.1", "10.6.0"):
+        path = tmp_path / place.replace("{version}", version)
+        path.parent.mkdir(exist_ok=True)
+        Program(tmp_path, version, version).path.rename(path)
+        assert compiled.program(version) == path
+        assert compiled.apis(version) == ("enqueueV3", "executeV2")
+    (tmp_path / place.replace("{version}", "9.1.0")).mkdir(parents=True)
+    assert compiled.apis("9.1.0") == Reason("cpp_not_built", {"tensorrt": "9.1.0"})
+
+
+@pytest.mark.parametrize(
+    ("tensorrt", "library"),
+    [("8.6.1.6", "8.6.1"), ("8.5.3.1", "8.6.1"), ("8.5.3.1", "10.6.0"), ("10.6.0.26", "8.5.3"), ("8.5.2.2", "8.5.2")],
+)
+def test_a_program_of_another_version_is_refused_in_one_line(tmp_path, here, quick, tensorrt, library):
+    other = Program(tmp_path, tensorrt, library)
+    os.utime(other.path, ns=(0, 1))
+    (message,) = Cpp.unavailable("fp16").values.values()
+    assert message.startswith(f"the C++ runner: {other.path} is built for TensorRT {tensorrt} and loads {library}, wanted 8.5.3.1; ")
+    assert "\n" not in message
+    with pytest.raises(NotMeasured, match=r"wanted 8\.5\.3\.1;"):
+        Cpp(quick, FP16).prepare()
+
+
+@given(st.lists(st.integers(0, 999), min_size=1, max_size=4), st.lists(st.integers(0, 999), min_size=1, max_size=4), st.integers(1, 4))
+def test_versions_are_the_same_as_far_as_both_tell(one, other, length):
+    written = [".".join(map(str, numbers)) for numbers in (one, other, one[:length])]
+    both = min(len(one), len(other))
+    assert compiled.same(written[0], written[1]) == compiled.same(written[1], written[0]) == (one[:both] == other[:both])
+    assert compiled.same(written[0], written[2])
+    assert not compiled.same(written[0], "")
+
+
+def test_versions_of_early_releases():
+    assert compiled.same("10.0.0b6", "10.0.0.6")
+    assert not compiled.same("10.0.0b6", "10.0.1.6")
+    assert not compiled.same("dev", "dev")
 
 
 def test_reasons_have_words_in_both_languages():
     for reason in (
-        Reason("cpp_not_built"),
+        Reason("cpp_not_built", {"tensorrt": HERE}),
         Reason("cpp_no_program", {"variable": "X"}),
         Reason("cpp_does_not_start", {"message": "the C++ runner: x"}),
     ):
@@ -162,7 +246,7 @@ def test_reasons_have_words_in_both_languages():
 
 
 def test_it_is_not_prepared_where_it_cannot_run(quick, monkeypatch):
-    monkeypatch.setattr(Cpp, "unavailable", classmethod(lambda cls, precision: Reason("cpp_not_built")))
+    monkeypatch.setattr(Cpp, "unavailable", classmethod(lambda cls, precision: Reason("cpp_not_built", {"tensorrt": HERE})))
     with pytest.raises(NotMeasured, match=r"cpp/fp16: the C\+\+ runner is not built"):
         Cpp(quick, FP16).prepare()
 
@@ -177,6 +261,31 @@ def test_all_images_are_answered_in_one_process_in_batches_of_the_engine(quick, 
     assert (first["batch"], first["api"], "graph" in first) == (str(quick.profile.engines.max_batch), "enqueueV3", False)
     assert not Path(second["samples"]).exists()
     assert Path(first["plan"]).name == "model.plan"
+
+
+def test_plans_of_another_version_run_in_its_program_once_they_were_checked(quick, built, images, tmp_path, monkeypatch):
+    """On a system whose own TensorRT cannot run engines at all."""
+    monkeypatch.setattr(TensorRT, "unavailable", classmethod(lambda cls, precision: Reason("no_gpu")))
+    payload = tmp_path / "payload"
+    payload.mkdir()
+    (payload / "model.plan").write_bytes(b"plan")
+    engine, other = artifacts.Artifact("engine", "key", payload, "e" * 64, {}, {}), Cpp.of("10.6.0")
+    wanted = other(quick, FP16, engine, lambda: b"plan")
+    with pytest.raises(NotMeasured) as missing:
+        wanted.prepare()
+    assert missing.value.reason == Reason("cpp_not_built", {"tensorrt": "10.6.0"})
+    old, new = built(HERE), built("10.6.0.26", "10.6.0.26", "10.6.0")
+    assert other.unavailable("fp16") is None
+    assert Cpp.unavailable("fp16") == Reason("no_gpu")
+    with wanted as run:
+        assert np.allclose(run.infer(images), expected(images), rtol=1e-6)
+        assert run.timer(images[:8])(0).gpu_ms.tolist() == [1.5]
+    assert len(new.calls) == 2
+    assert not (old.folder / "called").exists()
+    assert run.versions() == {"program": files.sha256(new.path)} != Cpp.versions()
+    assert runners.RUNNERS[other.name] is Cpp
+    with other(quick, FP16, engine, lambda: b"another plan") as run, pytest.raises(ReportError, match="its SHA-256 is"):
+        run.infer(images)
 
 
 def test_it_can_be_opened_again_and_again_once_it_is_prepared(quick, here, images):
@@ -235,22 +344,22 @@ def test_wrong_output_is_known_by_the_exit_code(quick, here, images):
 def test_a_program_that_hangs_is_ended(here):
     here.mode("hang")
     with pytest.raises(ReportError, match=r"did not end within 0\.3 s"):
-        cpp.call("--plan", "x", limit_s=0.3)
+        compiled.call("--plan", "x", limit_s=0.3)
 
 
 def test_a_program_for_another_machine_does_not_start(program):
     program.path.write_bytes(b"\x7fELF no program")
     with pytest.raises(ReportError, match="does not start"):
-        cpp.call("--apis")
-    assert cpp.apis().key == "cpp_does_not_start"
+        compiled.call("--version")
+    assert compiled.apis().key == "cpp_does_not_start"
     with pytest.raises(ReportError, match="does not start"):
-        cpp.Server(said=program.folder / "said")
+        compiled.Server(said=program.folder / "said")
 
 
 def test_a_killed_program_says_by_what(program):
     program.path.write_text("#!/bin/sh\nkill -9 $$\n")
     with pytest.raises(ReportError, match="killed by SIGKILL"):
-        cpp.call("--apis")
+        compiled.call("--version")
 
 
 def test_the_plan_that_was_checked_is_the_one_that_runs(quick, here, images):
@@ -262,17 +371,17 @@ def test_the_plan_that_was_checked_is_the_one_that_runs(quick, here, images):
 
 
 def test_the_build_says_which_calls_it_has(program, quick, monkeypatch):
-    assert cpp.apis() == ("enqueueV3", "executeV2")
+    assert compiled.apis() == ("enqueueV3", "executeV2")
     assert Cpp.ways("fp16") == [PLAIN, Way(api="executeV2"), Way(graph=True)]
     for way in (PLAIN, Way("enqueueV3"), Way("executeV2"), Way(graph=True), Way("enqueueV3", graph=True)):
         assert Cpp.takes(Candidate("cpp", "fp16", way))
     for way in (Way("executeV2", graph=True), Way("execute_async_v2"), Way(lanes=2), Way(byte_input=True)):
         with pytest.raises(ReportError, match="not called by"):
             Cpp(quick, Candidate("cpp", "fp16", way))
-    for said in ("nothing", "3", ""):
+    for said in ("nothing", "3", "", "[]", '["enqueueV3"]', '{"apis": ["enqueueV3"]}', '{"apis": 3, "tensorrt": "8", "library": "8"}'):
         program.path.write_text(f"#!/bin/sh\necho '{said}'\n")
         os.utime(program.path, ns=(0, len(said)))
-        assert cpp.apis().key == "cpp_does_not_start"
+        assert "--version does not tell what it is" in compiled.apis().values["message"]
 
 
 @pytest.mark.parametrize(
@@ -374,13 +483,13 @@ def test_a_timing_process_that_hangs_is_killed(quick, here, batches, monkeypatch
 
 
 def test_it_ends_with_its_parent(here, tmp_path, images):
-    samples = cpp.write_samples(tmp_path / "s.npy", images)
+    samples = write_samples(tmp_path / "s.npy", images)
     program = f"""
 import os, pathlib, signal
-from lib.runners import cpp
+from lib.runners import compiled
 from lib.store import files
 plan = pathlib.Path({str(tmp_path / "engine" / "payload" / "model.plan")!r})
-server = cpp.Server("--plan", plan, "--sha256", files.sha256(plan), "--samples", {str(samples)!r}, "--api", "enqueueV3",
+server = compiled.Server("--plan", plan, "--sha256", files.sha256(plan), "--samples", {str(samples)!r}, "--api", "enqueueV3",
                     said=pathlib.Path({str(tmp_path / "said")!r}))
 server.ask(1, 0)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -408,7 +517,10 @@ def test_it_is_listed_after_the_python_runner_of_the_same_engines():
 
 
 def test_the_program_that_make_cpp_builds_is_where_it_is_looked_for():
-    if not cpp.BUILT.exists():
+    built = list(config.ROOT.glob("build/cpp-*/runner"))
+    if not built:
         pytest.skip("make cpp has not built the runner here")
-    done = subprocess.run([cpp.BUILT, "--apis"], capture_output=True, text=True, check=True)
-    assert "enqueueV3" in done.stdout
+    for path in built:
+        version = path.parent.name.removeprefix("cpp-")
+        assert compiled.program(version) == path
+        assert "enqueueV3" in compiled.apis(version)

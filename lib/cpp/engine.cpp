@@ -8,6 +8,7 @@
 
 #include "error.hpp"
 #include "outputs.hpp"
+#include "version.hpp"
 
 namespace report {
 namespace {
@@ -18,11 +19,9 @@ constexpr int PROFILE = 0;
 
 // The library that is there must be of the headers' major version: another one has other virtual functions.
 void check_library() {
-    const int version = getInferLibVersion();
-    const int major = version >= 10000 ? version / 10000 : version / 1000;  // 10.0.0 is 100000, 8.5.3 is 8503
-    if (major != NV_TENSORRT_MAJOR) {
-        throw Error("built for TensorRT " + std::to_string(NV_TENSORRT_MAJOR) + ", but the library found is TensorRT " +
-                    std::to_string(major) + "; build lib/cpp again");
+    const std::string found = library_version();
+    if (found.substr(0, found.find('.')) != std::to_string(NV_TENSORRT_MAJOR)) {
+        throw Error("built for TensorRT " + headers_version() + ", but the library found is TensorRT " + found + "; build lib/cpp again");
     }
 }
 
@@ -41,6 +40,16 @@ Type type_of(const std::string& name, nvinfer1::DataType type) {
 }
 
 }  // namespace
+
+std::string headers_version() {
+    std::string text;
+    for (const int part : {NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR, NV_TENSORRT_PATCH, NV_TENSORRT_BUILD}) {
+        text += (text.empty() ? "" : ".") + std::to_string(part);
+    }
+    return text;
+}
+
+std::string library_version() { return version_text(getInferLibVersion()); }
 
 void Logger::log(Severity severity, const nvinfer1::AsciiChar* message) noexcept {
     try {

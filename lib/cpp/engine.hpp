@@ -11,6 +11,10 @@
 
 namespace report {
 
+// Of the TensorRT that this is compiled with, "8.5.3.1", and of the library that is loaded, "8.5.3".
+std::string headers_version();
+std::string library_version();
+
 // Warnings go to stderr; errors are kept, to say in one line why a call failed.
 class Logger : public nvinfer1::ILogger {
 public:

@@ -13,8 +13,12 @@
 
 namespace report {
 
-std::vector<std::string> apis() {
-    return REPORT_LEGACY_API ? std::vector<std::string>{"enqueueV3", "executeV2"} : std::vector<std::string>{"enqueueV3"};
+Build this_build() {
+    Build build{{"enqueueV3"}, headers_version(), library_version()};
+    if (REPORT_LEGACY_API) {
+        build.apis.emplace_back("executeV2");
+    }
+    return build;
 }
 
 Gpu::Gpu(const std::vector<char>& plan, const Way& way)

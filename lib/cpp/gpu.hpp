@@ -11,9 +11,9 @@
 
 namespace report {
 
-// The calls that the headers of this build have, the default first: enqueueV3 with named tensors and, until 9.x, executeV2
-// with bindings, which takes no stream and comes back with the result there.
-std::vector<std::string> apis();
+// The calls that its headers have are enqueueV3 with named tensors and, until 9.x, executeV2 with bindings, which takes no stream and
+// comes back with the result there.
+Build this_build();
 
 class Gpu : public Inference {
 public:

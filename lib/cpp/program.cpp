@@ -23,10 +23,14 @@ struct Options {
     bool serve = false;
 };
 
-void declare(CLI::App& app, Options& options, const std::vector<std::string>& apis) {
+std::string as_json(const Build& build) {
+    return nlohmann::json{{"apis", build.apis}, {"tensorrt", build.tensorrt}, {"library", build.library}}.dump();
+}
+
+void declare(CLI::App& app, Options& options, const Build& build) {
     app.option_defaults()->always_capture_default();
-    options.way.api = apis.front();
-    app.set_version_flag("--apis", nlohmann::json(apis).dump(), "print the calls of this build as JSON, and end");
+    options.way.api = build.apis.front();
+    app.set_version_flag("--version", as_json(build), "print as JSON the calls of this build, its TensorRT and the library found, and end");
     app.add_option("--plan", options.plan, "the engine; load only plans you trust: loading one runs code from it")->required();
     app.add_option("--samples", options.samples, "images, .npy (N, ...) of the plan's type and shape, or .csv (sample_id,pixel_0,...)")
         ->required();
@@ -34,7 +38,7 @@ void declare(CLI::App& app, Options& options, const std::vector<std::string>& ap
     app.add_flag("--insist", options.insist, "load a plan whose SHA-256 nobody gave");
     app.add_option("--batch", options.batch, "images a call for predictions, or the nearest that the plan takes; the last may have fewer")
         ->check(CLI::Range(1, 65536));
-    app.add_option("--api", options.way.api, "which calls run the engine")->check(CLI::IsMember(apis));
+    app.add_option("--api", options.way.api, "which calls run the engine")->check(CLI::IsMember(build.apis));
     app.add_flag("--graph", options.way.graph, "replay each call as a CUDA graph (enqueueV3 only)");
     app.add_option("--predictions", options.predictions, "write the answers to all images: .npy outputs, .csv classes and probabilities");
     app.add_option("--output", options.way.output, "name of the output that is meant; needed where the plan has several");
@@ -88,15 +92,15 @@ void run(const Options& options, const Open& open) {
 
 }  // namespace
 
-int run_program(int argc, const char* const* argv, const std::vector<std::string>& apis, const Open& open) {
+int run_program(int argc, const char* const* argv, const Build& build, const Open& open) {
     try {
         CLI::App app("Runs a TensorRT plan over images, and writes its predictions or is timed.", "runner");
         Options options;
-        declare(app, options, apis);
+        declare(app, options, build);
         try {
             app.parse(argc, argv);
             check(options);
-        } catch (const CLI::Success& wanted) {  // --help, --apis
+        } catch (const CLI::Success& wanted) {  // --help, --version
             return app.exit(wanted);
         } catch (const CLI::ParseError& error) {
             std::cerr << "runner: " << error.what() << "; see runner --help\n";

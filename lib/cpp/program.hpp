@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "inference.hpp"
+#include "version.hpp"
 
 namespace report {
 
@@ -18,8 +19,7 @@ struct Way {
 
 using Open = std::function<std::unique_ptr<Inference>(const std::vector<char>& plan, const Way& way)>;
 
-// apis: the calls of this build, the default first. Returns the exit code: 1 for what failed, 2 for wrong arguments,
-// 3 for outputs that cannot be right.
-int run_program(int argc, const char* const* argv, const std::vector<std::string>& apis, const Open& open);
+// Returns the exit code: 1 for what failed, 2 for wrong arguments, 3 for outputs that cannot be right.
+int run_program(int argc, const char* const* argv, const Build& build, const Open& open);
 
 }  // namespace report

@@ -29,4 +29,4 @@ std::unique_ptr<report::Inference> open(const std::vector<char>& plan, const rep
 
 }  // namespace
 
-int main(int argc, char** argv) { return report::run_program(argc, argv, {"enqueueV3", "executeV2"}, open); }
+int main(int argc, char** argv) { return report::run_program(argc, argv, {{"enqueueV3", "executeV2"}, "8.5.3.1", "8.5.3"}, open); }
