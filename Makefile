@@ -5,11 +5,12 @@ DATA ?=
 OUTPUTS ?=
 FROM ?=
 TO ?=
+MINUTES ?=
 SYSTEM ?=
 PYTHON ?= python3
 TESTS ?= tests
 # Recipes read these from the environment, so that a name with spaces, quotes or braces is never read as anything but a name.
-export PROFILE MODEL DATA OUTPUTS FROM TO SYSTEM TESTS
+export PROFILE MODEL DATA OUTPUTS FROM TO MINUTES SYSTEM TESTS
 
 # Everything runs through the environment's own Python: scripts in .venv/bin would not stand a path with spaces.
 PY := .venv/bin/python
@@ -25,9 +26,9 @@ help: ## this list
 	@echo 'usage: make TARGET [NAME=value …], PYTHON=python3.12 for the Python that .venv is made with'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
-report: ## measure everything here and write the report in English and Japanese [PROFILE=mine, of params/, or a YAML file; OUTPUTS=folder FROM=03 TO=05]
+report: ## measure everything here and write the report in English and Japanese [PROFILE=mine, of params/, or a YAML file; OUTPUTS=folder FROM=03 TO=05 MINUTES=9]
 	$(run)
-	@exec $(PY) -m lib run --profile="$$PROFILE" $(outputs) $(if $(FROM),--from="$$FROM") $(if $(TO),--to="$$TO")
+	@exec $(PY) -m lib run --profile="$$PROFILE" $(outputs) $(if $(FROM),--from="$$FROM") $(if $(TO),--to="$$TO") $(if $(MINUTES),--minutes="$$MINUTES")
 
 new: ## a profile of your own model, to be read and then reported on [MODEL=flowers.onnx DATA=folder with test/CLASS/*, or .npz; PROFILE=file to write]
 	@$(if $(MODEL),,echo 'error: MODEL= is missing: an .onnx, a .keras or a SavedModel folder' >&2; exit 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib import stop
-from lib.errors import ReportError, shown
+from lib.deadline import OutOfTime
+from lib.errors import ConfigError, ReportError, shown
 
 if TYPE_CHECKING:
     from lib.report.run import Outcome
 
 DESCRIPTION = "Measures a model's way to TensorRT and writes the report, in English and Japanese."
 DEBUG = "REPORT_DEBUG"  # environment variable: errors that nobody foresaw are shown with their traceback
+STOPPED = "stopped; the same command reuses what is built and measures again"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -30,14 +33,14 @@ def program() -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 for what went wrong, 2 for a profile that cannot be used.
+    """Run one command and return its exit code: 0, 1 for what went wrong, 2 for a profile that cannot be used, 5 where --minutes were over.
 
     What went wrong is one line on standard error. Nothing heavy is imported before the profile has been checked.
     """
     try:
         return _run_command(_parser().parse_args(arguments))
-    except KeyboardInterrupt:
-        sys.stderr.write("error: stopped; the same command reuses what is built and measures again\n")
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"error: {str(error) or STOPPED}\n")
         return stop.STATUS
 
 
@@ -51,7 +54,7 @@ def _run_command(options: argparse.Namespace) -> int:
             options.name = profile.locate(options.profile).stem  # of a file that need not be there any more: records hold the parameters
         sys.stdout.write(f"{COMMANDS[options.command](options)}\n")
     except ReportError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"{'' if isinstance(error, OutOfTime) else 'error: '}{' '.join(str(error).split())}\n")
         return error.exit_code
     except Exception as error:
         if os.environ.get(DEBUG):
@@ -84,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "run":
             option("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
             option("--to", dest="last", default="", metavar="NN", help="end with notebook NN")
+            limit = "stop after so many, where nothing is lost, with exit code 5; the same command goes on"
+            option("--minutes", default="", metavar="N", help=limit)
     return parser
 
 
@@ -93,12 +98,24 @@ def _notebooks(given: str) -> Path:
 
 def _run(options: argparse.Namespace) -> str:
     """Execute the notebooks, then render the pages."""
+    minutes = _minutes(options.minutes)
     from lib.experiment import profile
 
     profile.load(options.profile)
     from lib.report import run
 
-    return _outcome(run.run(options.profile, options.notebooks, options.first, options.last))
+    return _outcome(run.run(options.profile, options.notebooks, options.first, options.last, minutes))
+
+
+def _minutes(given: str) -> float | None:
+    """A limit in minutes, None for "". Raises ConfigError for what is no positive number."""
+    try:
+        minutes = float(given or "inf")
+    except ValueError:
+        minutes = math.nan
+    if given and not 0 < minutes < math.inf:
+        raise ConfigError(f"--minutes {given}: give a positive number, as in --minutes 9 (make: MINUTES=9)")
+    return minutes if given else None
 
 
 def _render(options: argparse.Namespace) -> str:

@@ -234,8 +234,8 @@ def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str])
     assert all(command in said for command in command_line.COMMANDS)
     with pytest.raises(SystemExit, match="0"):
         main(["run", "--help"])
-    said = capsys.readouterr().out
-    assert all(option in said for option in ("--profile", "--outputs", "--from", "--to", "--notebooks"))
+    said = " ".join(capsys.readouterr().out.split())
+    assert all(option in said for option in ("--profile", "--outputs", "--from", "--to", "--minutes", "exit code 5", "--notebooks"))
 
 
 def test_what_no_one_foresaw_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -264,13 +264,22 @@ def test_the_last_line_of_a_run_counts_what_is_red_and_amber(tmp_path, monkeypat
     index = tmp_path / "html" / "index.html"
     asked = []
     monkeypatch.setattr(run, "run", lambda *arguments: asked.append(arguments) or Outcome(index, findings))
-    assert main(["run", "--from", "03", "--to", "05", "--notebooks", str(tmp_path)]) == 0  # red findings change no exit code
-    assert asked == [("quickstart", tmp_path, "03", "05")]
+    assert (
+        main(["run", "--from", "03", "--to", "05", "--minutes", "4.5", "--notebooks", str(tmp_path)]) == 0
+    )  # red findings change no exit code
+    assert asked == [("quickstart", tmp_path, "03", "05", 4.5)]
     assert capsys.readouterr().out == f"{said}{index}\n"
     monkeypatch.chdir(tmp_path)
-    main(["run", "--notebooks", ""])  # a variable of a script that is not set
-    assert asked[1] == ("quickstart", config.ROOT / "notebooks", "", "")
+    main(["run", "--notebooks", "", "--minutes", ""])  # a variable of a script that is not set
+    assert asked[1] == ("quickstart", config.ROOT / "notebooks", "", "", None)
     assert capsys.readouterr().out == f"{said}html/index.html\n"
+
+
+@pytest.mark.parametrize("given", ["many", "0", "-1", "nan", "inf", "1e999", "9,5", " "])
+def test_minutes_that_are_no_positive_number_are_one_line_and_exit_code_2(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", f"--minutes={given}"]) == 2
+    said = " ".join(f"error: --minutes {given}: give a positive number, as in --minutes 9 (make: MINUTES=9)".split())
+    assert capsys.readouterr() == ("", f"{said}\n")
 
 
 def test_render_needs_no_profile_file(tmp_path, monkeypatch, capsys) -> None:
@@ -430,11 +439,11 @@ def test_ctrl_c_in_a_terminal_reaches_make_and_the_run_and_is_said_once(made: Pa
 @pytest.mark.parametrize("name", ODD)
 def test_make_hands_names_on_as_they_are(made: Path, name: str) -> None:
     given = name.replace("$", "$$")
-    process = make(made, "report", f"PROFILE={given}", f"OUTPUTS={given}", "FROM=03", "TO=05")
+    process = make(made, "report", f"PROFILE={given}", f"OUTPUTS={given}", "FROM=03", "TO=05", f"MINUTES={given}")
     said = process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
-    assert said == f"{['run', f'--profile={name}', f'--outputs={name}', '--from=03', '--to=05']}\n", err
+    assert said == f"{['run', f'--profile={name}', f'--outputs={name}', '--from=03', '--to=05', f'--minutes={name}']}\n", err
 
 
 @pytest.mark.parametrize("given", [[], ["PROFILE=my own.yaml"]])
@@ -460,7 +469,7 @@ def test_make_alone_lists_targets_and_what_each_takes(made: Path) -> None:
     targets = {line.split()[0]: line for line in out.splitlines()[1:]}
     assert {"report", "new", "render", "lab", "cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
     takes = {
-        "report": ("PROFILE", "OUTPUTS", "FROM", "TO"),
+        "report": ("PROFILE", "OUTPUTS", "FROM", "TO", "MINUTES"),
         "new": ("MODEL", "DATA", "PROFILE"),
         "render": ("PROFILE", "OUTPUTS", "SYSTEM"),
         "lab": ("PROFILE",),

@@ -69,6 +69,7 @@ TOWER = (
     "show",
     "two_level",
     "stats",
+    "deadline",
     "errors",
     "progress",
     "timer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,10 +16,12 @@ import nbformat
 import pytest
 import small_report
 
+from lib.deadline import OutOfTime
 from lib.errors import ConfigError, ReportError
 from lib.experiment import profile as config
 from lib.experiment import system
-from lib.report import failed, run
+from lib.measure import kept as keeping
+from lib.report import failed, run, unfinished
 from lib.report.execute import Kernel, Lines
 from lib.report.notebooks import find
 from lib.store import stage_file
@@ -207,6 +210,187 @@ def test_a_stopped_run_takes_its_kernel_along(place: SimpleNamespace, number: si
     assert "Traceback" not in err
     wait_for(lambda: not alive(int(flag.read_text())), 20)
     assert not (place.profile / run.HOLDER).exists()
+
+
+# Three steps, each kept; what is measured leaves a line in `log`. Behind the step `stop` the time is over; the step `hang` takes long.
+STEPS = """import pathlib, time
+from lib import deadline
+from lib.measure.kept import kept
+log = pathlib.Path({log!r})
+def step(number):
+    def measured():
+        with log.open("a") as file:
+            print(stage, number, file=file)
+        if number == {hang}:
+            time.sleep(300)
+        return [Record("said", "count", number, case={{"step": number}}, stats={{"left": min(deadline.left_s(), 1e9)}})]
+    return measured
+def measure(session):
+    session.__dict__["images"] = Images()
+    for number in (1, 2, 3):
+        deadline.check()
+        session.record(*kept(session, f"step {{number}}", {{}}, step(number)))
+        if number == {stop} and deadline.left_s() < 1e9:
+            time.sleep(deadline.left_s() + 0.01)
+stage = {stage!r}"""
+
+
+def steps(place: SimpleNamespace, stage: str, *, stop: int = 0, hang: int = 0) -> None:
+    log = str(place.outputs.parent / "log")
+    small_report.write(place.notebooks, stage, records=STEPS.format(log=log, stop=stop, hang=hang, stage=stage))
+
+
+def logged(place: SimpleNamespace) -> list[str]:
+    return (place.outputs.parent / "log").read_text().splitlines()
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small notebooks start faster than real ones."""
+    monkeypatch.setattr("lib.report.limit.START_S", 0.1)
+
+
+def test_a_run_stops_when_its_time_is_over_and_the_same_command_goes_on(
+    place: SimpleNamespace, brisk: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    steps(place, "01_first")
+    steps(place, "02_steps", stop=1)
+    steps(place, "03_last")
+    with pytest.raises(OutOfTime) as caught:
+        run.run("quickstart", place.notebooks, minutes=0.12)
+    said = str(caught.value)
+    assert re.fullmatch(r"stopped after \d+ s \(asked: 0.12 min\), in 02_steps: run the same command again to go on; 2 .*index.html", said)
+    assert "2 notebooks left; the pages so far: " in said
+    assert "[2/3] 02_steps: stopped after" in capfd.readouterr().err
+    assert logged(place) == ["01_first 1", "01_first 2", "01_first 3", "02_steps 1"]
+    assert [path.name for path in place.results.iterdir()] == ["01_first.jsonl"]  # no page of what is not finished, no failure
+    assert not (place.profile / "work" / "failed").exists()
+    pages = place.profile / "html" / "en"
+    assert (pages / "01_first.html").is_file()
+    assert "Not run yet: 02_steps, 03_last" in (pages / "index.html").read_text()
+    before = (place.results / "01_first.jsonl").read_bytes()
+    run.run("quickstart", place.notebooks)
+    said = capfd.readouterr().err
+    assert "done: 01_first; to begin anew: --from 01 (make: FROM=01)\n" in said
+    assert "01_first: running" not in said
+    assert "step 1: measured before the run was stopped" in said
+    assert logged(place)[4:] == ["02_steps 2", "02_steps 3", "03_last 1", "03_last 2", "03_last 3"]
+    assert (place.results / "01_first.jsonl").read_bytes() == before
+    first, middle, last = (stage_file.read(place.results / f"{name}.jsonl") for name in ("01_first", "02_steps", "03_last"))
+    assert first.stage.run_id == middle.stage.run_id == last.stage.run_id
+    assert [record.value for record in middle.records] == [1, 2, 3]
+    assert [record.stats["left"] == 1e9 for record in middle.records] == [False, True, True]  # as it was measured, then and now
+    assert not unfinished.path(place.profile).exists()
+    assert not keeping.folder(place.profile).exists()
+    run.run("quickstart", place.notebooks, "3")
+    assert stage_file.read(place.results / "03_last.jsonl").stage.run_id != last.stage.run_id
+
+
+def test_what_was_recorded_before_stays_where_a_page_is_not_finished(place: SimpleNamespace, brisk: None) -> None:
+    steps(place, "01_steps", stop=1)
+    for there in (False, True):
+        with pytest.raises(OutOfTime, match="1 notebook left; " + ("the pages so far" if there else "there is nothing to show yet")):
+            run.run("quickstart", place.notebooks, minutes=0.05)
+        if not there:
+            assert not (place.profile / "html").exists()
+            before = small_report.recorded(place.results, "01_steps", []).files["01_steps"].path.read_bytes()
+    assert (place.results / "01_steps.jsonl").read_bytes() == before
+    assert "failed in cell" not in (place.profile / "html" / "en" / "01_steps.html").read_text()
+
+
+def test_however_short_the_limit_each_call_does_one_notebook(place: SimpleNamespace) -> None:
+    for stage in ("01_a", "02_b", "03_c"):
+        small_report.write(place.notebooks, stage)
+    for left, stage in ((2, "02_b"), (1, "03_c")):
+        with pytest.raises(OutOfTime, match=f"before {stage}: run the same command again to go on; {left} notebook"):
+            run.run("quickstart", place.notebooks, minutes=0.001)
+    assert run.run("quickstart", place.notebooks, minutes=0.001).index.is_file()
+    assert len({stage_file.read(path).stage.run_id for path in place.results.iterdir()}) == 1
+    assert not unfinished.path(place.profile).exists()
+
+
+def test_a_run_with_a_limit_that_is_killed_loses_the_step_that_ran(place: SimpleNamespace) -> None:
+    steps(place, "01_first")
+    steps(place, "02_steps", hang=2)
+    process = start(place, "--minutes", "10")
+    wait_for(lambda: (place.outputs.parent / "log").exists() and logged(place)[-1] == "02_steps 2")
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=120)
+    steps(place, "02_steps")
+    again = start(place)
+    _, err = again.communicate(timeout=600)
+    assert again.returncode == 0, err
+    assert "done: 01_first; " in err
+    assert logged(place)[3:] == ["02_steps 1", "02_steps 2", "02_steps 2", "02_steps 3"]
+    first, second = (stage_file.read(place.results / f"{name}.jsonl").stage.run_id for name in ("01_first", "02_steps"))
+    assert first == second
+
+
+def test_one_without_a_limit_that_was_stopped_measures_again(place: SimpleNamespace) -> None:
+    steps(place, "01_first")
+    steps(place, "02_steps", hang=2)
+    process = start(place)
+    wait_for(lambda: (place.outputs.parent / "log").exists() and logged(place)[-1] == "02_steps 2")
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=120)
+    steps(place, "02_steps")
+    run.run("quickstart", place.notebooks, minutes=10)
+    assert logged(place)[5:] == [f"{stage} {number}" for stage in ("01_first", "02_steps") for number in (1, 2, 3)]
+    assert not keeping.folder(place.profile).exists()
+
+
+def test_a_notebook_that_failed_is_executed_again_by_a_run_with_a_limit(place: SimpleNamespace, capfd: pytest.CaptureFixture[str]) -> None:
+    steps(place, "01_first")
+    small_report.write(place.notebooks, "02_fails", records="1 / 0")
+    with pytest.raises(ReportError, match="ZeroDivisionError"):
+        run.run("quickstart", place.notebooks, minutes=10)
+    assert failed.read(place.results, "02_fails") is not None
+    small_report.write(place.notebooks, "02_fails")
+    run.run("quickstart", place.notebooks, minutes=10)
+    assert "done: 01_first; " in capfd.readouterr().err
+    assert failed.read(place.results, "02_fails") is None
+    assert len(logged(place)) == 3
+
+
+def test_a_changed_profile_begins_anew_and_says_so(
+    place: SimpleNamespace, write_profile: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    steps(place, "01_first")
+    small_report.write(place.notebooks, "02_fails", records="1 / 0")
+    profile = str(write_profile())
+    with pytest.raises(ReportError, match="ZeroDivisionError"):
+        run.run(profile, place.notebooks, minutes=10)
+    write_profile(**{"train.epochs": 4})
+    with pytest.raises(ReportError, match="ZeroDivisionError"):
+        run.run(profile, place.notebooks, minutes=10)
+    assert "is given up: the profile has changed (train); this run begins anew" in capfd.readouterr().err
+    assert logged(place) == 2 * ["01_first 1", "01_first 2", "01_first 3"]
+    small_report.write(place.notebooks, "02_fails")
+    run.run(profile, place.notebooks, "1")
+    assert "is given up: --from or --to is given" in capfd.readouterr().err
+    assert len(logged(place)) == 9
+    assert not unfinished.path(place.profile.with_name("p")).exists()
+
+
+def test_a_limit_that_was_reached_is_one_line_and_an_exit_code_of_its_own(place: SimpleNamespace) -> None:
+    for stage in ("01_a", "02_b"):
+        small_report.write(place.notebooks, stage)
+    process = start(place, "--minutes", "0.001")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (5, "")
+    assert err.splitlines()[-1].startswith("stopped after ")
+    assert "error" not in err
+
+
+def test_ctrl_c_says_that_a_run_with_a_limit_goes_on(place: SimpleNamespace) -> None:
+    steps(place, "01_steps", hang=2)
+    process = start(place, "--minutes", "10")
+    wait_for(lambda: (place.outputs.parent / "log").exists() and logged(place)[-1] == "01_steps 2")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "error: stopped; the same command goes on with this run"
+    assert unfinished.path(place.profile).exists()
 
 
 def test_the_lock_is_free_again_and_names_a_holder_that_said_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.deadline import OutOfTime
 from lib.experiment import profile as config
 from lib.progress import say
 from lib.report import notebooks
@@ -39,6 +40,11 @@ class Failure:
     cell: int
     line: str
     error: str
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether nothing failed: the run's minutes were over, and the notebook stopped where nothing is lost (lib/deadline.py)."""
+        return self.error.startswith(f"{OutOfTime.__name__}: ")
 
     def __str__(self) -> str:
         return f"{self.stage}: cell {self.cell} `{self.line}`: {self.error}"
