@@ -20,6 +20,12 @@ inline void check(cudaError_t status, const char* call) {
     }
 }
 
+// Throws Error where there is no driver or no GPU.
+inline void check_device() {
+    int devices = 0;
+    check(cudaGetDeviceCount(&devices), "no GPU: cudaGetDeviceCount");
+}
+
 // Calls the function that frees a handle. What it returns is of no use in a destructor: an error that sticks shows at
 // the next call that is checked.
 template <auto free>

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "cuda.hpp"
 #include "error.hpp"
 #include "outputs.hpp"
 #include "version.hpp"
@@ -68,6 +69,7 @@ std::string Logger::take() { return std::exchange(errors_, {}); }
 
 Engine::Engine(const std::vector<char>& plan, const std::string& output) {
     check_library();
+    cuda::check_device();  // without one TensorRT 10 ends the process
     runtime_.reset(nvinfer1::createInferRuntime(logger_));
     need(runtime_ != nullptr, "createInferRuntime");
     engine_.reset(runtime_->deserializeCudaEngine(plan.data(), plan.size()));
