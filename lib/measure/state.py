@@ -19,7 +19,7 @@ from lib.words import COMMON
 
 PROC = Path("/proc")
 OTHER_CPU = 0.10  # share of the processor time over which other programs make timings doubtful
-GPU_EVERY_MS = 1000
+GPU_EVERY_MS = 500
 GPU_NUMBERS = {"sm_mhz": "clocks.sm", "memory_mhz": "clocks.mem", "power_w": "power.draw", "temperature_c": "temperature.gpu"}
 # Why clocks are below their highest: bits of NVML's nvmlClocksEventReasons (nvml.h), from the lowest.
 LIMITS = ("idle", "application_clocks", "power_cap", "hardware_slowdown", "sync_boost", "thermal_software", "thermal_hardware")
@@ -53,7 +53,7 @@ class _Ticks(NamedTuple):
 def watch() -> Iterator[Seen]:
     """Watch the machine while the block runs. other_cpu counts the cores that this process may use; what its children use is its own.
 
-    The GPU is looked at every second by one nvidia-smi, which asks and sets nothing.
+    The GPU is looked at twice a second by one nvidia-smi, which asks and sets nothing.
     """
     seen, gpu = Seen(), next(iter(cuda.devices()), None)
     with tempfile.TemporaryFile("w+") as told:

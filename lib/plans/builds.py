@@ -20,7 +20,7 @@ from lib.plans import available, bound, calibrate
 from lib.plans.remote import BUILD_S, Worker
 from lib.plans.stored import LOG, PLAN, RTX_TARGETS, VERSION
 from lib.session import Session
-from lib.store import files
+from lib.store import artifacts, files
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
 from lib.trt import calibrators, inspect
@@ -118,6 +118,11 @@ def plan(worker: Worker, artifact: Artifact) -> bytes:
     here = {"tensorrt": worker.tensorrt, "gpu": (worker.about["gpu"] or {}).get("name", "")}
     expected = artifact.inputs | (here if worker.about["flavour"] == "tensorrt" else {"tensorrt": worker.tensorrt})
     return bound.read(artifact.path.parent, KIND, PLAN, expected)
+
+
+def plan_sha256(artifact: Artifact) -> str:
+    """The hash of a build's plan alone, which other builds may share."""
+    return artifacts.read_manifest(artifact.path.parent)["files"][PLAN]
 
 
 def layers(artifact: Artifact) -> list[inspect.EngineLayer]:
