@@ -16,14 +16,18 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import deadline
+from lib import deadline, plans
 from lib.deadline import OutOfTime
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment import system
 from lib.experiment.candidate import Candidate
 from lib.measure import kept as keeping
+from lib.measure import predictions
 from lib.measure.kept import kept
+from lib.pages.consistency import measure as consistency
+from lib.pages.engines import measure as engines
+from lib.pages.int8 import measure as int8
 from lib.report import limit, unfinished
 from lib.report.execute import Failure
 from lib.report.limit import Limit
@@ -174,6 +178,50 @@ def test_a_page_that_is_finished_leaves_nothing(session: Session) -> None:
     keeping.forget(session.folder)
     keeping.forget(session.folder)
     assert not keeping.folder(session.folder).exists()
+
+
+def test_what_a_step_records_itself_can_be_kept(session: Session) -> None:
+    session.record(*MEASURED[:1])
+    count = iter(range(9))
+
+    def step(session: Session) -> None:
+        session.record(Record("worker", "count", next(count)))
+
+    for _ in range(2):
+        (one,) = kept(session, "step", {}, lambda: keeping.recorded(session, step))
+        assert one.value == 0
+    assert session.records == MEASURED[:1]
+
+
+def test_page_03_stops_between_engines_and_page_05_between_candidates(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither takes the stop for a reason why there is no number."""
+    done: list[object] = []
+
+    def long(session: Session, what: object) -> object:
+        done.append(what)
+        monkeypatch.setenv(deadline.DEADLINE, "1")
+        return what
+
+    monkeypatch.setattr(plans, "not_buildable", lambda precision: None)
+    monkeypatch.setattr(plans, "engine", long)
+    monkeypatch.setattr(predictions, "artifact", long)
+    with pytest.raises(OutOfTime):
+        engines.measure(session)
+    assert len(done) == 1
+    monkeypatch.delenv(deadline.DEADLINE)
+    with pytest.raises(OutOfTime):
+        consistency._asked(session)
+    assert done[1:] == [session.profile.reference]
+
+
+def test_page_04_stops_between_the_engines_that_tensorrt_calibrates(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(deadline.DEADLINE, "1")
+    none = Reason("not_installed", {"package": "X"})
+    int8._study(session, int8.EXPORTED, [("entropy", 32)], none)  # its answers are not stored: nothing stops it on its way
+    assert len(session.records) == 2
+    with pytest.raises(OutOfTime):
+        int8._study(session, int8.CALIBRATED, [("entropy", 32)], none)
+    assert len(session.records) == 2
 
 
 def begin(

@@ -33,6 +33,15 @@ def kept(session: Session, name: str, inputs: dict[str, Any], measure: Callable[
     return measured
 
 
+def recorded(session: Session, function: Callable[[Session], object]) -> list[Record]:
+    """What a step records that keeps its records in the session itself: they are taken out again, for `kept`."""
+    before = len(session.records)
+    function(session)
+    made = session.records[before:]
+    del session.records[before:]
+    return made
+
+
 def folder(outputs: Path) -> Path:
     """Where the steps of a profile's pages are kept. outputs: outputs/PROFILE."""
     return outputs / "work" / "kept"

@@ -8,12 +8,13 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from lib import progress, runners
+from lib import deadline, progress, runners
 from lib.errors import NotMeasured, ReportError
 from lib.experiment.candidate import Candidate, Way
 from lib.experiment.profile import Profile
 from lib.measure import compare, layers, predictions, sweep
 from lib.measure.compare import Difference
+from lib.measure.kept import kept
 from lib.pages import against
 from lib.pages.consistency import rules
 from lib.pages.consistency.exhibits import Disagreement, Disagreements
@@ -44,7 +45,8 @@ def measure(session: Session) -> None:
     compare.record_spread(session)
     session.exhibit("disagreements", disagreements(session, answers))
     for precision in TensorRT.precisions:
-        session.record(*_calls(session, precision))
+        deadline.check()
+        session.record(*kept(session, f"ways to call the {precision} engine", {}, lambda of=precision: list(_calls(session, of))))
     session.record(*_layers(session, answers, lost, apart))
 
 
@@ -60,6 +62,7 @@ def _asked(session: Session) -> tuple[dict[Candidate, Artifact], dict[Candidate,
         bring = f"no answers of {reference.label.en} are stored; bring {session.store.root} from a system that has it"
         raise NotMeasured(f"nothing to compare with: {error}, and {bring}") from None
     for candidate in runners.candidates(session.profile):
+        deadline.check()  # the answers so far are stored
         try:
             if candidate != reference:
                 stored[candidate] = predictions.artifact(session, candidate)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lib import plans, progress, runners, trt
+from lib import deadline, plans, progress, runners, trt
 from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.candidate import Candidate
@@ -43,6 +43,7 @@ def _engine(session: Session, candidate: Candidate) -> Artifact | Reason:
     """The engine, built now unless it is stored. A build that fails is a reason that says so."""
     if reason := plans.not_buildable(candidate.precision):
         return reason
+    deadline.check()  # the engines so far are stored
     progress.say(f"engine {candidate.precision}")
     try:
         return plans.engine(session, candidate.precision)

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from lib import export, plans, progress
+from lib import deadline, export, plans, progress
 from lib.errors import NotMeasured, ReportError
 from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
 from lib.measure import accuracy, predictions, sweep
+from lib.measure.kept import kept, recorded
 from lib.pages import against, common
 from lib.pages.int8.rules import CALIBRATED, EXPLICIT, EXPORTED, ONNX, TENSORRT
 from lib.runners import RUNNERS
@@ -39,7 +40,7 @@ def measure(session: Session) -> None:
     exported = [Candidate(ONNX, EXPORTED.precision, way) for way in RUNNERS[ONNX].ways(EXPORTED.precision)]
     accuracy.accuracies(session, [Candidate(ONNX, "fp32"), *exported, *BESIDE])
     against.record(session, exported if session.images.y_test is not None else [Candidate(ONNX, "fp32"), *exported, *BESIDE])
-    _onnx(session)
+    session.record(*kept(session, "calibrations of ONNX Runtime", {}, lambda: recorded(session, _onnx)))
     images = plans.default_calibration(session).images or session.profile.engines.calibration_images  # where there are none: as asked
     engines = RUNNERS[TENSORRT].unavailable(CALIBRATED.precision) or partial(_engine, session)
     _study(session, CALIBRATED, [(method, count) for method in CALIBRATORS for count in _whole_batches(session)], engines)
@@ -127,6 +128,8 @@ def _study(session: Session, candidate: Candidate, calibrations: Iterable[tuple[
     calibrations, changed = list(calibrations), defaultdict[int, dict[str, np.ndarray]](dict)
     with progress.bar(len(calibrations), f"{candidate.key}: calibrations") as bar:
         for method, images in calibrations:
+            if candidate == CALIBRATED:
+                deadline.check()  # the engines so far are stored, and building them is what takes long
             case = {"method": method, "images": images}
             try:
                 if isinstance(answer, Reason):
