@@ -1,4 +1,4 @@
-"""Notebook 08: the records of several systems side by side, and what differs beyond its interval."""
+"""Notebook 08: systems on machines of their own side by side, and what differs beyond its interval."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from records import SYSTEM, accuracy, keys, latency, made_run, other_cpu
 
 from lib.experiment.candidate import Candidate
-from lib.pages.cross_version import figures, rules, tables
+from lib.pages.cross_version import figures, rules, system_tables, systems
 from lib.show.table import table_html
 from lib.stats import Interval
 from lib.store import stage_file
@@ -53,10 +53,10 @@ def opened(tmp_path):
 def test_the_oldest_tensorrt_is_the_baseline(tmp_path, opened):
     for name, version in (("new", "10.6.0"), ("old", "8.5.3.1")):
         system(tmp_path, name, version)
-    found, problems = rules.systems(opened("new"))
+    found, problems = systems.systems(opened("new"))
     assert [each.tensorrt for each in found] == ["TensorRT 8.5.3.1", "TensorRT 10.6.0"]
     assert problems == []
-    assert "TensorRT 8.5.3.1, old" in tables.ratios(opened("new")).caption.en
+    assert "TensorRT 8.5.3.1, old" in system_tables.ratios(opened("new")).caption.en
 
 
 @pytest.mark.parametrize(("ms", "key"), [(0.8, "faster"), (1.3, "slower"), (1.001, "no_difference")])
@@ -66,7 +66,7 @@ def test_speed_is_compared_by_its_interval(tmp_path, opened, ms, key):
     (speed,) = [f for f in rules.findings(opened("old")) if f.key in ("faster", "slower", "no_difference")]
     assert speed.key == key
     assert speed.values["ratio"].value == pytest.approx(1 / ms)
-    assert isinstance(tables.ratios(opened("old")).rows[0]["latency"], Interval)
+    assert isinstance(system_tables.ratios(opened("old")).rows[0]["latency"], Interval)
 
 
 def test_a_disturbed_system_is_not_compared(tmp_path, opened):
@@ -79,7 +79,7 @@ def test_a_system_timed_in_blocks_is_shown_but_neither_faster_nor_slower(tmp_pat
     system(tmp_path, "old", "8.5.3.1", stats={"rounds": "windows"}, sweep="07_precision")
     system(tmp_path, "new", "10.6.0", 0.5)
     assert not {"faster", "slower", "no_difference"} & {finding.key for finding in rules.findings(opened("old"))}
-    assert tables.ratios(opened("old")).rows[0]["latency"] == pytest.approx(2.0)  # without an interval
+    assert system_tables.ratios(opened("old")).rows[0]["latency"] == pytest.approx(2.0)  # without an interval
 
 
 @pytest.mark.parametrize(("correct", "level"), [(9001, "good"), (8700, "bad"), (8930, "note")])
@@ -100,7 +100,7 @@ def test_other_images_are_not_compared(tmp_path, opened):
     system(tmp_path, "old", "8.5.3.1")
     system(tmp_path, "new", "10.6.0", dataset="others")
     assert ("note", "nothing_shared") in keys(rules.findings(opened("new")))
-    assert all(isinstance(tables.ratios(opened("new")).rows[0][metric], Reason) for metric in tables.METRICS)
+    assert all(isinstance(system_tables.ratios(opened("new")).rows[0][metric], Reason) for metric in system_tables.METRICS)
 
 
 def test_a_system_that_cannot_be_read_is_red_and_the_rest_still_counts(tmp_path, opened):
@@ -117,13 +117,13 @@ def test_a_system_that_cannot_be_read_is_red_and_the_rest_still_counts(tmp_path,
 def test_one_system_has_nothing_to_be_compared_with(tmp_path, opened):
     system(tmp_path, "only", "8.5.3.1")
     assert keys(rules.findings(opened("only"))) == [("note", "alone")]
-    assert tables.ratios(opened("only")).rows == []
-    assert len(tables.results(opened("only")).rows) == 1
+    assert system_tables.ratios(opened("only")).rows == []
+    assert len(system_tables.results(opened("only")).rows) == 1
 
 
 def test_rtx_and_nothing_at_all_have_their_names(tmp_path, opened):
     system(tmp_path, "cpu", "8.5.3.1", gpu="")
-    (only,) = rules.systems(opened("cpu"))[0]
+    (only,) = systems.systems(opened("cpu"))[0]
     assert only.tensorrt == ""
     assert only.name == "cpu"
 
@@ -132,7 +132,7 @@ def test_tables_and_figure_are_shown_in_both_languages(tmp_path, opened):
     for name, version in (("old", "8.5.3.1"), ("new", "10.6.0")):
         system(tmp_path, name, version)
     for language in LANGUAGES:
-        for table in (tables.overview, tables.results, tables.ratios):
+        for table in (system_tables.overview, system_tables.results, system_tables.ratios):
             assert "10.6.0" in table_html(table(opened("new")), language)
         assert len(figures.compare(opened("new"), "file_size").draw(language).axes[0].patches) == 2
     empty = made_run(STAGE, folder=tmp_path / "none" / "here")

@@ -1,146 +1,232 @@
-"""Notebook 08: the records of every system of a profile, with one of them as the baseline, and what they say by rule."""
+"""What notebook 08 says by rule: the verdict of the page first, then what is behind it, then systems on machines of their own."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from statistics import median
 
-from lib import stats
-from lib.errors import ReportError
-from lib.experiment.candidate import Candidate, ordered
-from lib.pages import common
-from lib.stats import Interval
+from lib.experiment.precision import PRECISIONS
+from lib.pages import against, common
+from lib.pages.cross_version import answers, code, costs, speed, systems
+from lib.pages.cross_version.answers import Answers
+from lib.pages.cross_version.speed import Comparison
+from lib.pages.cross_version.versions import FOREIGN, Engine, Key, Spot, Versions, W, joined
 from lib.store.records import Reason, Record
 from lib.store.run import Run
-from lib.words import Finding, Words
-
-W = Words(__file__)
-RUNNER = "tensorrt"
-NOT_COMPARED = Reason("not_on_both")
-
-
-@dataclass(frozen=True)
-class System:
-    """One system that left records: its id (name of its folder) and what it recorded."""
-
-    id: str
-    run: Run
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """As lib/experiment/system.py tells it, of the page that was recorded last."""
-        return self.run.newest().info.system
-
-    @property
-    def tensorrt(self) -> str:
-        """TensorRT flavour and version, "" where none was installed: TensorRT where there is a GPU, else TensorRT for RTX."""
-        libraries = self.description.get("libraries", {})
-        if self.gpu and "tensorrt" in libraries:
-            return f"TensorRT {libraries['tensorrt']}"
-        rtx = libraries.get("tensorrt-rtx-cu13-libs")
-        return f"TensorRT for RTX {rtx}" if rtx else ""
-
-    @property
-    def name(self) -> str:
-        """What sentences call it."""
-        return self.tensorrt or self.id
-
-    @property
-    def gpu(self) -> dict[str, str]:
-        """The GPU that was used, {} where there is none."""
-        return next(iter(self.description.get("gpus") or []), {})
-
-    @property
-    def order(self) -> tuple[int, list[int], str]:
-        """Sorts systems: TensorRT by rising version, then TensorRT for RTX, then those with neither."""
-        kind = 2 if not self.tensorrt else 1 if "RTX" in self.tensorrt else 0
-        return kind, [int(part) for part in re.findall(r"\d+", self.tensorrt)], self.id
-
-    def find(self, metric: str, candidate: Candidate) -> Record | None:
-        """The record of one number, of whichever page has it; a latency is that at the batch size of notebook 07, end to end.
-
-        One of a case (an engine calibrated in several ways) stands in where no page has it without.
-        """
-        if metric == "latency":
-            size = self.run.newest().profile.precision.batch_size
-            return common.latency(self.run, candidate, batch_size=size, scope="end_to_end")
-        found = self.run.everywhere(metric, candidate=candidate)
-        return next((record for record in found if not record.case), next(iter(found), None))
-
-
-def systems(run: Run) -> tuple[list[System], list[str]]:
-    """Every system beside the run's own, sorted by TensorRT version, and one line for each whose files cannot be read."""
-    found, problems = [], []
-    for folder in sorted(path for path in run.folder.parent.glob("*") if path.is_dir()):
-        try:
-            other = run if folder == run.folder else Run.open(folder)
-        except ReportError as error:
-            problems.append(str(error))
-            continue
-        if any(stage != run.stage for stage in other.files):
-            found.append(System(folder.name, other.of("")))
-    return sorted(found, key=lambda system: system.order), problems
-
-
-def candidates(found: list[System]) -> list[Candidate]:
-    """TensorRT's candidates that any system has a record of."""
-    records = [record for system in found for record in system.run.everywhere()]
-    return ordered(r.candidate.plain for r in records if r.candidate and r.candidate.runner == RUNNER)
-
-
-def both(metric: str, base: System, other: System, candidate: Candidate) -> tuple[Record, Record] | None:
-    """A number of the baseline and of another system, None unless both measured it on the same dataset."""
-    to, of = base.find(metric, candidate), other.find(metric, candidate)
-    datasets = {file.stage.dataset for system in (base, other) for file in system.run.files.values()}
-    return (to, of) if to and of and to.value is not None and of.value is not None and len(datasets) == 1 else None
-
-
-def ratio(base: System, other: System, metric: str, candidate: Candidate) -> Interval | float | Reason:
-    """A number of a system over the baseline's; for a latency, throughput over throughput, with its interval where both have rounds."""
-    to, of = both(metric, base, other, candidate) or (None, None)
-    if to is None or of is None or not to.value or of.batch_size != to.batch_size:
-        return NOT_COMPARED
-    if metric != "latency":
-        return of.value / to.value
-    return to.value / of.value if common.one_block(of) or common.one_block(to) else stats.ratio(of.samples, to.samples)
+from lib.text import Text
+from lib.words import Finding, Level
 
 
 def findings(run: Run) -> list[Finding]:
-    """What the comparison says: unreadable files, one system only, other hardware, accuracy and speed that moved."""
-    found, problems = systems(run)
-    made = [W.finding("bad", "unreadable", problem=problem) for problem in problems]
-    if len(found) < 2:
-        return [*made, W.finding("note", "alone", system=found[0].id) if found else W.finding("note", "nobody")]
-    base, *others = found
-    for other in others:
-        cards = [system.gpu.get("name", "–") for system in (other, base)]
-        if cards[0] != cards[1]:
-            made.append(W.finding("note", "other_hardware", **_names(base, other), gpus=" / ".join(cards)))
-        told = [_speed(base, other, candidate) for candidate in candidates(found)]
-        told += [_accuracy(base, other, candidate) for candidate in candidates(found)]
-        told = [finding for finding in told if finding]
-        made += told or [W.finding("note", "nothing_shared", **_names(base, other))]
+    """Everything the page says. One good finding before the verdict would hide it: nothing is called good where the verdict is not."""
+    found = Versions(run)
+    if not found.workers:
+        return systems.findings(run)
+    verdicts = list(verdict(found))
+    best: Level = "good" if verdicts and all(one.level == "good" for one in verdicts) else "note"
+    rules = (alike, largest, spread, cost, in_code, on_gpu, from_build_to_build, plans)
+    behind = [finding for rule in rules for finding in rule(found)]
+    behind = [one._replace(level=best) if one.level == "good" else one for one in behind]
+    doubts = [*fallen(found), *lost(found), *disturbed(found), *verdicts, *behind, *against.unlabelled(run)]
+    return doubts + not_started(found) + not_measured(found) + systems.findings(run, alone=False)
+
+
+def verdict(found: Versions) -> Iterator[Finding]:
+    """The page in one sentence, one for each version but the lowest: where it is faster, and whether it computes the same."""
+    if len(found.names) < 2:
+        ran = list(map(found.label, found.names))
+        yield W.finding("note", "one_version", versions=ran) if ran else W.finding("note", "none_ran")
+        return
+    for other in found.others:
+        told = _counted(found, other, "end_to_end")
+        values = {"other": found.label(other), "base": found.base, "answers": _answers(found, other)}
+        if not told:
+            yield W.finding("note", "verdict_untimed", **values)
+            continue
+        worse = told["slower"] or any(one.losing for one in _between(found, other))
+        counts = {"counts": _counts(found, told), "total": told.total(), **told}
+        yield W.finding("note" if worse or not told["faster"] else "good", "verdict", **values, **counts)
+
+
+def _counted(found: Versions, other: str, scope: str) -> Counter[str]:
+    """How many comparisons of a version with the lowest came to what; those of disturbed rounds are undecided."""
+    verdicts = [one.verdict for one in speed.comparisons(found, scope) if one.other == other]
+    return Counter("undecided" if each == "disturbed" else each for each in verdicts)
+
+
+def _counts(found: Versions, told: Counter[str]) -> list[Text]:
+    """The counts in words, but for those that are nought."""
+    least = speed.least_ratio(found)
+    return [W(f"parts.{key}", count=told[key], least=least) for key in ("faster", "slower", "same", "undecided") if told[key]]
+
+
+def _between(found: Versions, other: str) -> list[Answers]:
+    """Answers of a version against the lowest's, of engines that were built the usual way and answered."""
+    told = answers.found(found, ("first_version",))
+    return [one for one in told if one.version == other and not one.engine.variant and one.most_changed is not None]
+
+
+def _answers(found: Versions, other: str) -> Text:
+    """Whether a version computes the same classes as the lowest, as a part of the verdict."""
+    told, most = _between(found, other), dict[Engine, int]()
+    for one in told:
+        most[one.engine] = max(most.get(one.engine, 0), one.most_changed or 0)
+    same, other_classes = [e.label for e, count in most.items() if not count], [e.label for e, count in most.items() if count]
+    key = "unanswered" if not told else "same" if not other_classes else "differ" if not same else "partly"
+    values = {"images": max((one.images for one in told), default=0), "count": max(most.values(), default=0)}
+    return W(f"parts.answers_{key}", same=same, changed=other_classes, **values)
+
+
+def largest(found: Versions) -> Iterator[Finding]:
+    """The largest gain and the largest loss that are claimed."""
+    told = speed.comparisons(found)
+    for key, pick in (("faster", max), ("slower", min)):
+        claimed = [one for one in told if one.verdict == key]
+        if claimed:
+            one: Comparison = pick(claimed, key=lambda each: each.ratio.value)
+            values = {"other": found.label(one.other), "base": one.base, "ratio": one.ratio, "spot": one.spot.label}
+            yield W.finding("note", f"most_{key}", **values)
+
+
+def on_gpu(found: Versions) -> Iterator[Finding]:
+    """How often a version is faster where the GPU's own time counts alone."""
+    for other in found.others:
+        if told := _counted(found, other, "gpu_compute"):
+            values = {"other": found.label(other), "base": found.base, "counts": _counts(found, told), "total": told.total()}
+            yield W.finding("note", "on_gpu", **values)
+
+
+def alike(found: Versions) -> Iterator[Finding]:
+    """Whether Python and C++ compute the same in every version, build and precision."""
+    told = [one for one in answers.found(found, ("python",)) if one.most_changed is not None]
+    wrong = [one for one in told if one.most_changed]
+    for one in wrong:
+        values = {"engine": one.engine.label, "version": found.label(one.version), "images": one.images}
+        yield W.finding("bad", "python_cpp_differ", **values, count=one.most_changed, largest=one.largest or 0.0)
+    if told and not wrong:
+        exact = all(one.same_share == 1 for one in told)
+        versions = [version for version in found.names if any(one.version == version for one in told)]
+        values = {"images": min(one.images for one in told), "versions": versions, "largest": max(one.largest or 0.0 for one in told)}
+        yield W.finding("good", "python_cpp_bits" if exact else "python_cpp", **values)
+
+
+def spread(found: Versions) -> Iterator[Finding]:
+    """How far builds of one version spread, what the saved timing cache takes away of it, and what so many builds can find."""
+    usual = [engine for engine in found.engines if not engine.variant]
+    own = [apart for engine in usual for version in found.names for apart in speed.spreads(found, version, engine)]
+    if not own:
+        return
+    saved = [Engine(engine.precision, costs.SAVED) for engine in usual]
+    again = [apart for engine in saved for version in found.names for apart in speed.spreads(found, version, engine)]
+    least = [each for engine in usual if (each := speed.findable(found, engine)) is not None]
+    values = {"middle": median(own), "most": max(own), "findable": median(least) if least else 0.0}
+    again_said = W("parts.saved", middle=median(again), most=max(again)) if again else Text("", "")
+    key = "spread" if least else "spread_alone"
+    yield W.finding("note", key, **values, saved=again_said)
+
+
+def from_build_to_build(found: Versions) -> Iterator[Finding]:
+    """Whether builds of one version answer alike."""
+    told = [one for one in answers.found(found, ("first_build",)) if not one.engine.variant and one.most_changed is not None]
+    if not told:
+        return
+    changed = joined(one.engine.label for one in told if one.most_changed)
+    exact = joined(one.engine.label for one in told if all(o.same_share == 1 for o in told if o.engine == one.engine))
+    values = {"count": max(one.most_changed or 0 for one in told), "images": max(one.images for one in told), "exact": exact or "–"}
+    yield W.finding("note", "builds_differ" if changed else "builds_alike", changed=changed, **values)
+
+
+def cost(found: Versions) -> Iterator[Finding]:
+    """What a version costs against the lowest: medians over precisions of the ratios of medians over builds."""
+    for other in found.others:
+        parts = []
+        for metric in ("build_time", "file_size", "device_memory", "load_time"):
+            ratios = [r for engine in found.engines if not engine.variant and (r := costs.ratio(found, metric, other, engine))]
+            if ratios:
+                parts.append(W(f"parts.{metric}", ratio=median(ratios)))
+        if parts:
+            yield W.finding("note", "cost", other=found.label(other), base=found.base, parts=parts)
+
+
+def in_code(found: Versions) -> Iterator[Finding]:
+    """How many calls that the lowest version has are gone or deprecated in another."""
+    for other in found.others:
+        told = Counter(code.lost(found.run, found.base, other).values())
+        values = {"other": found.label(other), "base": found.base}
+        if told:
+            yield W.finding("note", "code", **values, gone=told["gone"], deprecated=told["deprecated"])
+        elif code.states(found.run):
+            yield W.finding("note", "code_same", **values)
+
+
+def fallen(found: Versions) -> Iterator[Finding]:
+    """Red: builds that did not come out in the type they were asked for, or much larger than their siblings."""
+    for one in costs.fallen(found):
+        asked = PRECISIONS[one.engine.precision].layer_types[0].upper() if one.engine.precision in PRECISIONS else "?"
+        values = {"engine": one.engine.label, "version": found.label(one.version), "builds": list(map(str, one.builds))}
+        yield W.finding("bad", f"fallen_{one.by}", **values, types=costs.shown(one.types), asked=asked, ratio=one.ratio)
+
+
+def lost(found: Versions) -> Iterator[Finding]:
+    """Red: accuracy that surely falls by more than the margin from one version to another."""
+    for one in answers.found(found, answers.BETWEEN):
+        if one.losing and one.points:
+            values = {"engine": one.engine.label, "version": found.label(one.version), "builds": list(map(str, one.losing))}
+            yield W.finding("bad", "accuracy_lost", **values, points=one.points, margin=100 * common.LOSS_MARGIN)
+
+
+def disturbed(found: Versions) -> Iterator[Finding]:
+    """Amber: the rounds in which the machine was disturbed, of which nothing is claimed."""
+    blocks = {(spot.engine.precision, spot.batch_size): spot for spot in found.spots}
+    doubtful = {spot: told for spot in blocks.values() if (told := speed.disturbed(found, spot))}
+    if doubtful:
+        why = joined(W(f"disturbances.{key}", **values) for told in doubtful.values() for key, values in told)
+        what = [_block(spot) for spot in doubtful]
+        yield W.finding("warn", "disturbed", count=len(doubtful), total=len(blocks), what=what, why=why)
+
+
+def _block(spot: Spot) -> Text:
+    return W("labels.row", engine=Engine(spot.engine.precision).label, batch=spot.batch_size)
+
+
+def plans(found: Versions) -> Iterator[Finding]:
+    """Whether each version refuses plans of the others: red where it does not."""
+    told = found.run.records(FOREIGN)
+    for record in (record for record in told if record.reason is not None and record.reason.key == "foreign_plan_loaded"):
+        yield W.finding("bad", "foreign_loaded", version=record.case.get("tensorrt"), plan_of=record.case.get("plan_of"))
+    refused = [W("labels.foreign", version=r.case.get("tensorrt"), plan_of=r.case.get("plan_of")) for r in told if r.value is not None]
+    if refused and len(refused) == len(told):
+        yield W.finding("note", "foreign_refused", pairs=refused)
+
+
+def not_started(found: Versions) -> list[Finding]:
+    """Commands that brought no version, red where the worker failed; and what could not be tried with plans."""
+    made = []
+    for record in found.workers:
+        if record.reason is not None:
+            level: Level = "bad" if record.reason.key == "worker_failed" else "note"
+            made.append(W.finding(level, "not_started", worker=record.case.get("worker"), why=record.reason.text))
     return made
 
 
-def _speed(base: System, other: System, candidate: Candidate) -> Finding | None:
-    apart = ratio(base, other, "latency", candidate)
-    if not isinstance(apart, Interval) or not all(common.calm(system.run.of(common.SWEEP)) for system in (base, other)):
-        return None
-    least = other.run.newest().profile.measuring.least_ratio
-    key = "faster" if apart.low > 1 + least else "slower" if apart.high < 1 / (1 + least) else "no_difference"
-    return W.finding("note", key, precision=candidate.precision_label, ratio=apart, **_names(base, other))
+def not_measured(found: Versions) -> list[Finding]:
+    """Every reason why numbers are missing, with what lacks them: red for what failed."""
+    by: dict[Reason, list[Text]] = {}
+    for key, record in found.missing():
+        if record.reason is not None and record.reason != common.NO_LABELS:
+            by.setdefault(record.reason, []).append(_lacking(key, record))
+    by |= {record.reason: [W("labels.plans")] for record in found.run.records(FOREIGN) if _untried(record) and record.reason}
+    made = []
+    for why, what in by.items():
+        level: Level = "bad" if why.failed else "note"
+        made.append(W.finding(level, "failed" if why.failed else "unmeasured", what=joined(what), why=why.text))
+    return made
 
 
-def _accuracy(base: System, other: System, candidate: Candidate) -> Finding | None:
-    counts = [one.stats[count] for one in both("accuracy", base, other, candidate) or () for count in ("correct", "total")]
-    if not counts:
-        return None
-    points = common.percent(stats.difference(*counts))
-    level = "bad" if points.high < -100 * common.LOSS_MARGIN else "good" if points.low >= -100 * common.LOSS_MARGIN else "note"
-    return W.finding(level, "accuracy", precision=candidate.precision_label, points=points, **_names(base, other))
+def _lacking(key: Key, record: Record) -> Text:
+    return W("labels.lacking", engine=key.engine.label, version=key.version)
 
 
-def _names(base: System, other: System) -> dict[str, str]:
-    return {"name": other.name, "reference": base.name}
+def _untried(record: Record) -> bool:
+    return record.reason is not None and record.reason.key != "foreign_plan_loaded"

@@ -1,77 +1,197 @@
-"""The tables of notebook 08: the systems, TensorRT's numbers on each, and their ratios to the baseline."""
+"""The tables of notebook 08 about versions on one machine: speed, builds, answers, cost, and which of them ran."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from lib.experiment.candidate import Candidate
-from lib.pages import against, common
-from lib.pages.cross_version import rules
-from lib.pages.cross_version.rules import System, W
+from lib.pages import against
+from lib.pages.cross_version import answers, costs, speed
+from lib.pages.cross_version.answers import Answers
+from lib.pages.cross_version.costs import SAVED
+from lib.pages.cross_version.speed import Comparison
+from lib.pages.cross_version.versions import CPP, FOREIGN, PYTHON, Engine, Spot, Versions, W
 from lib.show.columns import columns
 from lib.show.table import Column, Table
-from lib.stats import Interval
 from lib.store.records import Reason
 from lib.store.run import Run
+from lib.text import Text
 
-# metric -> unit shown, factor from the record's, digits; a latency is shown as throughput
-METRICS = {"file_size": ("MB", 1e-6, 2), "build_time": ("s", 1.0, 2), "accuracy": ("%", 100.0, 2), "latency": ("images/s", 1.0, 0)}
-METRICS["agreement"] = METRICS["accuracy"]  # in its place where no system knows the right classes
-NAMES = columns(W, "tensorrt system precision")
+Row = dict[str, Any]
+COMPARED_VARIANTS = ("", "shared_scales", "strongly_typed")
+COSTS = {"build_time": ("s", 1.0, 1), "file_size": ("MB", 1e-6, 2), "device_memory": ("MB", 1e-6, 2), "load_time": ("ms", 1.0, 1)}
 
 
-def overview(run: Run) -> Table:
-    """One row a system: what it is and how many records it left."""
+def speeds(run: Run) -> Table:
+    """One row an engine and batch size, called in one way: images/s of each version, their ratio, and what may be said of it."""
+    found = Versions(run)
+    calling = speed.main_calling(found)
+    spots = [spot for spot in found.spots if spot.scope == "end_to_end" and spot.calling == calling and not spot.engine.variant]
+    if calling is None:
+        return Table([], columns(W, "precision"), W("captions.not_timed"), nothing=W("captions.not_timed"))
+    caption = W("captions.speeds", calling=calling.label, base=found.base, least=speed.least_ratio(found))
+    return _speeds(found, spots, columns(W, "precision batch_size"), caption)
+
+
+def every(run: Run, scope: str) -> Table:
+    """The same for every way of calling and for engines that were built in other ways; folded."""
+    found = Versions(run)
+    spots = [spot for spot in found.spots if spot.scope == scope and spot.engine.variant in COMPARED_VARIANTS]
+    return _speeds(found, spots, columns(W, "precision batch_size calling"), W(f"captions.every_{scope}"), folded=True)
+
+
+def _speeds(found: Versions, spots: list[Spot], names: list[Column], caption: Text, folded: bool = False) -> Table:
+    rates = [Column(f"rate {name}", W("columns.rate_of", version=name), "images/s", 0) for name in found.names]
+    told = [Column(f"ratio {name}", _of("ratio_of", found, name), "×", 3, interval=True) for name in found.others]
+    said = [Column(f"verdict {name}", _of("verdict_of", found, name)) for name in found.others]
+    pairs = [column for both in zip(told, said, strict=True) for column in both]
+    rivals = {spot: record for spot in spots if (record := found.rivals(spot)) is not None}
+    rival = [Column("rival", W("columns.rival"), "images/s", 0)] if any(r.value is not None for r in rivals.values()) else []
+    rows = []
+    for spot in spots:
+        row: Row = {"precision": spot.engine.label, "batch_size": spot.batch_size, "calling": spot.calling.label}
+        row |= {f"rate {name}": speed.rate(found, name, spot) for name in found.names}
+        if (record := rivals.get(spot)) is not None:
+            row["rival"] = record.reason or 1e3 * spot.batch_size / speed.stats.time(record.samples).value
+        for name in found.others:
+            row |= _told(name, speed.compared(found, spot, name))
+        rows.append(row)
+    return Table(rows, names + rates + pairs + rival, caption, folded)
+
+
+def _told(name: str, one: Comparison | None) -> Row:
+    """The cells of a comparison; a claimed gain is marked."""
+    if one is None:
+        return {f"verdict {name}": "–"}
+    marked = {"best": {f"ratio {name}"}} if one.verdict == "faster" else {}
+    return {f"ratio {name}": one.ratio, f"verdict {name}": W(f"verdicts.{one.verdict}")} | marked
+
+
+def _of(key: str, found: Versions, name: str) -> Text:
+    """A header, which names the version where there are several."""
+    return W(f"columns.{key}", version=name, base=found.base) if len(found.others) > 1 else W(f"columns.{key.removesuffix('_of')}")
+
+
+def builds(run: Run) -> Table:
+    """One row a precision and version: how far its builds spread (%), from the saved cache too, their tactics, what is to be found."""
+    found, rows = Versions(run), list[Row]()
+    for engine in [engine for engine in found.engines if not engine.variant]:
+        least = speed.findable(found, engine)
+        for version in found.names:
+            saved = Engine(engine.precision, SAVED)
+            row: Row = {"precision": engine.label, "version": version, "builds": speed.count(found, version, engine) or None}
+            for key, each in (("", engine), ("_saved", saved)):
+                spreads = speed.spreads(found, version, each)
+                row |= {f"spread{key}": 100 * speed.median(spreads) if spreads else None, f"tactics{key}": _tactics(found, version, each)}
+                row |= {f"spread_most{key}": 100 * max(spreads) if spreads else None}
+            rows.append(row | {"findable": 100 * least if least else None})
+    percent = [Column(key, W(f"columns.{key}"), "%", 2) for key in ("spread", "spread_most", "spread_saved")]
+    shown = [Column("builds", W("columns.builds"), "", 0), *percent, Column("findable", W("columns.findable"), "%", 1)]
+    return Table(rows, columns(W, "precision version tactics tactics_saved") + shown, W("captions.builds_table"))
+
+
+def _tactics(found: Versions, version: str, engine: Engine) -> Text | str:
+    told = costs.tactics(found, version, engine)
+    return W("labels.tactics", count=told[0], builds=told[1]) if told else "–"
+
+
+def same(run: Run) -> Table:
+    """One row a precision and pair of versions: how far their answers are apart over all test images, and their accuracies."""
+    found = Versions(run)
+    told = [one for one in answers.found(found, answers.BETWEEN) if one.runner == PYTHON]
+    return _answers(found, told, W("captions.same"), accuracies=True)
+
+
+def within(run: Run) -> Table:
+    """The same from build to build of one version, of Python and C++, and between versions in C++; folded."""
+    found = Versions(run)
+    told = answers.found(found, answers.WITHIN) + [one for one in answers.found(found, answers.BETWEEN) if one.runner == CPP]
+    return _answers(found, told, W("captions.within"), folded=True)
+
+
+def _answers(found: Versions, told: list[Answers], caption: Text, accuracies: bool = False, folded: bool = False) -> Table:
+    labelled = against.labelled(found.run)
+    metric = "accuracy" if labelled else "agreement"
+    rows = []
+    for one in told:
+        row: Row = {"precision": one.engine.label, "compared": _compared(found, one)}
+        row |= {"same_bits": one.reason if one.same_share is None else 100 * one.same_share, "max_abs": one.largest or 0.0}
+        row |= {"images_changed": one.changes, "difference": one.points}
+        if one.reason is not None:
+            row |= dict.fromkeys(("max_abs", "images_changed", "difference"), one.reason)
+        if accuracies:
+            row |= {f"{metric}_before": answers.judged(found, *_base(found, one), metric)}
+            row |= {f"{metric}_after": answers.judged(found, one.version, one.engine, metric)}
+        rows.append(row)
+    shown = [Column("same_bits", W("columns.same_bits"), "%", 2), *columns(W, "max_abs")]
+    shown += [Column("images_changed", W("columns.images_changed"), "", 0, interval=True)]
+    shown += columns(W, "difference") if labelled else []
+    both = [f"{metric}_before", f"{metric}_after"] if accuracies else []
+    shown += [Column(key, W(f"columns.{key}"), "%", 2) for key in both]
+    return Table(rows, columns(W, "precision compared") + shown, caption, folded)
+
+
+def _base(found: Versions, one: Answers) -> tuple[str, Engine]:
+    """The version and engine that answers are compared with."""
+    return (one.version, Engine(one.engine.precision)) if one.against == "by_flag" else (found.base, Engine(one.engine.precision))
+
+
+def _compared(found: Versions, one: Answers) -> Text:
+    """What two sides a row compares; the caller's language where it is C++ on both."""
+    said = W(f"against.{one.against}", version=one.version, base=found.base)
+    return W("labels.by_cpp", compared=said) if one.runner == CPP and one.against != "python" else said
+
+
+def cost(run: Run) -> Table:
+    """One row a precision and version: build time (from the saved timing cache too), plan, device memory and load time, medians with their
+    ranges over builds."""
+    found = Versions(run)
     rows = [
-        {
-            "system": system.id,
-            "tensorrt": system.tensorrt or "–",
-            "gpu": system.gpu.get("name", "–"),
-            "driver": system.gpu.get("driver_version", "–"),
-            "cpu": f"{system.description.get('cpu', '–')} × {system.description.get('cores', '–')}",
-            "records": sum(len(file.records) for file in system.run.files.values()),
-        }
-        for system in rules.systems(run)[0]
+        {"precision": engine.label, "version": version}
+        | {metric: costs.cost(found, metric, version, engine, factor) for metric, (_, factor, _) in COSTS.items()}
+        | {"build_saved": None if engine.variant else costs.cost(found, "build_time", version, Engine(engine.precision, SAVED))}
+        for engine in found.engines
+        if engine.variant != SAVED
+        for version in found.names
+        if any(costs.cost(found, metric, version, engine) for metric in COSTS)
     ]
-    return Table(rows, columns(W, "system tensorrt gpu driver cpu records"), W("captions.systems"))
+    numbers = [Column(m, W(f"columns.{m}"), unit, digits, interval=True) for m, (unit, _, digits) in COSTS.items()]
+    numbers.insert(1, Column("build_saved", W("columns.build_saved"), "s", 1, interval=True))
+    return Table(rows, columns(W, "precision version") + numbers, W("captions.cost"))
 
 
-def results(run: Run) -> Table:
-    """One row a system and precision: what TensorRT gave there, or the reason why there is nothing."""
-    found, _ = rules.systems(run)
-    rows = [_row(system, candidate, value) for system in found for candidate in rules.candidates([system])]
-    forms = {m: METRICS[m] for m in _shown(found)}
-    numbers = [Column(m, W(f"columns.{m}"), unit, digits, interval=m == "latency") for m, (unit, _, digits) in forms.items()]
-    return Table(rows, NAMES + numbers, W("captions.results"))
+def workers(run: Run) -> Table:
+    """One row a command that was named: which TensorRT it brought, or why none."""
+    rows = []
+    for record in Versions(run).workers:
+        told = record.stats
+        row: Row = {"worker": record.case.get("worker"), "tensorrt": record.reason}
+        if record.value is not None:
+            row |= {"tensorrt": 0.0, "version": told.get("tensorrt"), "python": told.get("python"), "gpu": told.get("gpu", "–")}
+        rows.append(row)
+    for row in rows:
+        row["ran"] = row["tensorrt"].text if isinstance(row["tensorrt"], Reason) else W("labels.ran")
+    return Table(rows, columns(W, "worker version python gpu ran"), W("captions.workers"))
 
 
-def ratios(run: Run) -> Table:
-    """One row a system but the baseline and a precision: each number over the baseline's."""
-    found, _ = rules.systems(run)
-    numbers = [Column(m, W(f"columns.{m}"), "×", 3, interval=m == "latency") for m in _shown(found)]
-    if len(found) < 2:
-        return Table([], NAMES + numbers, W("captions.no_ratios"), nothing=W("captions.no_ratios"))
-    base, *others = found
-    rows = [_row(system, candidate, partial(rules.ratio, base)) for system in others for candidate in rules.candidates(found)]
-    return Table(rows, NAMES + numbers, W("captions.ratios", baseline=f"{base.name}, {base.id}"))
+def plans(run: Run) -> Table:
+    """One row a version and another's plan: what it said when it was given that."""
+    rows = [
+        {"version": record.case.get("tensorrt"), "plan_of": record.case.get("plan_of")}
+        | {"said": record.reason.text if record.reason else str(record.stats.get("message", "–"))}
+        for record in run.records(FOREIGN)
+    ]
+    return Table(rows, columns(W, "version plan_of said"), W("captions.plans"))
 
 
-def _shown(found: list[System]) -> list[str]:
-    """The metrics that have a column."""
-    judged = "agreement" if found and not any(against.labelled(system.run) for system in found) else "accuracy"
-    return ["file_size", "build_time", judged, "latency"]
-
-
-def _row(system: System, candidate: Candidate, cell: Callable[[System, str, Candidate], Any]) -> dict[str, Any]:
-    names = {"tensorrt": system.tensorrt or "–", "system": system.id, "precision": candidate.precision_label}
-    return names | {metric: cell(system, metric, candidate) for metric in METRICS}
-
-
-def value(system: System, metric: str, candidate: Candidate) -> Interval | float | Reason:
-    """What a system's record of one of METRICS shows, or why there is nothing."""
-    record = system.find(metric, candidate)
-    if record is None:
-        return Reason("not_on_system")
-    return common.told_rate(record) if metric == "latency" and record.value is not None else common.number(record, METRICS[metric][1])
+def method(run: Run) -> Table:
+    """The settings of the measurement; folded."""
+    measuring, found = run.profile.measuring, Versions(run)
+    shown = {
+        "builds": max((speed.count(found, name, engine) for name in found.names for engine in found.engines), default=0),
+        "rounds": measuring.rounds,
+        "slice": f"{measuring.slice_s:g} s",
+        "warmup": f"{measuring.warmup_s:g} s",
+        "least_ratio": f"{measuring.least_ratio:.0%}",
+    }
+    rows = [{"setting": W(f"settings.{key}"), "value": str(value)} for key, value in shown.items()]
+    return Table(rows, columns(W, "setting value"), W("captions.method"), folded=True)
