@@ -9,6 +9,8 @@ import time
 from lib.errors import ReportError
 
 DEADLINE = "REPORT_DEADLINE"  # environment variable, set by a run for its kernels: when it stops, seconds since 1970 (time.time)
+LIMIT = "REPORT_LIMIT_S"  # environment variable beside it: how many seconds the run has in all
+AT_MOST = 0.5  # of that limit: what a step is taken to need, or one that is longer than the limit would never be begun
 
 
 class OutOfTime(ReportError):
@@ -22,18 +24,23 @@ def left_s() -> float:
 
     Raises ReportError where the variable holds no time.
     """
-    given = os.environ.get(DEADLINE, "")
-    try:
-        return float(given) - time.time() if given else math.inf
-    except ValueError:
-        raise ReportError(f"{DEADLINE}={given}: no seconds since 1970; runs set it themselves (make report MINUTES=9), unset it") from None
+    return _seconds(DEADLINE, math.inf) - time.time()
 
 
 def check(needed_s: float = 0) -> None:
-    """Raise OutOfTime where less than `needed_s` seconds are left. To be called between steps whose results are stored.
+    """Raise OutOfTime where less than `needed_s` seconds are left, or half of the run's limit where that is less. To be called between
+    steps whose results are stored.
 
     Not inside a `try` that takes a ReportError for a reason why there is no number: a stop is no such reason.
     """
-    if (left := left_s()) < needed_s:
-        needs = f"the next step takes {needed_s:.0f} s and {max(0, left):.0f} s are left" if left > 0 else "the run's minutes are over"
+    if (left := left_s()) < min(needed_s, AT_MOST * _seconds(LIMIT, math.inf)):
+        needs = f"the next step takes {needed_s:.0f} s and {left:.0f} s are left" if left > 0 else "the run's minutes are over"
         raise OutOfTime(f"{needs}; the same command goes on from here")
+
+
+def _seconds(variable: str, otherwise: float) -> float:
+    given = os.environ.get(variable, "")
+    try:
+        return float(given) if given else otherwise
+    except ValueError:
+        raise ReportError(f"{variable}={given}: no seconds; runs set it themselves (make report MINUTES=9), unset it") from None

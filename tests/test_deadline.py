@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,9 +65,18 @@ def test_a_step_is_begun_where_the_time_holds(monkeypatch: pytest.MonkeyPatch, l
     assert not Failure("03_x", 1, "", f"ReportError: {caught.value}").out_of_time
 
 
+@pytest.mark.parametrize(("left", "begun"), [(300, True), (271, True), (269, False)])
+def test_a_step_that_is_longer_than_the_limit_is_begun_by_some_run(monkeypatch: pytest.MonkeyPatch, left: float, begun: bool) -> None:
+    one = Limit(9.5, time.time() - 540 + left)  # 540 s of it are for measuring
+    for variable, value in one.variables().items():
+        monkeypatch.setenv(variable, value)
+    with nullcontext() if begun else pytest.raises(OutOfTime, match="takes 900 s"):
+        deadline.check(900)
+
+
 def test_what_is_no_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(deadline.DEADLINE, "soon")
-    with pytest.raises(ReportError, match="REPORT_DEADLINE=soon: no seconds since 1970"):
+    with pytest.raises(ReportError, match="REPORT_DEADLINE=soon: no seconds; runs set it themselves"):
         deadline.left_s()
 
 
@@ -95,7 +105,7 @@ def test_a_notebook_that_cannot_come_far_is_not_begun(left: float, took: float |
     one = Limit(10, time.time() - 570 + left)
     assert one.too_late(took) is late
     assert not Limit().too_late(1e9)
-    assert Limit().variables() == {deadline.DEADLINE: ""}
+    assert Limit().variables() == {deadline.DEADLINE: "", deadline.LIMIT: ""}
 
 
 @pytest.fixture

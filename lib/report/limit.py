@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from lib.deadline import DEADLINE
+from lib.deadline import DEADLINE, LIMIT
 from lib.progress import duration
 
 PAGES_S, PAGES = 30.0, 0.1  # of a limit that is left for the pages: seconds, and no more than this share
@@ -29,7 +29,7 @@ class Limit:
 
     def variables(self) -> dict[str, str]:
         """What tells kernels (lib/deadline.py)."""
-        return {DEADLINE: "" if self.until == math.inf else str(self.until)}
+        return {DEADLINE: "", LIMIT: ""} if self.minutes is None else {DEADLINE: str(self.until), LIMIT: str(self.until - self.begun)}
 
     def too_late(self, took: float | None) -> bool:
         """Whether a notebook need not be begun any more. took: s, the last time, None where that is not known.
