@@ -25,7 +25,9 @@ from lib.experiment.strict import line
 from lib.trt import wire
 from lib.trt.versions import EngineError
 
-PYTHONS = "TENSORRT_PYTHONS"  # environment variable: commands that start a Python, separated by semicolons, or a file with one a line
+# Environment variable: commands that start a Python, separated by semicolons, or a file with one a line. Either is found from the
+# project's folder, in which workers start; the notebooks lie elsewhere.
+PYTHONS = "TENSORRT_PYTHONS"
 # Old Pythons cannot even read the worker, so they are told apart before it is imported; it lies in the folder that it is started in.
 BOOTSTRAP = (
     "import sys; sys.version_info >= (3, 10) or sys.exit('Python %d.%d is too old: 3.10 or newer is needed' % sys.version_info[:2]); "
@@ -33,6 +35,8 @@ BOOTSTRAP = (
 )
 START_S, ASK_S, BUILD_S = 120.0, 600.0, 3600.0  # how long a worker may take to start (a container too), to answer, to build an engine
 NOISE = 1 << 16  # bytes that a start script may print before the worker speaks
+LOOK_S = 1.0  # how often it is looked whether one that says nothing still lives: what it started may keep its output open
+END_S, GRACE_S = 5.0, 10.0  # how long one may take to end that says no more, and one that is told to
 
 
 class WorkerEnded(ReportError):
@@ -45,15 +49,16 @@ def commands(text: str | None = None) -> list[list[str]]:
     Raises ConfigError for a file that cannot be read, no command in it, and quotes that do not close.
     """
     given = (os.environ.get(PYTHONS) or "" if text is None else text).strip()
-    lines, where = given.split(";"), PYTHONS
-    if given and ";" not in given and Path(given).is_file() and not os.access(given, os.X_OK):
+    lines, where, file = given.split(";"), PYTHONS, config.ROOT / given
+    listed = bool(given) and ";" not in given and os.path.isfile(file) and not os.access(file, os.X_OK)
+    if listed:
         where = f"{PYTHONS}: {given}"
         try:
-            lines = [one.partition("#")[0] for one in Path(given).read_text(encoding="utf-8").splitlines()]
+            lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{where}: cannot be read ({line(str(error))})") from None
     try:
-        found = [words for one in lines if (words := shlex.split(one))]
+        found = [words for one in lines if (words := shlex.split(one, comments=listed))]
     except ValueError as error:
         raise ConfigError(f"{where}: {error}; write commands separated by semicolons, or one a line in a file") from None
     if given and not found:
@@ -70,10 +75,11 @@ class Worker:
         self.command, self.starts = command, 0
         self.about: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._swept = False  # whether what the process started is ended too
         self._said = Path(tempfile.mkdtemp(prefix="worker-")) / "said.txt"
         try:
             self.start()
-        except WorkerEnded:
+        except BaseException:
             self.close()
             raise
 
@@ -90,26 +96,38 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Whether it can be asked."""
-        return self._process is not None and self._process.poll() is None
+        if self._process is None or self._process.poll() is not None:
+            self._sweep()
+            return False
+        return True
 
     def start(self) -> None:
         """Start it, again where it has ended: what it held is then gone. Raises WorkerEnded."""
         self._stop()
+        environment = os.environ | {"TMPDIR": str(self._said.parent)}  # what one that is killed leaves there goes with the folder
         with open(self._said, "wb") as messages:
             try:
                 self._process = subprocess.Popen(
                     [*self.command, "-c", BOOTSTRAP],
-                    cwd=config.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages, bufsize=0, start_new_session=True,
+                    cwd=config.ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages,
+                    bufsize=0, start_new_session=True,
                 )  # fmt: skip
-            except OSError as error:
-                raise WorkerEnded(f"{self.name}: does not start ({error.strerror})") from None
-        self.starts += 1
+            except (OSError, ValueError) as error:
+                raise WorkerEnded(f"{self.name}: does not start ({getattr(error, 'strerror', None) or error})") from None
+        self.starts, self._swept = self.starts + 1, False
         assert self._process.stdin is not None
         self._pipe = self._process.stdin.fileno()
         os.set_blocking(self._pipe, False)
         self._until = time.monotonic() + START_S
-        self._greeted()
-        self.about = self.ask("about", START_S)[0]
+        try:
+            self._greeted()
+            self.about = self.ask("about", START_S)[0]
+        except EngineError as error:
+            self._stop()
+            raise WorkerEnded(f"{self.name}: does not say what it is: {error}") from None
+        except BaseException:
+            self._stop()
+            raise
 
     def ask(
         self, what: str, limit_s: float = ASK_S, arrays: dict[str, Any] | None = None, **message: Any
@@ -119,28 +137,30 @@ class Worker:
         if not self.alive:
             raise WorkerEnded(f"{self.name}: {self._end()}")
         self._until = time.monotonic() + limit_s
-        with suppress(BrokenPipeError):  # its end is noticed when nothing comes
-            wire.send(self, {"ask": what, **message}, arrays)  # type: ignore[arg-type]
         try:
+            with suppress(BrokenPipeError):  # its end is noticed when nothing comes
+                wire.send(self, {"ask": what, **message}, arrays)  # type: ignore[arg-type]
             answer, given = wire.receive(self._read)
         except wire.Garbled as error:
             self._stop()
-            raise WorkerEnded(f"{self.name}: answers otherwise than a worker does: {error}") from None
+            raise WorkerEnded(line(f"{self.name}: answers otherwise than a worker does: {error}")) from None
+        except BaseException:  # Ctrl-C too: what is left of this answer would be read as the next one
+            self._stop()
+            raise
         if "error" in answer:
-            raise EngineError(f"TensorRT {self.tensorrt}: {answer['error']}" if self.tensorrt else str(answer["error"]))
+            raise EngineError(line(f"TensorRT {self.tensorrt}: {answer['error']}" if self.tensorrt else str(answer["error"])))
         return answer, given
 
     def close(self) -> None:
         """End it, as its input does; it is killed where that takes too long."""
-        self._stop(grace_s=10)
+        self._stop(GRACE_S)
         shutil.rmtree(self._said.parent, ignore_errors=True)
 
     def write(self, data: bytes | memoryview) -> None:
         """Part of a message, for lib/trt/wire.py: waits for one that reads slowly no longer than the ask may take."""
         left = memoryview(data).cast("B")
         while left:
-            if not select.select([], [self._pipe], [], max(0.0, self._until - time.monotonic()))[1]:
-                self._hangs()
+            self._ready([], [self._pipe])
             with suppress(BlockingIOError):
                 left = left[os.write(self._pipe, left) :]
 
@@ -153,7 +173,6 @@ class Worker:
         while not seen.endswith(wire.HELLO):
             seen += self._read(1)
             if len(seen) > NOISE:
-                self._stop()
                 raise WorkerEnded(f"{self.name}: prints {line(seen[:60].decode(errors='replace'))} …, and is no worker")
 
     def _read(self, size: int) -> bytes:
@@ -162,24 +181,28 @@ class Worker:
         assert self._process.stdout is not None
         parts, pipe = bytearray(), self._process.stdout.fileno()
         while len(parts) < size:
-            if not select.select([pipe], [], [], max(0.0, self._until - time.monotonic()))[0]:
-                self._hangs()
+            self._ready([pipe], [])
             more = os.read(pipe, min(size - len(parts), 1 << 20))
             if not more:
                 with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(5)
+                    self._process.wait(END_S)
                 raise WorkerEnded(f"{self.name}: {self._end()}")
             parts += more
         return bytes(parts)
 
-    def _hangs(self) -> None:
-        self._stop()
-        raise WorkerEnded(f"{self.name}: did not answer in time and was ended")
+    def _ready(self, read: list[int], write: list[int]) -> None:
+        """Wait until a pipe is, no longer than the ask may take, and not for one that has ended and whose pipes somebody else holds."""
+        while not any(select.select(read, write, [], min(LOOK_S, max(0.0, self._until - time.monotonic())))):
+            if not self.alive and not any(select.select(read, write, [], LOOK_S)):
+                raise WorkerEnded(f"{self.name}: {self._end()}")
+            if time.monotonic() >= self._until:
+                self._stop()
+                raise WorkerEnded(f"{self.name}: did not answer in time and was ended")
 
     def _end(self) -> str:
         """How it ended, and the last that it said about it."""
         code = self._process.poll() if self._process is not None else None
-        how = "was ended" if code is None else f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = "says no more" if code is None else f"killed by {_signal(-code)}" if code < 0 else f"ended with exit code {code}"
         said = [one.strip() for one in self._said.read_text(errors="replace").splitlines() if one.strip()]
         return f"{how}: {line(said[-1])[:300]}" if said else how
 
@@ -190,14 +213,20 @@ class Worker:
         with suppress(OSError):
             if process.stdin is not None:
                 process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with what a start script started
-            process.wait()
+        self._sweep()
+        process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+    def _sweep(self) -> None:
+        """Kill it with all that it started, or what it left behind: once, as soon as its end is seen, for later its number may be that of
+        somebody else's processes."""
+        if self._process is not None and not self._swept:
+            self._swept = True
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -215,6 +244,13 @@ def workers(found: list[list[str]] | None = None) -> Iterator[list[Worker | Work
         for one in made:
             if isinstance(one, Worker):
                 one.close()
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time one
+        return f"signal {number}"
 
 
 def order(version: str) -> list[int]:

@@ -3,11 +3,12 @@ sets versions side by side."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from lib.errors import WrongOutput
+from lib.errors import ReportError, WrongOutput
 from lib.experiment.candidate import Candidate
 from lib.plans import builds
 from lib.plans.remote import Worker, WorkerEnded
@@ -43,7 +44,8 @@ class Elsewhere(EngineRunner):
     def close(self) -> None:
         """Have it let go of the engine, where it still lives."""
         if self.worker.alive and self.worker.starts == self._start:
-            self.worker.ask("close", engine=self._engine)
+            with suppress(ReportError):  # it ends just now: the engine is gone with it
+                self.worker.ask("close", engine=self._engine)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """Model inputs, up to the largest batch -> outputs, float32 (n, classes)."""

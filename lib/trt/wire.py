@@ -7,6 +7,9 @@ on purpose: no pickle, which would run code of the other side and differs betwee
 from __future__ import annotations
 
 import json
+import math
+import operator
+import re
 import struct
 from collections.abc import Callable
 from typing import IO, Any
@@ -15,6 +18,8 @@ import numpy as np
 
 HELLO = b"\nlib.trt.worker 1\n"  # what a worker says first: anything before it is what a start script printed
 LONGEST_JSON = 1 << 26
+PART = 1 << 20  # bytes that are waited for at once: what a message claims to hold takes no memory before it comes
+KINDS = re.compile(r"[<>|][biufcSU]\d{1,6}")  # of arrays: numbers, truth values and text, as NumPy's dtype.str says them
 ARRAYS = "arrays"  # key of the JSON that lists [name, dtype, shape] of every array
 
 Message = dict[str, Any]
@@ -29,12 +34,12 @@ class Garbled(Exception):
 
 def send(stream: IO[bytes], message: Message, arrays: Given | None = None) -> None:
     """Write one message. arrays: of any size; `message` is JSON. Raises OSError where nobody reads any more."""
-    given = {name: _bytes(one) if isinstance(one, bytes) else np.ascontiguousarray(one) for name, one in (arrays or {}).items()}
+    given = {name: _bytes(one) if isinstance(one, bytes) else np.asarray(one, order="C") for name, one in (arrays or {}).items()}
     text = json.dumps(message | {ARRAYS: [[name, one.dtype.str, one.shape] for name, one in given.items()]}).encode()
     stream.write(struct.pack("<I", len(text)) + text)
     for one in given.values():
         if one.size:
-            stream.write(one.data)
+            stream.write(one.reshape(-1).view(np.uint8).data)  # as bytes: not every type has a memoryview that can be cut
     stream.flush()
 
 
@@ -44,12 +49,10 @@ def receive(read: Read) -> tuple[Message, Arrays]:
     if length > LONGEST_JSON:
         raise Garbled(f"a message of {length} bytes")
     try:
-        message = json.loads(read(length))
-        listed = [(str(name), np.dtype(kind), tuple(map(int, shape))) for name, kind, shape in message.pop(ARRAYS)]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        message = json.loads(_parts(read, length))
+        listed = [(str(name), _kind(kind), tuple(map(operator.index, shape))) for name, kind, shape in message.pop(ARRAYS)]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Garbled(f"no message ({error})") from None
-    if any(kind.hasobject or min(shape, default=0) < 0 for _, kind, shape in listed):
-        raise Garbled("no array")
     return message, {name: _array(read, kind, shape) for name, kind, shape in listed}
 
 
@@ -57,6 +60,26 @@ def _bytes(data: bytes) -> np.ndarray:
     return np.frombuffer(data, np.uint8)
 
 
+def _kind(text: str) -> np.dtype:
+    if not KINDS.fullmatch(text):
+        raise ValueError(f"no array of {text[:20]!r}")
+    return np.dtype(text)
+
+
 def _array(read: Read, kind: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
-    return np.frombuffer(read(size), kind).reshape(shape)
+    if min(shape, default=0) < 0:
+        raise Garbled(f"an array of shape {shape}")
+    try:
+        array = np.frombuffer(_parts(read, math.prod(shape) * kind.itemsize), kind).reshape(shape)
+    except (ValueError, OverflowError) as error:  # nothing in it, and yet too large or of too many dimensions
+        raise Garbled(f"no array ({error})") from None
+    array.flags.writeable = False
+    return array
+
+
+def _parts(read: Read, size: int) -> bytearray:
+    """Exactly so many bytes, as they come."""
+    found = bytearray()
+    while len(found) < size:
+        found += read(min(size - len(found), PART))
+    return found

@@ -1,21 +1,22 @@
 """One TensorRT in a process of its own, which does what it is asked: builds engines, holds them, answers and times itself.
 
-Started by lib/plans/worker.py in the environment of that TensorRT; it needs NumPy, TensorRT and pycuda there, and nothing else of this
+Started by lib/plans/remote.py in the environment of that TensorRT; it needs NumPy, TensorRT and pycuda there, and nothing else of this
 project than what lib/trt imports. It ends with its input.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple
+from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import IO, Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._open: dict[int, Held] = {}
+        self._numbers = count(1)  # of engines, never used twice
 
     def about(self) -> Answer:
         """Which TensorRT this is, on which GPU, and what it can do. Without a GPU TensorRT is named and never started: 10.x would end
@@ -44,7 +46,7 @@ class Worker:
         module = versions.module() if flavour else None
         told = {
             "flavour": flavour,
-            "tensorrt": versions.version(),
+            "tensorrt": getattr(_bindings(), "__version__", ""),
             "python": platform.python_version(),
             "gpu": gpus[0] if gpus else None,
             "cuda": cuda.installed(),
@@ -57,7 +59,7 @@ class Worker:
 
     def members(self, paths: list[str]) -> Answer:
         """Which members of the API are there, deprecated or gone (lib/trt/members.py)."""
-        return {"members": members.here(versions.module(), paths)}, {}
+        return {"members": members.here(_bindings() or versions.module(), paths)}, {}
 
     def build(
         self, onnx: np.ndarray, precision: str, settings: dict[str, int], strongly_typed: bool = False, method: str = "", **more: Any
@@ -89,7 +91,7 @@ class Worker:
         free, started = cuda.free_bytes(), time.perf_counter()
         held = Held(plan.tobytes(), api)
         load_ms = 1e3 * (time.perf_counter() - started)
-        number = max(self._open, default=0) + 1
+        number = next(self._numbers)
         self._open[number] = held
         run = held.run
         told = {"engine": number, "load_ms": load_ms, "device_bytes": max(0, free - cuda.free_bytes()), "outputs": run.outputs}
@@ -136,9 +138,8 @@ class Held:
         self._stack.close()
 
 
-def serve(asked: IO[bytes], told: IO[bytes]) -> None:
+def serve(worker: Worker, asked: IO[bytes], told: IO[bytes]) -> None:
     """Answer messages until there are none. What a method raises is told, and the next message is read."""
-    worker = Worker()
 
     def read(size: int) -> bytes:
         data = asked.read(size)
@@ -160,23 +161,37 @@ def serve(asked: IO[bytes], told: IO[bytes]) -> None:
         worker.end()
 
 
+def _bindings() -> ModuleType | None:
+    """TensorRT's Python module: the one that builds here or, where there is no GPU to build with, any that can be imported."""
+    if versions.flavour():
+        return versions.module()
+    with suppress(ImportError, OSError):
+        return importlib.import_module("tensorrt")
+    return None
+
+
 @contextmanager
 def _file(content: np.ndarray) -> Iterator[Path]:
-    """A file that holds these bytes, for what TensorRT only reads by name."""
+    """A file that holds these bytes, for what TensorRT only reads by name. No error names it: it is gone when that is read."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(content.tobytes())
-        yield path
+        try:
+            yield path
+        except versions.EngineError as error:
+            raise versions.EngineError(str(error).replace(f"{path}: ", "")) from None
 
 
-def main() -> None:
-    """Speak on what was standard output, and have whatever prints there print to standard error."""
-    told = os.fdopen(os.dup(1), "wb")
+def main(worker: Worker) -> None:
+    """Speak on what were standard input and output: whatever reads there reads nothing, and what prints there prints to standard error."""
+    asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     told.write(wire.HELLO)
     told.flush()
-    serve(sys.stdin.buffer, told)
+    serve(worker, asked, told)
 
 
 if __name__ == "__main__":
-    main()
+    main(Worker())
