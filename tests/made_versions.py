@@ -75,9 +75,7 @@ class Made:
             Record("device_memory", "bytes", 2_000_000, candidate, case=where),
             Record("layer_types", "count", 9, candidate, case=where, stats={"types": types, "tactics_sha256": tactics}),
         ]
-        if variant == "timing_cache":
-            return made
-        for runner in ("tensorrt", "cpp") if self.cpp else ("tensorrt",):
+        for runner in ("tensorrt", "cpp") if self.cpp and not variant else ("tensorrt",):
             made += self._answers(Candidate(runner, precision), version, build, variant)
         return made
 
@@ -104,7 +102,7 @@ class Made:
             made.append(Record("other_cpu", "share", self.share, case=block, stats={"gpu": {}, "rounds": []}))
             for (variant, version, build), chance in luck.items():
                 for key, factor in CALLINGS.items():
-                    if key != "tensorrt" and (not self.cpp or variant):
+                    if (key != "tensorrt" and (not self.cpp or variant)) or (variant == "timing_cache" and batch != max(self.batches)):
                         continue
                     runner, _, graph = key.partition("+")
                     candidate = Candidate.parse(f"{runner}/{precision}" + ("/enqueueV3+graph" if graph else ""))

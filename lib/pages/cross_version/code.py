@@ -6,7 +6,7 @@ from typing import Any
 
 from lib.pages.cross_version.calls import NOTHING, Call, Shown, calls
 from lib.pages.cross_version.exhibits import Members
-from lib.pages.cross_version.versions import Versions, W, order
+from lib.pages.cross_version.versions import Versions, W
 from lib.show.columns import columns
 from lib.show.table import Column, Table
 from lib.store.run import Run
@@ -25,9 +25,7 @@ def states(run: Run) -> dict[Call, States]:
 def members(run: Run) -> Members:
     """What was read off the versions; of none where it was not recorded. The lowest first, as in every table of the page."""
     told = run.exhibit(EXHIBIT, Members) or Members(versions=[], members=[])
-    known = Versions(run).names
-    versions = sorted(told.versions, key=lambda version: ([*known, version].index(version), order(version)))
-    return Members(versions=versions, members=told.members)
+    return Members(versions=Versions(run).ordered(told.versions), members=told.members)
 
 
 def changed(of: States) -> bool:

@@ -15,7 +15,6 @@ from lib.store.records import Reason, Record
 MUCH_LARGER = 1.5  # times the smallest plan of the same engine: weights of a larger type (NVIDIA/TensorRT#3160 saw twice)
 FEW = 0.5  # of the products in the type that was asked for, of the build that has most of them
 SMALL = 1 << 16  # bytes of a plan, which may be filled up to whole blocks: of so few their ratio says nothing
-SAVED = "timing_cache"  # variant: built again from the timing cache of build 1
 
 
 class Fallen(NamedTuple):

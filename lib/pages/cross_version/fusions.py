@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.pages.cross_version import costs
 from lib.pages.cross_version.exhibits import EngineLayers, Layer, Layers
-from lib.pages.cross_version.versions import Engine, Versions, W
+from lib.pages.cross_version.versions import SAVED, Engine, Versions, W
 from lib.pages.engines.layers import operation
 from lib.show.columns import columns
 from lib.show.table import Column, Table
@@ -34,7 +34,7 @@ def told(run: Run) -> dict[tuple[str, Engine], EngineLayers]:
 def summary(run: Run) -> Table:
     """One row a kind of engine and version: its layers, how many of them fuse operations or only copy, the types of its products."""
     found, by, rows = Versions(run), told(run), list[dict[str, Any]]()
-    for engine in [engine for engine in found.engines if engine.variant != costs.SAVED]:
+    for engine in [engine for engine in found.engines if engine.variant != SAVED]:
         for version in [version for version in found.names if (version, engine) in by]:
             own = by[version, engine].layers
             row: dict[str, Any] = {"precision": engine.label, "version": version, "layers": len(own), "copies": sum(map(copies, own))}

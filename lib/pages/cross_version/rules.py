@@ -11,8 +11,8 @@ from lib.pages import against, common
 from lib.pages.cross_version import answers, code, costs, speed, systems
 from lib.pages.cross_version.answers import Answers
 from lib.pages.cross_version.speed import Comparison
-from lib.pages.cross_version.versions import FOREIGN, Engine, Key, Spot, Versions, W, joined
-from lib.store.records import Reason, Record
+from lib.pages.cross_version.versions import FOREIGN, Engine, Spot, Versions, W, joined
+from lib.store.records import Reason
 from lib.store.run import Run
 from lib.text import Text
 from lib.words import Finding, Level
@@ -117,13 +117,12 @@ def spread(found: Versions) -> Iterator[Finding]:
     own = [apart for engine in usual for version in found.names for apart in speed.spreads(found, version, engine)]
     if not own:
         return
-    saved = [Engine(engine.precision, costs.SAVED) for engine in usual]
-    again = [apart for engine in saved for version in found.names for apart in speed.spreads(found, version, engine)]
+    pairs = [pair for engine in usual for version in found.names for pair in speed.saved_spreads(found, version, engine)]
+    before, after = (median(one) for one in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
+    saved = W("parts.saved", before=before, after=after) if pairs else Text("", "")
     least = [each for engine in usual if (each := speed.findable(found, engine)) is not None]
-    values = {"middle": median(own), "most": max(own), "findable": median(least) if least else 0.0}
-    again_said = W("parts.saved", middle=median(again), most=max(again)) if again else Text("", "")
-    key = "spread" if least else "spread_alone"
-    yield W.finding("note", key, **values, saved=again_said)
+    values = {"middle": median(own), "most": max(own), "findable": median(least) if least else 0.0, "saved": saved}
+    yield W.finding("note", "spread" if least else "spread_alone", **values)
 
 
 def from_build_to_build(found: Versions) -> Iterator[Finding]:
@@ -151,12 +150,13 @@ def cost(found: Versions) -> Iterator[Finding]:
 
 def in_code(found: Versions) -> Iterator[Finding]:
     """How many calls that the lowest version has are gone or deprecated in another."""
-    for other in found.others:
-        told = Counter(code.lost(found.run, found.base, other).values())
-        values = {"other": found.label(other), "base": found.base}
+    base, *others = code.members(found.run).versions or [""]  # those that have no GPU to run on can be asked too
+    for other in others:
+        told = Counter(code.lost(found.run, base, other).values())
+        values = {"other": found.label(other), "base": base}
         if told:
             yield W.finding("note", "code", **values, gone=told["gone"], deprecated=told["deprecated"])
-        elif code.states(found.run):
+        else:
             yield W.finding("note", "code_same", **values)
 
 
@@ -201,7 +201,7 @@ def plans(found: Versions) -> Iterator[Finding]:
 
 
 def not_started(found: Versions) -> list[Finding]:
-    """Commands that brought no version, red where the worker failed; and what could not be tried with plans."""
+    """Commands that brought no version, red where the worker failed."""
     made = []
     for record in found.workers:
         if record.reason is not None:
@@ -212,21 +212,21 @@ def not_started(found: Versions) -> list[Finding]:
 
 def not_measured(found: Versions) -> list[Finding]:
     """Every reason why numbers are missing, with what lacks them: red for what failed."""
-    by: dict[Reason, list[Text]] = {}
+    by: dict[Reason, dict[str, list[Engine]]] = {}
     for key, record in found.missing():
         if record.reason is not None and record.reason != common.NO_LABELS:
-            by.setdefault(record.reason, []).append(_lacking(key, record))
-    by |= {record.reason: [W("labels.plans")] for record in found.run.records(FOREIGN) if _untried(record) and record.reason}
+            by.setdefault(record.reason, {}).setdefault(key.version, []).append(key.engine)
     made = []
-    for why, what in by.items():
-        level: Level = "bad" if why.failed else "note"
-        made.append(W.finding(level, "failed" if why.failed else "unmeasured", what=joined(what), why=why.text))
+    for why, lacking in by.items():
+        what = [_lacking(version, lacking[version]) for version in found.ordered(lacking)]
+        made.append(
+            W.finding("bad", "failed", what=what, why=why.text) if why.failed else W.finding("note", "unmeasured", what=what, why=why.text)
+        )
     return made
 
 
-def _lacking(key: Key, record: Record) -> Text:
-    return W("labels.lacking", engine=key.engine.label, version=key.version)
-
-
-def _untried(record: Record) -> bool:
-    return record.reason is not None and record.reason.key != "foreign_plan_loaded"
+def _lacking(version: str, engines: list[Engine]) -> Text:
+    """The engines of a version that lack something; one that lacks it however it is built is named once."""
+    every = sorted(set(engines), key=lambda engine: engine.place)
+    labels = [engine.label for engine in every if not engine.variant or Engine(engine.precision) not in every]
+    return W("labels.lacking", version=version, engines=labels)

@@ -10,24 +10,34 @@ from lib.store.run import Run
 from lib.text import Language, Text
 
 FIRST = "answer"  # the section that says how to compare versions, where none were
+WITHOUT_RUNNING = ("code", "plans")  # what can be said of versions that found no GPU
 
 
 def begin(run: Run, key: str) -> bool:
-    """Show the heading of a section and what it says, and whether anything is to follow. key: of `headings` and `sections`.
+    """Show the heading of a section and what it says, and whether anything is to follow. key: of `headings`.
 
-    Without any TensorRT that was named, the first section says how to name some, and the others show nothing at all.
+    Where no version ran, the first section says so, or how to name some where none were; sections with nothing to show are left out.
     """
-    there = asked(run)
+    found = Versions(run)
+    there = bool(found.names) or bool(found.workers and key in WITHOUT_RUNNING)
     if there or key == FIRST:
-        shown = key if there else "none"
-        said = W(f"sections.{shown}") if shown in W.groups["sections"] else None
-        show.html(lambda language: _html(W(f"headings.{shown}"), said, language))
+        heading, said = (W(f"headings.{key if found.workers else 'none'}"), _said(key, found))
+        show.html(lambda language: _html(heading, said, language))
     return there
 
 
-def asked(run: Run) -> bool:
-    """Whether any TensorRT was named to be compared, be it that it ran or not."""
-    return bool(Versions(run).workers)
+def several(run: Run) -> bool:
+    """Whether two versions ran."""
+    return len(Versions(run).names) > 1
+
+
+def _said(key: str, found: Versions) -> Text | None:
+    """What stands below a heading."""
+    if not found.workers:
+        return W("sections.none")
+    if not found.names and key == FIRST:
+        return W("findings.none_ran")
+    return W(f"sections.{key}") if key in W.groups["sections"] else None
 
 
 def _html(heading: Text, said: Text | None, language: Language) -> str:

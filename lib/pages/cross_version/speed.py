@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lib import stats, two_level
 from lib.measure.state import disturbances
-from lib.pages.cross_version.versions import Builds, Calling, Engine, Spot, Versions
+from lib.pages.cross_version.versions import SAVED, Builds, Calling, Engine, Spot, Versions
 from lib.stats import Interval
 from lib.store.records import Reason
 
@@ -90,9 +90,21 @@ def relative(found: Versions, version: str, spot: Spot) -> list[float]:
 
 def spreads(found: Versions, version: str, engine: Engine) -> list[float]:
     """How far the builds of a version spread (0.02 is 2 %), beyond their rounds, at every spot of an engine where several were timed."""
-    every = [samples(found.latencies(version, spot)) for spot in found.spots if spot.engine == engine]
-    several = [builds for builds in every if len(builds) > 1 and len({len(rounds) for rounds in builds}) == 1 and len(builds[0]) > 1]
-    return [two_level.spread(builds).value for builds in several]
+    every = [_spread(found, version, spot) for spot in found.spots if spot.engine == engine]
+    return [apart for apart in every if apart is not None]
+
+
+def saved_spreads(found: Versions, version: str, engine: Engine) -> list[tuple[float, float]]:
+    """(spread of builds from an empty timing cache, of builds from the saved one) at every spot where both were timed."""
+    spots = [spot for spot in found.spots if spot.engine == engine._replace(variant=SAVED)]
+    pairs = [(_spread(found, version, usual(spot)), _spread(found, version, spot)) for spot in spots]
+    return [(before, after) for before, after in pairs if before is not None and after is not None]
+
+
+def _spread(found: Versions, version: str, spot: Spot) -> float | None:
+    builds = samples(found.latencies(version, spot))
+    alike = len({len(rounds) for rounds in builds}) == 1
+    return two_level.spread(builds).value if len(builds) > 1 and alike and len(builds[0]) > 1 else None
 
 
 def count(found: Versions, version: str, engine: Engine) -> int:

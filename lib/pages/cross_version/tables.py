@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from lib.pages import against
 from lib.pages.cross_version import answers, costs, speed
 from lib.pages.cross_version.answers import Answers
-from lib.pages.cross_version.costs import SAVED
 from lib.pages.cross_version.speed import Comparison
-from lib.pages.cross_version.versions import CPP, FOREIGN, PYTHON, Engine, Spot, Versions, W
+from lib.pages.cross_version.versions import CPP, FOREIGN, PYTHON, SAVED, Engine, Spot, Versions, W
 from lib.show.columns import columns
 from lib.show.table import Column, Table
-from lib.store.records import Reason
 from lib.store.run import Run
 from lib.text import Text
 
@@ -36,7 +35,7 @@ def every(run: Run, scope: str) -> Table:
     """The same for every way of calling and for engines that were built in other ways; folded."""
     found = Versions(run)
     spots = [spot for spot in found.spots if spot.scope == scope and spot.engine.variant in COMPARED_VARIANTS]
-    return _speeds(found, spots, columns(W, "precision batch_size calling"), W(f"captions.every_{scope}"), folded=True)
+    return _speeds(found, spots, columns(W, "precision batch_size calling"), W(f"captions.every_{scope}", base=found.base), folded=True)
 
 
 def _speeds(found: Versions, spots: list[Spot], names: list[Column], caption: Text, folded: bool = False) -> Table:
@@ -77,14 +76,14 @@ def builds(run: Run) -> Table:
     for engine in [engine for engine in found.engines if not engine.variant]:
         least = speed.findable(found, engine)
         for version in found.names:
-            saved = Engine(engine.precision, SAVED)
             row: Row = {"precision": engine.label, "version": version, "builds": speed.count(found, version, engine) or None}
-            for key, each in (("", engine), ("_saved", saved)):
-                spreads = speed.spreads(found, version, each)
-                row |= {f"spread{key}": 100 * speed.median(spreads) if spreads else None, f"tactics{key}": _tactics(found, version, each)}
-                row |= {f"spread_most{key}": 100 * max(spreads) if spreads else None}
-            rows.append(row | {"findable": 100 * least if least else None})
-    percent = [Column(key, W(f"columns.{key}"), "%", 2) for key in ("spread", "spread_most", "spread_saved")]
+            row |= {"tactics": _tactics(found, version, engine), "findable": 100 * least if least else None}
+            row |= {"tactics_saved": _tactics(found, version, Engine(engine.precision, SAVED))}
+            spreads, pairs = speed.spreads(found, version, engine), speed.saved_spreads(found, version, engine)
+            row |= {"spread": 100 * median(spreads), "spread_most": 100 * max(spreads)} if spreads else {}
+            row |= {key: 100 * median(one) for key, one in zip(("spread_empty", "spread_saved"), zip(*pairs, strict=True), strict=False)}
+            rows.append(row)
+    percent = [Column(key, W(f"columns.{key}"), "%", 2) for key in ("spread", "spread_most", "spread_empty", "spread_saved")]
     shown = [Column("builds", W("columns.builds"), "", 0), *percent, Column("findable", W("columns.findable"), "%", 1)]
     return Table(rows, columns(W, "precision version tactics tactics_saved") + shown, W("captions.builds_table"))
 
@@ -97,7 +96,7 @@ def _tactics(found: Versions, version: str, engine: Engine) -> Text | str:
 def same(run: Run) -> Table:
     """One row a precision and pair of versions: how far their answers are apart over all test images, and their accuracies."""
     found = Versions(run)
-    told = [one for one in answers.found(found, answers.BETWEEN) if one.runner == PYTHON]
+    told = [one for one in answers.found(found, answers.BETWEEN) if one.runner == PYTHON and one.engine.variant != SAVED]
     return _answers(found, told, W("captions.same"), accuracies=True)
 
 
@@ -164,12 +163,8 @@ def workers(run: Run) -> Table:
     rows = []
     for record in Versions(run).workers:
         told = record.stats
-        row: Row = {"worker": record.case.get("worker"), "tensorrt": record.reason}
-        if record.value is not None:
-            row |= {"tensorrt": 0.0, "version": told.get("tensorrt"), "python": told.get("python"), "gpu": told.get("gpu", "–")}
-        rows.append(row)
-    for row in rows:
-        row["ran"] = row["tensorrt"].text if isinstance(row["tensorrt"], Reason) else W("labels.ran")
+        row: Row = {"worker": record.case.get("worker"), "ran": record.reason.text if record.reason else W("labels.ran")}
+        rows.append(row | {"version": told.get("tensorrt") or "–", "python": told.get("python") or "–", "gpu": told.get("gpu") or "–"})
     return Table(rows, columns(W, "worker version python gpu ran"), W("captions.workers"))
 
 

@@ -18,7 +18,8 @@ from lib.words import Words
 W = Words(__file__)
 PYTHON, CPP = "tensorrt", "cpp"  # the runners that call an engine
 RTX = "tensorrt_rtx"  # flavour of TensorRT that counts its versions anew
-VARIANTS = ("", "shared_scales", "strongly_typed", "timing_cache")  # how an engine is built, "" the usual way
+SAVED = "timing_cache"  # built again from the timing cache of build 1
+VARIANTS = ("", "shared_scales", "strongly_typed", SAVED)  # how an engine is built, "" the usual way
 FOREIGN = "foreign_plan"
 ABOUT_ALL = ("worker", FOREIGN)  # metrics that name a version but are of no build
 Builds = dict[int, Record]  # number of the build -> its record
@@ -120,22 +121,23 @@ class Versions:
     @cached_property
     def names(self) -> list[str]:
         """The versions that ran, the lowest first; those of TensorRT for RTX, which counts anew, behind all others."""
-        return sorted(self.started, key=lambda name: (self.started[name].stats.get("flavour") == RTX, order(name)))
+        return self.ordered(str(record.stats["tensorrt"]) for record in self.workers if record.value is not None)
 
-    @cached_property
-    def started(self) -> dict[str, Record]:
-        """What each version that ran said of itself."""
-        return {str(record.stats["tensorrt"]): record for record in self.workers if record.value is not None}
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """Versions, each once, in the order of `names`."""
+        return sorted(set(names), key=lambda name: (self._rtx(name), order(name)))
 
     def label(self, name: str) -> str:
         """A version with the name of what it is a version of."""
-        rtx = name in self.started and self.started[name].stats.get("flavour") == RTX
-        return f"TensorRT for RTX {name}" if rtx else f"TensorRT {name}"
+        return f"TensorRT for RTX {name}" if self._rtx(name) else f"TensorRT {name}"
+
+    def _rtx(self, name: str) -> bool:
+        return any(record.stats.get("tensorrt") == name and record.stats.get("flavour") == RTX for record in self.workers)
 
     @property
     def base(self) -> str:
-        """The lowest version, which the others are compared with. Only where there is any."""
-        return self.names[0]
+        """The lowest version, which the others are compared with, "" where none ran."""
+        return self.names[0] if self.names else ""
 
     @property
     def others(self) -> list[str]:
