@@ -122,7 +122,7 @@ def test_nothing_is_claimed_of_a_disturbed_block() -> None:
     assert {one.spot.engine.precision: one.verdict for one in speed.comparisons(Versions(run))} == {"fp32": "faster", "fp16": "disturbed"}
     (said,) = found(run, "disturbed")
     assert said.level == "warn"
-    assert "FP16, batch 8" in said.text.en
+    assert "FP16 at batch 8" in said.text.en
     assert "40%" in said.text.ja
     assert counts(run)["undecided"] == 3
 

@@ -162,10 +162,10 @@ class Block:
         """The latency of every engine in every way at a batch size, measured once a run; a variant is called from Python alone."""
         plans = sorted(plan_sha256(engine) for engine in self.engines if not isinstance(engine.built, Reason))
         about = {"plans": plans, "measuring": self.session.profile.measuring.model_dump()}
-        deadline.check(self._needed_s(size))
         return kept(self.session, f"{self.precision} at batch {size}", about, lambda: self._measured(size))
 
     def _measured(self, size: int) -> list[Record]:
+        deadline.check(self._needed_s(size))
         arms = {sweep.Arm(c, size, tuple(sorted(case.items()))): self._runner(c, engine) for c, case, engine in self._wanted(size)}
         return sweep.measured(self.session, arms, block=self.name(size))
 

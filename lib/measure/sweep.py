@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import onnx_session
+from lib.deadline import OutOfTime
 from lib.errors import NotMeasured, ReportError, WrongOutput
 from lib.experiment.candidate import Candidate
 from lib.measure import rounds, state
@@ -94,7 +95,9 @@ def inputs(session: Session, size: int) -> np.ndarray:
 
 
 def why(error: ReportError) -> Reason:
-    """The reason that stands in place of a number where measuring ended with an error."""
+    """The reason that stands in place of a number where measuring ended with an error; the end of the run's minutes is none, and raised."""
+    if isinstance(error, OutOfTime):
+        raise error
     if isinstance(error, NotMeasured) and error.reason is not None:
         return error.reason
     kind = "cannot" if isinstance(error, NotMeasured) else "wrong_output" if isinstance(error, WrongOutput) else "failed"

@@ -11,7 +11,7 @@ from lib.pages import against, common
 from lib.pages.cross_version import answers, code, costs, speed, systems
 from lib.pages.cross_version.answers import Answers
 from lib.pages.cross_version.speed import Comparison
-from lib.pages.cross_version.versions import FOREIGN, Engine, Spot, Versions, W, joined
+from lib.pages.cross_version.versions import FOREIGN, Engine, Versions, W, joined
 from lib.store.records import Reason
 from lib.store.run import Run
 from lib.text import Text
@@ -178,16 +178,13 @@ def lost(found: Versions) -> Iterator[Finding]:
 
 def disturbed(found: Versions) -> Iterator[Finding]:
     """Amber: the rounds in which the machine was disturbed, of which nothing is claimed."""
-    blocks = {(spot.engine.precision, spot.batch_size): spot for spot in found.spots}
-    doubtful = {spot: told for spot in blocks.values() if (told := speed.disturbed(found, spot))}
+    blocks = {(Engine(spot.engine.precision), spot.batch_size): spot for spot in found.spots}
+    doubtful = {block: told for block, spot in blocks.items() if (told := speed.disturbed(found, spot))}
     if doubtful:
         why = joined(W(f"disturbances.{key}", **values) for told in doubtful.values() for key, values in told)
-        what = [_block(spot) for spot in doubtful]
+        sizes = {engine: [str(size) for each, size in doubtful if each == engine] for engine, _ in doubtful}
+        what = [W("labels.blocks", engine=engine.label, sizes=of) for engine, of in sizes.items()]
         yield W.finding("warn", "disturbed", count=len(doubtful), total=len(blocks), what=what, why=why)
-
-
-def _block(spot: Spot) -> Text:
-    return W("labels.row", engine=Engine(spot.engine.precision).label, batch=spot.batch_size)
 
 
 def plans(found: Versions) -> Iterator[Finding]:

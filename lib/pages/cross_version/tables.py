@@ -80,10 +80,10 @@ def builds(run: Run) -> Table:
             row |= {"tactics": _tactics(found, version, engine), "findable": 100 * least if least else None}
             row |= {"tactics_saved": _tactics(found, version, Engine(engine.precision, SAVED))}
             spreads, pairs = speed.spreads(found, version, engine), speed.saved_spreads(found, version, engine)
-            row |= {"spread": 100 * median(spreads), "spread_most": 100 * max(spreads)} if spreads else {}
+            row |= {"spread": 100 * median(spreads)} if spreads else {}
             row |= {key: 100 * median(one) for key, one in zip(("spread_empty", "spread_saved"), zip(*pairs, strict=True), strict=False)}
             rows.append(row)
-    percent = [Column(key, W(f"columns.{key}"), "%", 2) for key in ("spread", "spread_most", "spread_empty", "spread_saved")]
+    percent = [Column(key, W(f"columns.{key}"), "%", 2) for key in ("spread", "spread_empty", "spread_saved")]
     shown = [Column("builds", W("columns.builds"), "", 0), *percent, Column("findable", W("columns.findable"), "%", 1)]
     return Table(rows, columns(W, "precision version tactics tactics_saved") + shown, W("captions.builds_table"))
 
