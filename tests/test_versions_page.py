@@ -410,6 +410,21 @@ def test_calls_that_go_are_named_with_what_replaces_them() -> None:
     assert found(run_of(small(versions=(OLD, MIDDLE)), exhibits=alike), "code_same")
 
 
+def test_calls_are_shown_of_a_version_that_has_no_gpu_to_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = [made.lost_worker(number, Reason("worker_no_gpu", {"tensorrt": version})) for number, version in enumerate((OLD, NEW), 1)]
+    run = made_run(STAGE, lost, exhibits=made.exhibits(), folder=Path("nowhere/results/test"))
+    monkeypatch.setattr(show, "html", lambda make: [make(language) for language in LANGUAGES])
+    assert [key for key in ("answer", "builds", "same", "cost", "code", "layers", "plans", "method") if sections.begin(run, key)] == [
+        "code",
+        "plans",
+    ]
+    assert not sections.several(run)
+    assert found(run, "code")[0].values["gone"] > 5
+    alone = made_run(STAGE, lost[1:], exhibits=made.exhibits((NEW,)), folder=Path("nowhere/results/test"))
+    assert "Builder.build_engine" in {row["call"] for row in code.table(alone).rows}
+    assert "Builder.build_engine" not in {row["call"] for row in code.unchanged(alone).rows}
+
+
 def test_layers_stand_side_by_side_where_they_differ() -> None:
     run = run_of(small(), exhibits=made.exhibits())
     first, second = fusions.side_by_side(run)

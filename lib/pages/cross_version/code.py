@@ -29,8 +29,8 @@ def members(run: Run) -> Members:
 
 
 def changed(of: States) -> bool:
-    """Whether a call does not stand the same with all versions, or is deprecated in one."""
-    return len(set(of.values())) > 1 or "deprecated" in of.values()
+    """Whether a call does not stand the same with all versions, or is deprecated or gone in one."""
+    return len(set(of.values())) > 1 or not {"deprecated", "gone"}.isdisjoint(of.values())
 
 
 def lost(run: Run, base: str, other: str) -> dict[Call, Shown]:
@@ -40,12 +40,12 @@ def lost(run: Run, base: str, other: str) -> dict[Call, Shown]:
 
 
 def table(run: Run) -> Table:
-    """One row a call that changes between the versions: how it stands with each, and what to write in its place."""
+    """One row a call that changes between the versions or is no longer to be made: how it stands with each, and what to write in its place."""
     return _table(run, {call: of for call, of in states(run).items() if changed(of)}, folded=False)
 
 
 def unchanged(run: Run) -> Table:
-    """The calls that stand the same with all versions; folded."""
+    """The calls that every version takes as they are; folded."""
     return _table(run, {call: of for call, of in states(run).items() if not changed(of)}, folded=True)
 
 
