@@ -15,7 +15,7 @@ from made_versions import MIDDLE, NEW, OLD, Made
 from records import SYSTEM, keys, made_run
 
 from lib.experiment.candidate import Candidate
-from lib.pages.cross_version import code, figures, fusions, rules, sections, speed, systems, tables
+from lib.pages.cross_version import figures, fusions, rules, speed, systems, tables
 from lib.pages.cross_version.exhibits import Layer
 from lib.pages.cross_version.versions import Calling, Engine, Spot, Versions
 from lib.show import table as show
@@ -358,14 +358,14 @@ def test_everything_is_shown_in_both_languages(name: str) -> None:
 def test_without_any_worker_the_page_says_how_to_compare_and_shows_no_section(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run, said = made_run(STAGE, folder=Path("nowhere/results/test")), list[str]()
     monkeypatch.setattr(show, "html", lambda make: said.extend(str(make(language)) for language in LANGUAGES))
-    assert [sections.begin(run, key) for key in ("answer", "builds", "same", "cost", "code", "layers", "plans", "method")] == [False] * 8
+    assert [tables.section(run, key) for key in ("answer", "builds", "same", "cost", "code", "layers", "plans", "method")] == [False] * 8
     assert len(said) == 2  # one line, in both languages
     assert all(
         '<code>TENSORRT_PYTHONS="/opt/trt8/bin/python;/opt/trt10/bin/python" make report</code>' in one.replace("&#34;", '"')
         for one in said
     )
     assert keys(rules.findings(run)) == [("note", "nobody")]
-    assert sections.begin(run_of(small()), "cost") is True
+    assert tables.section(run_of(small()), "cost") is True
     assert "<h2>What it costs</h2>" in said[2]
 
 
@@ -382,10 +382,10 @@ def shown_everywhere(run: Run) -> None:
         tables.workers(run),
         tables.plans(run),
         tables.method(run),
-        code.table(run),
-        code.unchanged(run),
-        fusions.summary(run),
-        *fusions.side_by_side(run),
+        tables.changing(run),
+        tables.kept(run),
+        tables.layers(run),
+        *tables.side_by_side(run),
     ]
     drawn = [figures.ratios(run, "end_to_end"), figures.ratios(run, "gpu_compute"), figures.builds(run)]
     for language in LANGUAGES:
@@ -399,7 +399,7 @@ def shown_everywhere(run: Run) -> None:
 
 def test_calls_that_go_are_named_with_what_replaces_them() -> None:
     run = run_of(small(), exhibits=made.exhibits())
-    changing, kept = code.table(run).rows, code.unchanged(run).rows
+    changing, kept = tables.changing(run).rows, tables.kept(run).rows
     (row,) = [row for row in changing if row["call"] == "IExecutionContext.execute_async_v2"]
     assert (row[OLD].en, row[NEW].en) == ("there", "gone")
     assert "execute_async_v3" in row["replacement"].en
@@ -414,29 +414,29 @@ def test_calls_are_shown_of_a_version_that_has_no_gpu_to_run_on(monkeypatch: pyt
     lost = [made.lost_worker(number, Reason("worker_no_gpu", {"tensorrt": version})) for number, version in enumerate((OLD, NEW), 1)]
     run = made_run(STAGE, lost, exhibits=made.exhibits(), folder=Path("nowhere/results/test"))
     monkeypatch.setattr(show, "html", lambda make: [make(language) for language in LANGUAGES])
-    assert [key for key in ("answer", "builds", "same", "cost", "code", "layers", "plans", "method") if sections.begin(run, key)] == [
+    assert [key for key in ("answer", "builds", "same", "cost", "code", "layers", "plans", "method") if tables.section(run, key)] == [
         "code",
         "plans",
     ]
-    assert not sections.several(run)
+    assert not tables.several(run)
     assert found(run, "code")[0].values["gone"] > 5
     alone = made_run(STAGE, lost[1:], exhibits=made.exhibits((NEW,)), folder=Path("nowhere/results/test"))
-    assert "Builder.build_engine" in {row["call"] for row in code.table(alone).rows}
-    assert "Builder.build_engine" not in {row["call"] for row in code.unchanged(alone).rows}
+    assert "Builder.build_engine" in {row["call"] for row in tables.changing(alone).rows}
+    assert "Builder.build_engine" not in {row["call"] for row in tables.kept(alone).rows}
 
 
 def test_layers_stand_side_by_side_where_they_differ() -> None:
     run = run_of(small(), exhibits=made.exhibits())
-    first, second = fusions.side_by_side(run)
+    first, second = tables.side_by_side(run)
     assert first.folded
     assert "8 layers of 8.5.3.1 beside 6 of 10.6.0" in first.caption.en
     assert [row["layer_other"] for row in second.rows].count("–") == 2
-    assert [row["copies"] for row in fusions.summary(run).rows] == [1, 0, 1, 0]
+    assert [row["copies"] for row in tables.layers(run).rows] == [1, 0, 1, 0]
     same = made.exhibits((OLD, NEW))
     same["layers"] = same["layers"].model_copy(
         update={"engines": [one.model_copy(update={"layers": same["layers"].engines[0].layers}) for one in same["layers"].engines]}
     )
-    assert fusions.side_by_side(run_of(small(), exhibits=same)) == []
+    assert tables.side_by_side(run_of(small(), exhibits=same)) == []
 
 
 NAMES = st.lists(st.sampled_from(["conv1/Conv2D + relu1", "conv2/Conv2D", "pool", "dense/MatMul", "softmax"]), max_size=8)

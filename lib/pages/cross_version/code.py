@@ -39,12 +39,12 @@ def lost(run: Run, base: str, other: str) -> dict[Call, Shown]:
     return {call: of[other] for call, of in told.items() if of[other] == "gone" or (of[other] == "deprecated" != of[base])}
 
 
-def table(run: Run) -> Table:
-    """One row a call that changes between the versions or is no longer to be made: how it stands with each, and what to write in its place."""
+def changing(run: Run) -> Table:
+    """One row a call that changes between the versions or is no longer to be made: how it stands with each, what replaces it."""
     return _table(run, {call: of for call, of in states(run).items() if changed(of)}, folded=False)
 
 
-def unchanged(run: Run) -> Table:
+def kept(run: Run) -> Table:
     """The calls that every version takes as they are; folded."""
     return _table(run, {call: of for call, of in states(run).items() if not changed(of)}, folded=True)
 

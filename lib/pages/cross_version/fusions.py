@@ -31,7 +31,7 @@ def told(run: Run) -> dict[tuple[str, Engine], EngineLayers]:
     return by
 
 
-def summary(run: Run) -> Table:
+def layers(run: Run) -> Table:
     """One row a kind of engine and version: its layers, how many of them fuse operations or only copy, the types of its products."""
     found, by, rows = Versions(run), told(run), list[dict[str, Any]]()
     for engine in [engine for engine in found.engines if engine.variant != SAVED]:

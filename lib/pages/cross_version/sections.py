@@ -13,7 +13,7 @@ FIRST = "answer"  # the section that says how to compare versions, where none we
 WITHOUT_RUNNING = ("code", "plans")  # what can be said of versions that found no GPU
 
 
-def begin(run: Run, key: str) -> bool:
+def section(run: Run, key: str) -> bool:
     """Show the heading of a section and what it says, and whether anything is to follow. key: of `headings`.
 
     Where no version ran, the first section says so, or how to name some where none were; sections with nothing to show are left out.

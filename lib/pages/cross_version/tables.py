@@ -1,4 +1,5 @@
-"""The tables of notebook 08 about versions on one machine: speed, builds, answers, cost, and which of them ran."""
+"""The tables of notebook 08, all that it shows beside figures: here those about speed, builds, answers, cost and what ran; the others, and
+the headings of its sections, come from modules of their own."""
 
 from __future__ import annotations
 
@@ -8,13 +9,19 @@ from typing import Any
 from lib.pages import against
 from lib.pages.cross_version import answers, costs, speed
 from lib.pages.cross_version.answers import Answers
+from lib.pages.cross_version.code import changing, kept
+from lib.pages.cross_version.fusions import layers, side_by_side
+from lib.pages.cross_version.sections import section, several
 from lib.pages.cross_version.speed import Comparison
+from lib.pages.cross_version.system_tables import overview, ratios, results
 from lib.pages.cross_version.versions import CPP, FOREIGN, PYTHON, SAVED, Engine, Spot, Versions, W
 from lib.show.columns import columns
 from lib.show.table import Column, Table
 from lib.store.run import Run
 from lib.text import Text
 
+__all__ = ["builds", "changing", "cost", "every", "kept", "layers", "method", "overview", "plans", "ratios", "results"]
+__all__ += ["same", "section", "several", "side_by_side", "speeds", "within", "workers"]
 Row = dict[str, Any]
 COMPARED_VARIANTS = ("", "shared_scales", "strongly_typed")
 COSTS = {"build_time": ("s", 1.0, 1), "file_size": ("MB", 1e-6, 2), "device_memory": ("MB", 1e-6, 2), "load_time": ("ms", 1.0, 1)}
