@@ -29,6 +29,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tensorrt_api
 
+from lib import onnx_session
 from lib.errors import ReportError
 from lib.experiment.precision import PRECISIONS
 from lib.trt import calibrators, members, versions, worker
@@ -236,11 +237,7 @@ def _network(onnx: bytes) -> Any:
 
 @cache
 def _loaded(_: str, onnx: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    return onnx_session.start(onnx)
 
 
 def main() -> None:

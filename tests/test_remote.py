@@ -10,19 +10,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from models import onnx_classifier
 from stand_in_worker import command
+from test_trt import network
 
 from lib.errors import ConfigError
 from lib.experiment import profile as config
 from lib.plans import remote
 from lib.plans.remote import Worker, WorkerEnded
-from lib.trt import build, versions
+from lib.trt import build, inspect, versions, worker
 from lib.trt.versions import EngineError
 
 SETTINGS = config.Engines(min_batch=1, opt_batch=4, max_batch=8, workspace_mib=64, calibration_images=8, calibration_batch=8)
@@ -55,10 +56,14 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setattr(remote, "LOOK_S", 0.1)
     yield
     assert not list(folder.iterdir())
+    wait_for(lambda: not living(started))
+
+
+def wait_for(done: Callable[[], bool]) -> None:
     until = time.monotonic() + 5
-    while (left := living(started)) and time.monotonic() < until:
+    while not done():
+        assert time.monotonic() < until
         time.sleep(0.02)
-    assert not left
 
 
 def living(sessions: list[int]) -> list[int]:
@@ -195,7 +200,7 @@ def real() -> Iterator[Worker]:
 
 @pytest.fixture(scope="module")
 def onnx(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return onnx_classifier(tmp_path_factory.mktemp("onnx")).read_bytes()
+    return network(tmp_path_factory.mktemp("onnx") / "model.onnx").read_bytes()
 
 
 @needs_rtx
@@ -213,11 +218,10 @@ def test_it_says_what_it_is(real):
 @needs_rtx
 def test_it_builds_what_this_process_builds(real, onnx, tmp_path):
     told, made = real.ask("build", arrays={"onnx": onnx}, precision="fp32", settings=GIVEN)
-    (tmp_path / "model.onnx").write_bytes(onnx)
-    here = build.build(tmp_path / "model.onnx", "fp32", SETTINGS)
+    here = build.build(network(tmp_path / "model.onnx"), "fp32", SETTINGS)
     assert made["plan"].tobytes() == here.plan
     assert told["weights_bytes"] > 0
-    assert told["asked"] == {"fp32": 3}
+    assert told["asked"] == {"fp32": 1}
     assert told["timing_cache"] is False
     assert len(told["build_s"]) == 1
     assert b"Total Weights Memory" in made["log"].tobytes()
@@ -316,6 +320,61 @@ def test_no_tensorrt_at_all(tmp_path):
             one.ask("members", paths=["Builder"])
 
 
+class Execution:
+    """An engine that doubles what it is given; those that are open."""
+
+    opened: ClassVar[list[bytes]] = []
+    min_batch, max_batch, outputs = 1, 4, ["y"]
+
+    def __init__(self, plan: bytes, api: str) -> None:
+        self.plan = plan
+
+    def __enter__(self):
+        if self.plan == b"bad":
+            raise EngineError("does not load this plan")
+        self.opened.append(self.plan)
+        return self
+
+    def __exit__(self, *_):
+        self.opened.remove(self.plan)
+
+    def infer(self, batch):
+        return {"y": 2 * batch, "z": batch}
+
+    def gpu_ms(self):
+        return 0.25
+
+    def layers(self):
+        return [inspect.EngineLayer("conv", "CaskConvolution", "fp16", "kernel")]
+
+
+def test_it_holds_engines_under_numbers_that_are_never_used_twice(monkeypatch):
+    monkeypatch.setattr(worker.execution, "Execution", Execution)
+    monkeypatch.setattr(worker.cuda, "free_bytes", lambda: 1000 - 100 * len(Execution.opened))
+    one, batch = worker.Worker(), np.ones((3, 2), np.float32)
+    told, _ = one.open(np.frombuffer(b"first", np.uint8))
+    assert told.pop("load_ms") >= 0
+    assert told == {
+        "engine": 1, "device_bytes": 100, "outputs": ["y"], "min_batch": 1, "max_batch": 4,
+        "layers": [("conv", "CaskConvolution", "fp16", "kernel")],
+    }  # fmt: skip
+    assert one.open(np.frombuffer(b"second", np.uint8))[0]["engine"] == 2
+    with pytest.raises(EngineError):
+        one.open(np.frombuffer(b"bad", np.uint8))
+    one.close(2)
+    assert Execution.opened == [b"first"]
+    assert one.open(np.frombuffer(b"third", np.uint8))[0]["engine"] == 3
+    assert np.array_equal(one.infer(3, batch, "y")[1]["output"], 2 * batch)
+    timed = one.time(1, batch, "z", 0.001)[1]
+    assert np.array_equal(timed["output"], batch)
+    assert len(timed["latencies_ms"]) >= 1
+    assert set(timed["gpu_ms"]) == {0.25}
+    with pytest.raises(KeyError):
+        one.infer(2, batch, "y")
+    one.end()
+    assert Execution.opened == []
+
+
 # What does not start
 
 
@@ -386,6 +445,16 @@ def test_a_start_script_and_what_it_started_end_with_the_worker(tmp_path):
             assert isinstance(one, Worker), one
             assert one.tensorrt == "8.5.3.1"
             assert len(living([one._process.pid])) >= 2
+
+
+def test_what_it_started_is_ended_as_soon_as_its_end_is_seen(tmp_path):
+    start = " ".join(f"'{word}'" for word in command("8.5.3.1"))
+    with remote.workers([script(tmp_path / "start", f'sleep 300 &\nexec {start} "$@"')]) as (one,):
+        assert isinstance(one, Worker), one
+        pid = one._process.pid
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not one.alive)
+        wait_for(lambda: not living([pid]))
 
 
 def test_a_start_script_that_ends_before_what_it_started(tmp_path):
