@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from lib.store.records import Reason, Record
 PYTHON, CPP, RIVAL = "tensorrt", "cpp", "onnxrt_cuda"
 GRAPH = Way(graph=True)
 LOADS = 3  # times that each engine is loaded
+BESIDE = 3  # builds of a variant, at most: the usual engines carry the comparison
 
 
 class Engine(NamedTuple):
@@ -65,7 +67,9 @@ def recipes(session: Session, team: list[Worker]) -> Iterable[tuple[Worker, Reci
     for number in range(1, asked.builds + 1):
         for precision in asked.precisions:
             for worker in team:
-                yield from ((worker, Recipe(precision, variant, number)) for variant in _variants(worker, team[0], precision))
+                for variant in _variants(worker, team[0], precision):
+                    if not variant or number <= BESIDE:
+                        yield worker, Recipe(precision, variant, number)
 
 
 def _variants(worker: Worker, first: Worker, precision: str) -> list[str]:
@@ -83,13 +87,14 @@ def built(session: Session, team: list[Worker]) -> list[Engine]:
     for place, (worker, recipe) in enumerate(wanted, 1):
         deadline.check()
         one = Engine(worker, recipe, Reason("failed"))
-        progress.say(f"{one.name} ({place} of {len(wanted)})")
+        before = time.perf_counter()
         try:
             if not worker.alive:
                 worker.start()
             made.append(one._replace(built=builds.build(session, worker, recipe, team[0])))
         except ReportError as error:
             made.append(one._replace(built=sweep.why(error)))
+        progress.say(f"{one.name}: {place} of {len(wanted)}, {progress.duration(time.perf_counter() - before)}")
     return made
 
 
