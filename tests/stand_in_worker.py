@@ -31,7 +31,7 @@ import tensorrt_api
 
 from lib.errors import ReportError
 from lib.experiment.precision import PRECISIONS
-from lib.trt import calibrators, members, versions, worker
+from lib.trt import calibrators, members, timing_cache, versions, worker
 from lib.trt.versions import EngineError
 
 GPU = "NVIDIA H100 80GB HBM3"
@@ -44,6 +44,25 @@ METHODS = {"entropy": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
 def command(version: str, gpu: str = GPU, fault: str = "", at: str = "start") -> list[str]:
     """What starts one. fault: of FAULTS, at the start or where a method of the worker is asked for; gpu: "" for none."""
     return [sys.executable, str(Path(__file__).resolve()), "--version", version, "--gpu", gpu, "--fault", fault, "--at", at]
+
+
+class Config:
+    """IBuilderConfig as far as timing caches go: `data` is what the cache knows."""
+
+    data = b""
+
+    def create_timing_cache(self, data: bytes) -> bytes:
+        return data
+
+    def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:
+        self.data = cache
+        return True
+
+    def get_timing_cache(self) -> Config:
+        return self
+
+    def serialize(self) -> bytes:
+        return self.data
 
 
 class StandIn:
@@ -79,15 +98,16 @@ class StandIn:
         log = [f"[INFO] strongly typed: {more.get('strongly_typed', False)}"]
         if PRECISIONS[precision].calibrator:
             log.append(f"[INFO] scales {self._scales(more, more['method'])}")
-        given = more["timings"].tobytes().decode() if "timings" in more else ""
-        of, _, known = given.partition(" ")
-        kernel = known if of == self.version else f"kernel_{next(self._kernels)}"
+        config = Config()
+        warm = timing_cache.attach(config, more["timings"].tobytes() if "timings" in more else b"", self.version)
+        config.data = config.data if warm else f"kernel_{next(self._kernels)}".encode()
+        kernel = config.data.decode()
         plan = {"tensorrt": self.version, "gpu": self.gpu, "precision": precision, "kernel": kernel}
         plan |= {"batches": [settings["min_batch"], settings["max_batch"]]}
         log.append(f"[INFO] Total Weights Memory: {len(onnx)}")
-        told = {"build_s": [2.0], "timing_cache": of == self.version, "weights_bytes": len(onnx), "asked": {_type(precision): 2}}
+        told = {"build_s": [0.5 if warm else 2.0], "timing_cache": warm, "weights_bytes": len(onnx), "asked": {_type(precision): 2}}
         made = json.dumps(plan).encode() + b"\n" + onnx.tobytes()
-        return told, {"plan": made, "timings": f"{self.version} {kernel}".encode(), "log": "\n".join(log).encode()}
+        return told, {"plan": made, "timings": timing_cache.learnt(config, self.version), "log": "\n".join(log).encode()}
 
     def calibrate(self, onnx: np.ndarray, images: np.ndarray, method: str, settings: dict[str, int]) -> worker.Answer:
         batches = len(images) // settings["calibration_batch"]

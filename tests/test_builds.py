@@ -244,8 +244,8 @@ def test_caches_of_another_version_are_not_taken(session, old, new):
         with pytest.raises(EngineError, match=rf"^TensorRT {worker.tensorrt}: Calibration failure"):
             worker.ask("build", arrays=given, precision="int8", method="entropy", settings=builds._settings(session.profile.engines))
         given = {"onnx": onnx.read_bytes(), "timings": learnt[other]}
-        told, _ = worker.ask("build", arrays=given, precision="fp32", settings=builds._settings(session.profile.engines))
-        assert told["timing_cache"] is False
+        with pytest.raises(EngineError, match=f"a timing cache of TensorRT {other.tensorrt}, here it is {worker.tensorrt}"):
+            worker.ask("build", arrays=given, precision="fp32", settings=builds._settings(session.profile.engines))
 
 
 def test_too_few_images_are_a_reason(open_session, new):

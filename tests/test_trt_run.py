@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -360,8 +361,8 @@ class Config:
 def built_from(given, accepts=True):
     """What a build says of the timing cache that it was given."""
     config = Config(accepts)
-    warm = timing_cache.attach(config, given)
-    return config, SimpleNamespace(timing_cache=warm, timings=timing_cache.learnt(config))
+    warm = timing_cache.attach(config, given, "8.5.3.1")
+    return config, SimpleNamespace(timing_cache=warm, timings=timing_cache.learnt(config, "8.5.3.1"))
 
 
 def test_a_timing_cache_is_kept_and_used(tmp_path):
@@ -384,11 +385,27 @@ def test_a_damaged_timing_cache_is_an_empty_one(tmp_path, capsys, damage):
 
 def test_a_timing_cache_that_tensorrt_refuses_is_an_empty_one(tmp_path, capsys):
     path = tmp_path / "x.cache"
-    config, built = built_from(b"of another version", accepts=False)
+    given = built_from(b"")[1].timings
+    config, built = built_from(given, accepts=False)
     assert (config.held.data, built.timing_cache) == (b"", False)
-    timings.keep(path, b"of another version", built)
+    timings.keep(path, given, built)
     assert "not of this TensorRT and GPU" in capsys.readouterr().err
-    assert timings.read(path) == b"learnt"
+    assert timings.read(path) == built.timings
+
+
+def test_a_timing_cache_of_another_version_is_refused_in_one_line():
+    other = timing_cache.learnt(built_from(b"")[0], "10.6.0")
+    with pytest.raises(trt.EngineError, match=r"^a timing cache of TensorRT 10\.6\.0, here it is 8\.5\.3\.1; remove it[^\n]*$"):
+        built_from(other)
+    with pytest.raises(trt.EngineError, match="no timing cache that this project kept"):
+        built_from(b"what TensorRT wrote")
+
+
+def test_a_timing_cache_of_an_earlier_version_of_this_project_is_an_empty_one(tmp_path, capsys):
+    path = tmp_path / "x.cache"
+    path.write_bytes(hashlib.sha256(b"learnt").digest() + b"learnt")
+    assert timings.read(path) == b""
+    assert "starting an empty one" in capsys.readouterr().err
 
 
 def test_where_no_timings_are_kept_nothing_is_written():

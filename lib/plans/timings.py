@@ -9,7 +9,7 @@ from lib import progress
 from lib.experiment import system
 from lib.session import Session
 from lib.store import files
-from lib.trt import versions
+from lib.trt import timing_cache, versions
 from lib.trt.build import Built
 
 DIGEST = 32  # bytes of SHA-256 before TensorRT's own
@@ -35,7 +35,8 @@ def read(stored: Path | None) -> bytes | None:
     content = stored.read_bytes()
     digest, data = content[:DIGEST], content[DIGEST:]
     # TensorRT takes a damaged one for an empty one and does not say so
-    return data if digest == hashlib.sha256(data).digest() else _another(stored)
+    whole = digest == hashlib.sha256(data).digest() and data.startswith(timing_cache.MARK)
+    return data if whole else _another(stored)
 
 
 def keep(stored: Path | None, given: bytes | None, built: Built) -> None:

@@ -66,13 +66,13 @@ def build(
         _check_types(onnx, precision, layers)
     _mark(network, outputs, onnx)
     config = _config(trt, builder, network, precision, settings, by_types)
-    warm = timings is not None and timing_cache.attach(config, timings)
+    warm = timings is not None and timing_cache.attach(config, timings, trt.__version__)
     if PRECISIONS[precision].calibrator:
         _calibrate(config, builder, network, settings, calibrator)
     # With a timing cache a second build is of another kind, and a calibrator reads its images once.
     repeats = REPEATS if timings is None and calibrator is None else 1
     plan, seconds = _build(trt, builder, network, config, onnx, log, repeats)
-    kept = b"" if timings is None else timing_cache.learnt(config)
+    kept = b"" if timings is None else timing_cache.learnt(config, trt.__version__)
     return Built(plan, [f"[{severity}] {text}" for severity, text in log.lines], seconds, layers, warm, kept)
 
 
