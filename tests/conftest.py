@@ -19,8 +19,9 @@ from lib.experiment import profile as config
 from lib.session import Session
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-for _of_make in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROFILE", "OUTPUTS", "FROM", "TO", "SYSTEM", "TESTS"):  # under `make test`
-    os.environ.pop(_of_make, None)
+for _of_make in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROFILE", "OUTPUTS", "FROM", "TO", "MINUTES", "STRICT", "SYSTEM", "TESTS"):
+    os.environ.pop(_of_make, None)  # under `make test`
+PYTHONS = os.environ.pop("TENSORRT_PYTHONS", "")  # for tests/test_gpu_versions.py alone: any other report would build for minutes
 hypothesis.settings.register_profile("report", deadline=None, max_examples=50)  # no deadline: machines differ
 hypothesis.settings.load_profile("report")
 

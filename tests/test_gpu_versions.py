@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import small_network
+from conftest import PYTHONS
 
 from lib import session
 from lib.errors import ArtifactError, ReportError
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def team():
     """Two workers of different versions, the lower one first."""
-    with remote.workers() as started:
+    with remote.workers(remote.commands(PYTHONS)) as started:
         found = {one.tensorrt: one for one in started if isinstance(one, Worker) and one.about["gpu"] and one.tensorrt}
         if len(found) < 2:
             pytest.skip(f"needs a GPU and two TensorRTs in {remote.PYTHONS}")
