@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from statistics import median
+from typing import Any
 
 from lib.experiment.precision import PRECISIONS
 from lib.pages import against, common
@@ -181,7 +182,10 @@ def disturbed(found: Versions) -> Iterator[Finding]:
     blocks = {(Engine(spot.engine.precision), spot.batch_size): spot for spot in found.spots}
     doubtful = {block: told for block, spot in blocks.items() if (told := speed.disturbed(found, spot))}
     if doubtful:
-        why = joined(W(f"disturbances.{key}", **values) for told in doubtful.values() for key, values in told)
+        worst: dict[str, Any] = {}
+        for key, values in (one for told in doubtful.values() for one in told):  # the largest share, every other reason as it is
+            worst[key] = max(worst.get(key, values), values, key=lambda each: each.get("share", each.get("count", 0)))
+        why = [W(f"disturbances.{key}", **values) for key, values in worst.items()]
         sizes = {engine: [str(size) for each, size in doubtful if each == engine] for engine, _ in doubtful}
         what = [W("labels.blocks", engine=engine.label, sizes=of) for engine, of in sizes.items()]
         yield W.finding("warn", "disturbed", count=len(doubtful), total=len(blocks), what=what, why=why)
