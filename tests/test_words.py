@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 import lib.runners  # noqa: F401  enters the labels
 from lib.experiment.candidate import LABELS, PLAIN, Candidate, Way, listed, ordered
 from lib.experiment.precision import PRECISIONS
+from lib.experiment.profile import ROOT
 from lib.stats import Interval
 from lib.text import Text
 from lib.words import COMMON, Words
@@ -57,6 +60,12 @@ def test_every_common_sentence_is_in_both_languages():
 
 
 WAYS = st.builds(Way, st.sampled_from(["", "enqueueV3", "execute_async_v2"]), st.booleans(), st.integers(1, 64), st.booleans())
+
+
+def test_every_reason_that_is_given_has_words():
+    given_ = {key for path in (ROOT / "lib").rglob("*.py") for key in re.findall(r'Reason\("(\w+)"', path.read_text(encoding="utf-8"))}
+    assert {"failed", "no_strong_types"} <= given_
+    assert given_ <= COMMON.groups["reasons"].keys()
 
 
 @given(st.sampled_from(["tensorrt", "cpp", "x_1"]), st.sampled_from([*PRECISIONS, "fp4"]), WAYS)
