@@ -20,6 +20,8 @@ from lib import export, onnx_session, plans
 from lib.errors import ArtifactError, NotMeasured, ReportError, WrongOutput
 from lib.experiment import profile as config
 from lib.experiment.candidate import Candidate
+from lib.measure import across
+from lib.pages.cross_version.measure import _built
 from lib.plans import builds, calibrate, remote
 from lib.plans.builds import SHARED_SCALES, STRONGLY_TYPED, TIMING_CACHE, Recipe
 from lib.plans.remote import Worker, WorkerEnded
@@ -115,7 +117,7 @@ def test_builds_are_artifacts_of_their_own_and_are_found_again(session, new, mon
         assert artifact.inputs["build"] == number
         assert artifact.info["build_s"] == [2.0]
         assert artifact.info["timing_cache"] is False
-        assert artifact.info["types"] == {"fp16": 2}
+        assert (artifact.info["types"], artifact.info["no_layers"]) == ({"fp16": 2}, "")
         assert artifact.info["weights_bytes"] == export.onnx(session, "fp32").size(export.ONNX_FILE)
         conv, dense, softmax = builds.layers(artifact)
         assert (conv.type, dense.type, softmax.type, conv.tactic) == ("fp16", "fp16", "fp32", head(artifact)["kernel"])
@@ -317,6 +319,19 @@ def test_a_build_that_fails_leaves_nothing(open_session, new, fault, error):
         assert worker.alive == (error is EngineError)
     assert not list((session.store.root / builds.KIND).iterdir())
     assert builds.build(session, new, Recipe("fp32", "", 1)).info["types"] == {"fp32": 2}
+
+
+@pytest.mark.parametrize(("fault", "said"), [("raises", "one line and another"), ("aborts", "killed by SIGABRT")])
+@pytest.mark.parametrize("at", ["open", "close"])
+def test_an_engine_that_does_not_open_is_kept_without_its_layers(open_session, fault, said, at):
+    session = open_session(f"unread-{fault}-{at}")
+    for worker in started(NEW, fault=fault, at=at):
+        made = builds.build(session, worker, Recipe("fp32", "", 1))
+        assert (made.info["types"], builds.layers(made)) == ({}, [])
+        assert said in made.info["no_layers"]
+        assert head(made)["precision"] == "fp32"
+        record = _built(across.Engine(worker, Recipe("fp32", "", 1), made))[2]
+        assert (record.metric, record.value, record.reason) == ("layer_types", None, Reason("failed", {"message": made.info["no_layers"]}))
 
 
 @needs_rtx

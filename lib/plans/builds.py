@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import export
-from lib.errors import NotMeasured
+from lib.errors import NotMeasured, ReportError
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Engines
 from lib.plans import available, bound, calibrate
@@ -57,9 +57,10 @@ def build(session: Session, worker: Worker, recipe: Recipe, scales: Worker | Non
     """One build of this session's model by a worker, made now unless it is stored. scales: whose calibration SHARED_SCALES takes.
 
     Payload: `model.plan`, `build.log`, `timing.cache` (what it learnt), `engine_layers.json` (inspect.EngineLayer of the finished
-    engine). info: build_s, timing_cache (whether one was given and used), weights_bytes (or None), types (of the products), tactics
-    (hash of all layers' names and kernels). Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what
-    it refuses, WorkerEnded where it ends.
+    engine). info: build_s, timing_cache (whether one was given and used), weights_bytes (or None), asked and types (of the products, in
+    the parsed network and in the finished engine), no_layers (why the finished engine was not opened, "" where it was or where there
+    is no GPU). Raises NotMeasured with the reason where this TensorRT cannot build it, EngineError for what it refuses, WorkerEnded where
+    it ends.
     """
     if reason := not_buildable(worker, recipe.precision, recipe.variant):
         raise NotMeasured(reason, f"TensorRT {worker.tensorrt} {recipe.precision}")
@@ -147,18 +148,22 @@ def _write(session: Session, worker: Worker, recipe: Recipe, onnx: Path, cache: 
         given["timings"] = build(session, worker, Recipe(recipe.precision, "", 1)).file(TIMINGS).read_bytes()
     how = {"strongly_typed": recipe.variant == STRONGLY_TYPED, "method": PRECISIONS[recipe.precision].calibrator}
     told, made = worker.ask("build", BUILD_S, given, precision=recipe.precision, settings=_settings(session.profile.engines), **how)
-    found = _layers(worker, made["plan"])
+    found, no_layers = _layers(worker, made["plan"])
     (folder / PLAN).write_bytes(made["plan"].tobytes())
     (folder / LOG).write_bytes(made["log"].tobytes() + b"\n")
     (folder / TIMINGS).write_bytes(made["timings"].tobytes())
     (folder / LAYERS).write_text(json.dumps([vars(layer) for layer in found], indent=0), encoding="utf-8")
-    return told | {"types": inspect.product_types(found)}
+    return told | {"types": inspect.product_types(found), "no_layers": no_layers}
 
 
-def _layers(worker: Worker, plan: np.ndarray) -> list[inspect.EngineLayer]:
-    """The layers of a finished engine, none where this system cannot open it."""
+def _layers(worker: Worker, plan: np.ndarray) -> tuple[list[inspect.EngineLayer], str]:
+    """The layers of a finished engine, none without a GPU; and none, with the reason, where it was not opened: what took minutes to build
+    is kept all the same."""
     if not worker.about["gpu"]:
-        return []
-    told, _ = worker.ask("open", arrays={"plan": plan})
-    worker.ask("close", engine=told["engine"])
-    return [inspect.EngineLayer(*one) for one in told["layers"]]
+        return [], ""
+    try:
+        told, _ = worker.ask("open", arrays={"plan": plan})
+        worker.ask("close", engine=told["engine"])
+    except ReportError as error:
+        return [], str(error)
+    return [inspect.EngineLayer(*one) for one in told["layers"]], ""

@@ -101,12 +101,15 @@ def _built(engine: Engine) -> list[Record]:
     if isinstance(engine.built, Reason):
         return [Record(metric, unit, None, reason=engine.built, **common) for metric, unit in UNITS.items()]
     info, common["artifact_sha256"] = engine.built.info, engine.built.sha256
-    types = {"types": info["types"], "tactics_sha256": _tactics(engine.built)}
-    seconds = list(info["build_s"])
+    seconds, layers = list(info["build_s"]), dict[str, Any]()
+    if info.get("no_layers"):
+        layers = {"value": None, "reason": Reason("failed", {"message": info["no_layers"]})}
+    else:
+        layers = {"value": sum(info["types"].values()), "stats": {"types": info["types"], "tactics_sha256": _tactics(engine.built)}}
     return [
         Record("build_time", "s", median(seconds), samples=seconds, stats={"timing_cache": info["timing_cache"]}, **common),
         Record("file_size", "bytes", engine.built.size(builds.PLAN), stats={"plan_sha256": across.plan_sha256(engine)}, **common),
-        Record("layer_types", "count", sum(info["types"].values()), stats=types, **common),
+        Record("layer_types", "count", **layers, **common),
     ]
 
 
@@ -122,7 +125,7 @@ def _layers(engines: list[Engine]) -> Layers:
     listed = []
     for one in engines:
         kind = one.worker.tensorrt, one.recipe.precision, one.recipe.variant
-        if isinstance(one.built, Reason) or (tactics := _tactics(one.built)) in seen[kind]:
+        if isinstance(one.built, Reason) or one.built.info.get("no_layers") or (tactics := _tactics(one.built)) in seen[kind]:
             continue
         seen[kind].add(tactics)
         layers = [Layer(**vars(layer)) for layer in builds.layers(one.built)]
