@@ -103,6 +103,9 @@ def refused(worker: Worker, artifact: Artifact) -> str:
     with pytest.raises(ArtifactError) as caught:
         builds.plan(worker, artifact)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(" and run the report again, which builds or calibrates anew") or artifacts.ALTERED in str(
+        caught.value
+    )
     return str(caught.value)
 
 

@@ -46,7 +46,7 @@ def read(folder: Path, kind: str, file: str, expected: dict[str, Any]) -> bytes:
 def refused(path: Path, what: str) -> ArtifactError:
     """The error of an artifact, or of one of its payload files, which says how to make it again."""
     folder = path.parent.parent if path.parent.name == "payload" else path
-    return ArtifactError(f"{path}: {what}; remove {folder} and run notebook 03_engines to build or calibrate again")
+    return ArtifactError(f"{path}: {what}; remove {folder} and run the report again, which builds or calibrates anew")
 
 
 def _shown(value: Any) -> str:
