@@ -285,10 +285,12 @@ def test_a_build_that_failed_is_red() -> None:
     assert "out of memory" in said.text.ja
 
 
-def test_a_plan_of_another_version_that_is_not_refused_is_red() -> None:
-    loaded = Record("foreign_plan", "count", None, case={"tensorrt": NEW, "plan_of": OLD}, reason=Reason("foreign_plan_loaded"))
+@pytest.mark.parametrize("key", ["loaded", "ended"])
+def test_a_plan_of_another_version_that_is_not_refused_is_red(key: str) -> None:
+    reason = Reason("foreign_plan_loaded") if key == "loaded" else Reason("foreign_plan_ended", {"message": "killed by SIGSEGV"})
+    loaded = Record("foreign_plan", "count", None, case={"tensorrt": NEW, "plan_of": OLD}, reason=reason)
     run = run_of(small(), [loaded], change=lambda record: None if record.case == loaded.case else record)
-    assert found(run, "foreign_loaded")[0].level == "bad"
+    assert [finding.level for finding in found(run, f"foreign_{key}")] == ["bad"]
     assert found(run, "foreign_refused") == []
     assert len(tables.plans(run).rows) == 2
     assert found(run_of(small()), "foreign_refused")

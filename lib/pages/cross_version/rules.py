@@ -194,8 +194,9 @@ def disturbed(found: Versions) -> Iterator[Finding]:
 def plans(found: Versions) -> Iterator[Finding]:
     """Whether each version refuses plans of the others: red where it does not."""
     told = found.run.records(FOREIGN)
-    for record in (record for record in told if record.reason is not None and record.reason.key == "foreign_plan_loaded"):
-        yield W.finding("bad", "foreign_loaded", version=record.case.get("tensorrt"), plan_of=record.case.get("plan_of"))
+    for record in (record for record in told if record.reason is not None):
+        key = "foreign_ended" if record.reason.key == "foreign_plan_ended" else "foreign_loaded"
+        yield W.finding("bad", key, version=record.case.get("tensorrt"), plan_of=record.case.get("plan_of"))
     refused = [W("labels.foreign", version=r.case.get("tensorrt"), plan_of=r.case.get("plan_of")) for r in told if r.value is not None]
     if refused and len(refused) == len(told):
         yield W.finding("note", "foreign_refused", pairs=refused)

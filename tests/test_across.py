@@ -1,0 +1,54 @@
+"""Versions beside each other, measured: with stand-ins of two TensorRTs and a real session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from own import make
+from stand_in_worker import command
+
+from lib.experiment import profile as config
+from lib.pages.cross_version import measure
+from lib.plans import builds, remote
+from lib.plans.builds import Recipe
+from lib.plans.remote import Worker
+from lib.session import Session
+
+OLD, NEW = "8.5.3.1", "10.6.0"
+SMALL = """
+engines: {calibration_images: 16, calibration_batch: 8}
+measuring: {rounds: 3, slice_s: 0.01, warmup_s: 0.01}
+versions: {builds: 2, batch_sizes: [1, 8], precisions: [fp16]}
+"""
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody's ONNX model of five classes, one precision of which is measured."""
+    path = make.shapes(tmp_path_factory.mktemp("model"), test=2, calibration=4)
+    path.write_text(path.read_text(encoding="utf-8") + SMALL, encoding="utf-8")
+    return path
+
+
+def opened(profile: Path) -> Session:
+    return Session(config.load(str(profile)), "08_cross_version")
+
+
+def team(started: list[Any]) -> list[Worker]:
+    assert all(isinstance(one, Worker) for one in started), started
+    return started
+
+
+@pytest.mark.parametrize(("fault", "key"), [("", ""), ("raises", ""), ("aborts", "foreign_plan_ended")])
+def test_a_process_that_ends_of_a_foreign_plan_did_not_refuse_it(profile: Path, fault: str, key: str) -> None:
+    session = opened(profile)
+    with remote.workers([command(OLD), command(NEW, fault=fault, at="open" if fault else "")]) as started:
+        old, new = team(started)
+        plans = measure.across.Engine(old, Recipe("fp32", "", 1), builds.build(session, old, Recipe("fp32", "", 1)))
+        measure._foreign(session, [old, new], [plans])
+        (record,) = session.records
+        assert record.case == {"tensorrt": NEW, "plan_of": OLD}
+        assert (record.reason.key if record.reason else "", record.value) == (key, None if key else 1)
+        assert new.alive
