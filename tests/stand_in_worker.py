@@ -29,21 +29,24 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tensorrt_api
 
+from lib import cuda
 from lib.errors import ReportError
 from lib.experiment.precision import PRECISIONS
 from lib.trt import calibrators, members, timing_cache, versions, worker
 from lib.trt.versions import EngineError
 
-GPU = "NVIDIA H100 80GB HBM3"
+GPU, BUS = "NVIDIA H100 80GB HBM3", "00000000:01:00.0"
 ROUNDS = {"fp32": 1e-6, "tf32": 1e-4, "fp16": 1e-4}  # by how much of an output kernels differ; INT8 adds up whole numbers: not at all
 BASE_MS = {"fp32": 0.4, "tf32": 0.3, "fp16": 0.2}  # of a batch of one; INT8 0.15
 CALLS = 8  # that a slice tells
 METHODS = {"entropy": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
 
 
-def command(version: str, gpu: str = GPU, fault: str = "", at: str = "start") -> list[str]:
-    """What starts one. fault: of FAULTS, at the start or where a method of the worker is asked for; gpu: "" for none."""
-    return [sys.executable, str(Path(__file__).resolve()), "--version", version, "--gpu", gpu, "--fault", fault, "--at", at]
+def command(version: str, gpu: str = GPU, fault: str = "", at: str = "start", bus: str = "") -> list[str]:
+    """What starts one. fault: of FAULTS, at the start or where a method of the worker is asked for; gpu: "" for none; bus: id of its card,
+    "" for the one that this process has."""
+    own = [sys.executable, str(Path(__file__).resolve()), "--version", version, "--gpu", gpu]
+    return [*own, "--fault", fault, "--at", at, "--bus", bus or next(iter(cuda.devices()), BUS)]
 
 
 class Config:
@@ -68,8 +71,8 @@ class Config:
 class StandIn:
     """The methods of lib.trt.worker.Worker."""
 
-    def __init__(self, version: str, gpu: str) -> None:
-        self.version, self.gpu = version, gpu
+    def __init__(self, version: str, gpu: str, bus_id: str) -> None:
+        self.version, self.gpu, self.bus_id = version, gpu, bus_id
         self._module = tensorrt_api.fake(_known(version))
         self._open: dict[int, dict[str, Any]] = {}
         self._numbers, self._kernels = count(1), count(1)
@@ -81,6 +84,7 @@ class StandIn:
             "tensorrt": self.version,
             "python": platform.python_version(),
             "gpu": {"name": self.gpu, "compute_cap": "9.0", "driver_version": "580.1", "memory.total": "81559"} if self.gpu else None,
+            "bus_id": self.bus_id if self.gpu else "",
             "cuda": True,
             "apis": [api for api in ("execute_async_v3", "execute_async_v2") if hasattr(context, api)],
             "typed": versions.typed(self._module),
@@ -264,14 +268,14 @@ def _loaded(_: str, onnx: bytes) -> Any:
 def main() -> None:
     global PROTOCOL
     parser = argparse.ArgumentParser()
-    for option, usual in (("--version", "10.6.0"), ("--gpu", GPU), ("--fault", ""), ("--at", "start"), ("-c", "")):
+    for option, usual in (("--version", "10.6.0"), ("--gpu", GPU), ("--fault", ""), ("--at", "start"), ("--bus", BUS), ("-c", "")):
         parser.add_argument(option, default=usual)
     asked = parser.parse_args()
     PROTOCOL = os.dup(1)
     if asked.fault and asked.at == "start":
         FAULTS[asked.fault]()
     fault = FAULTS[asked.fault] if asked.fault else lambda: None
-    worker.main(Faulty(StandIn(asked.version, asked.gpu), fault, asked.at))  # type: ignore[arg-type]
+    worker.main(Faulty(StandIn(asked.version, asked.gpu, asked.bus), fault, asked.at))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

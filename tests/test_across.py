@@ -15,6 +15,7 @@ from lib.plans import builds, remote
 from lib.plans.builds import Recipe
 from lib.plans.remote import Worker
 from lib.session import Session
+from lib.trt import worker
 
 OLD, NEW = "8.5.3.1", "10.6.0"
 SMALL = """
@@ -52,3 +53,17 @@ def test_a_process_that_ends_of_a_foreign_plan_did_not_refuse_it(profile: Path, 
         assert record.case == {"tensorrt": NEW, "plan_of": OLD}
         assert (record.reason.key if record.reason else "", record.value) == (key, None if key else 1)
         assert new.alive
+
+
+def test_versions_on_different_cards_are_not_compared(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, other = opened(profile), "00000000:02:00.0"
+    with remote.workers([command(OLD), command(NEW, bus=other)]) as started:
+        assert [one.tensorrt for one in measure._team(session, started)] == [OLD]
+        assert [record.reason and record.reason.key for record in session.records] == [None, "worker_other_gpu"]
+        monkeypatch.setattr("lib.cuda.devices", lambda: [other])  # where the report itself has a card, that one counts
+        assert [one.tensorrt for one in measure._team(session, started)] == [NEW]
+
+
+def test_a_worker_says_on_which_card_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.cuda.devices", lambda: ["00000000:02:00.0", "00000000:03:00.0"])
+    assert worker.Worker().about()[0]["bus_id"] == "00000000:02:00.0"

@@ -49,6 +49,7 @@ class Worker:
             "tensorrt": getattr(_bindings(), "__version__", ""),
             "python": platform.python_version(),
             "gpu": gpus[0] if gpus else None,
+            "bus_id": next(iter(cuda.devices()), ""),  # which card it is: others may have the same name
             "cuda": cuda.installed(),
             "apis": execution.apis() if module else [],
             "typed": versions.typed(module) if module else None,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lib import deadline
+from lib import cuda, deadline
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.measure import accuracy, across
@@ -78,6 +78,9 @@ def _left_out(one: Worker | remote.WorkerEnded, team: dict[str, Worker]) -> Reas
         return Reason("worker_no_gpu", {"tensorrt": one.tensorrt})
     if not one.about["cuda"]:
         return Reason("worker_failed", {"message": f"{one.name}: has no pycuda"})
+    here = [*cuda.devices()[:1], *(worker.about["bus_id"] for worker in team.values())]  # the card that is watched, and C++'s
+    if here and one.about["bus_id"] != here[0]:
+        return Reason("worker_other_gpu", {"tensorrt": one.tensorrt})
     return Reason("worker_twice", {"tensorrt": one.tensorrt}) if one.tensorrt in team else None
 
 
