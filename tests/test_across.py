@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from own import make
 from stand_in_worker import command
 
 from lib.experiment import profile as config
+from lib.measure import across
 from lib.pages.cross_version import measure
 from lib.plans import builds, remote
 from lib.plans.builds import Recipe
@@ -47,7 +52,7 @@ def test_a_process_that_ends_of_a_foreign_plan_did_not_refuse_it(profile: Path, 
     session = opened(profile)
     with remote.workers([command(OLD), command(NEW, fault=fault, at="open" if fault else "")]) as started:
         old, new = team(started)
-        plans = measure.across.Engine(old, Recipe("fp32", "", 1), builds.build(session, old, Recipe("fp32", "", 1)))
+        plans = across.Engine(old, Recipe("fp32", "", 1), builds.build(session, old, Recipe("fp32", "", 1)))
         measure._foreign(session, [old, new], [plans])
         (record,) = session.records
         assert record.case == {"tensorrt": NEW, "plan_of": OLD}
@@ -67,3 +72,21 @@ def test_versions_on_different_cards_are_not_compared(profile: Path, monkeypatch
 def test_a_worker_says_on_which_card_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lib.cuda.devices", lambda: ["00000000:02:00.0", "00000000:03:00.0"])
     assert worker.Worker().about()[0]["bus_id"] == "00000000:02:00.0"
+
+
+def test_a_worker_that_ends_between_two_batch_sizes_holds_its_engines_again(profile: Path) -> None:
+    session = opened(profile)
+    with remote.workers([command(OLD), command(NEW)]) as started, ExitStack() as stack:
+        engines = across.built(session, team(started))
+        block = across.Block(session, "fp16", [one for one in engines if not one.recipe.variant], stack)
+        before = timed(block, 1)
+        os.kill(started[1]._process.pid, signal.SIGKILL)
+        started[1]._process.wait()
+        assert timed(block, 8) == before == {OLD: 2, NEW: 2}
+        assert [one.starts for one in started] == [1, 2]
+
+
+def timed(block: across.Block, size: int) -> dict[str, int]:
+    """How many builds of each version have a latency, called from Python."""
+    found = [record for record in block.timed(size) if record.metric == "latency" and record.scope == "end_to_end"]
+    return Counter(str(record.case["tensorrt"]) for record in found if record.value is not None)

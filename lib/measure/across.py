@@ -187,9 +187,10 @@ class Block:
 
     def _runner(self, candidate: Candidate, engine: Engine | None) -> Runner | Reason:
         key = candidate.runner, engine and tuple(sorted(engine.case.items())), candidate.way
-        if key not in self._open:
-            self._open[key] = self._entered(candidate, engine)
-        return self._open[key]
+        there = self._open.get(key)
+        if there is None or (isinstance(there, Elsewhere) and not there.there):  # a worker that ended takes no later batch size with it
+            there = self._open[key] = self._entered(candidate, engine)
+        return there
 
     def _entered(self, candidate: Candidate, engine: Engine | None) -> Runner | Reason:
         if engine is None:

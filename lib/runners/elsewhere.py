@@ -41,9 +41,14 @@ class Elsewhere(EngineRunner):
         self._engine, self._start = self.told_open["engine"], self.worker.starts
         self.min_batch, self.max_batch = self.told_open["min_batch"], self.told_open["max_batch"]
 
+    @property
+    def there(self) -> bool:
+        """Whether the worker still holds what `open` gave it."""
+        return self.worker.alive and self.worker.starts == self._start
+
     def close(self) -> None:
         """Have it let go of the engine, where it still lives."""
-        if self.worker.alive and self.worker.starts == self._start:
+        if self.there:
             with suppress(ReportError):  # it ends just now: the engine is gone with it
                 self.worker.ask("close", engine=self._engine)
 
