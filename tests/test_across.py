@@ -13,6 +13,7 @@ import pytest
 from own import make
 from stand_in_worker import command
 
+from lib import deadline
 from lib.experiment import profile as config
 from lib.measure import across
 from lib.pages.cross_version import measure
@@ -90,3 +91,32 @@ def timed(block: across.Block, size: int) -> dict[str, int]:
     """How many builds of each version have a latency, called from Python."""
     found = [record for record in block.timed(size) if record.metric == "latency" and record.scope == "end_to_end"]
     return Counter(str(record.case["tensorrt"]) for record in found if record.value is not None)
+
+
+def test_what_the_first_load_of_a_process_brings_with_it_is_no_engines(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, told = opened(profile), iter([(900.0, 500 << 20), (5.0, 3 << 20), (6.0, 2 << 20)])
+    with remote.workers([command(OLD)]) as started:
+        (old,) = team(started)
+        one = across.Engine(old, Recipe("fp32", "", 1), builds.build(session, old, Recipe("fp32", "", 1)))
+        ask = old.ask
+
+        def loads(what: str, *args: Any, **more: Any) -> Any:
+            answer, arrays = ask(what, *args, **more)
+            if what == "open":
+                answer["load_ms"], answer["device_bytes"] = next(told)
+            return answer, arrays
+
+        monkeypatch.setattr(old, "ask", loads)
+        found = {record.metric: record for record in across.loaded(session, one)}
+    assert {metric: record.value for metric, record in found.items()} == {"load_time": 6.0, "device_memory": 3 << 20}
+    assert list(found["device_memory"].samples) == [500 << 20, 3 << 20, 2 << 20]
+
+
+def test_a_run_stops_between_loads(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = opened(profile)
+    with remote.workers([command(OLD)]) as started:
+        (old,) = team(started)
+        one = across.Engine(old, Recipe("fp32", "", 3), builds.build(session, old, Recipe("fp32", "", 3)))
+        monkeypatch.setenv(deadline.DEADLINE, "1")
+        with pytest.raises(deadline.OutOfTime):
+            across.loaded(session, one)
