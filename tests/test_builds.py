@@ -172,6 +172,14 @@ def test_a_rebuild_is_given_what_build_1_learnt(session, new, monkeypatch):
     assert builds.plan_sha256(again[0]) == builds.plan_sha256(again[1]) == builds.plan_sha256(first)
 
 
+def test_a_rebuild_that_did_not_take_the_timing_cache_is_none(open_session, new, monkeypatch):
+    session, ask = open_session("untaken"), new.ask
+    builds.build(session, new, Recipe("fp32", "", 1))
+    monkeypatch.setattr(new, "ask", lambda *args, **more: (lambda told, made: (told | {"timing_cache": False}, made))(*ask(*args, **more)))
+    with pytest.raises(EngineError, match="did not take the timing cache of build 1"):
+        builds.build(session, new, Recipe("fp32", TIMING_CACHE, 1))
+
+
 def test_a_rebuild_makes_build_1_where_there_is_none(open_session, new, monkeypatch):
     session, asked = open_session("rebuilt"), Asked(new, monkeypatch)
     again = builds.build(session, new, Recipe("fp32", TIMING_CACHE, 1))
@@ -221,6 +229,7 @@ def test_each_version_calibrates_and_its_cache_is_its_own(open_session, old, new
 
 def test_shared_scales_are_the_first_versions_under_the_own_header(session, old, new, monkeypatch):
     onnx = export.onnx(session, "fp32").file(export.ONNX_FILE)
+    assert builds.calibration(session, old, onnx).info["tensors"] == ["conv", "input", "output"]  # as pages 03 and 04 store them
     theirs, ours = (builds.calibration(session, worker, onnx) for worker in (old, new))
     own = builds.build(session, new, Recipe("int8", "", 1))
     asked = Asked(new, monkeypatch)

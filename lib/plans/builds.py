@@ -24,6 +24,7 @@ from lib.store import artifacts, files
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
 from lib.trt import calibrators, inspect
+from lib.trt.versions import EngineError
 
 KIND, LAYERS, TIMINGS = "engine_build", "engine_layers.json", "timing.cache"
 # Other ways to make an engine of a precision than the usual one
@@ -89,7 +90,7 @@ def calibration(session: Session, worker: Worker, onnx: Path, other: Worker | No
         given: dict[str, np.ndarray | bytes] = {"onnx": onnx.read_bytes(), "images": export.calibration_images(session, count)}
         told, made = worker.ask("calibrate", BUILD_S, given, method=method, settings=_settings(session.profile.engines))
         (folder / calibrate.CACHE).write_bytes(made["cache"].tobytes())
-        return told
+        return told | {"tensors": sorted(calibrators.scales(made["cache"].tobytes()))}  # as of calibrate.cache, which finds it too
 
     return session.store.get_or_build(calibrate.KIND, inputs, write)
 
@@ -148,6 +149,8 @@ def _write(session: Session, worker: Worker, recipe: Recipe, onnx: Path, cache: 
         given["timings"] = build(session, worker, Recipe(recipe.precision, "", 1)).file(TIMINGS).read_bytes()
     how = {"strongly_typed": recipe.variant == STRONGLY_TYPED, "method": PRECISIONS[recipe.precision].calibrator}
     told, made = worker.ask("build", BUILD_S, given, precision=recipe.precision, settings=_settings(session.profile.engines), **how)
+    if recipe.variant == TIMING_CACHE and not told["timing_cache"]:
+        raise EngineError(f"TensorRT {worker.tensorrt} did not take the timing cache of build 1, so this is no build from it")
     found, no_layers = _layers(worker, made["plan"])
     (folder / PLAN).write_bytes(made["plan"].tobytes())
     (folder / LOG).write_bytes(made["log"].tobytes() + b"\n")
