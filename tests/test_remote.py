@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import signal
 import stat
@@ -324,6 +325,7 @@ class Execution:
     """An engine that doubles what it is given; those that are open."""
 
     opened: ClassVar[list[bytes]] = []
+    collecting: ClassVar[list[bool]] = []  # while each call ran
     min_batch, max_batch, outputs = 1, 4, ["y"]
 
     def __init__(self, plan: bytes, api: str) -> None:
@@ -339,6 +341,7 @@ class Execution:
         self.opened.remove(self.plan)
 
     def infer(self, batch):
+        self.collecting.append(gc.isenabled())
         return {"y": 2 * batch, "z": batch}
 
     def gpu_ms(self):
@@ -365,7 +368,10 @@ def test_it_holds_engines_under_numbers_that_are_never_used_twice(monkeypatch):
     assert Execution.opened == [b"first"]
     assert one.open(np.frombuffer(b"third", np.uint8))[0]["engine"] == 3
     assert np.array_equal(one.infer(3, batch, "y")[1]["output"], 2 * batch)
+    Execution.collecting.clear()
     timed = one.time(1, batch, "z", 0.001)[1]
+    assert not any(Execution.collecting)  # garbage is collected between slices only
+    assert gc.isenabled()
     assert np.array_equal(timed["output"], batch)
     assert len(timed["latencies_ms"]) >= 1
     assert set(timed["gpu_ms"]) == {0.25}

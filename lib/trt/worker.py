@@ -6,6 +6,7 @@ project than what lib/trt imports. It ends with its input.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import platform
@@ -110,7 +111,13 @@ class Worker:
         def call() -> None:
             last.update(run.infer(batch))
 
-        one = timer(call, run.gpu_ms)(seconds)
+        collecting = gc.isenabled()
+        gc.disable()  # as lib/measure/rounds.py does where it calls itself
+        try:
+            one = timer(call, run.gpu_ms)(seconds)
+        finally:
+            if collecting:
+                gc.enable()
         assert one.gpu_ms is not None
         return {}, {"latencies_ms": one.latencies_ms, "gpu_ms": one.gpu_ms, "output": last[output]}
 
