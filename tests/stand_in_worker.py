@@ -270,6 +270,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for option, usual in (("--version", "10.6.0"), ("--gpu", GPU), ("--fault", ""), ("--at", "start"), ("--bus", BUS), ("-c", "")):
         parser.add_argument(option, default=usual)
+    parser.add_argument("mark", nargs="?")
     asked = parser.parse_args()
     PROTOCOL = os.dup(1)
     if asked.fault and asked.at == "start":

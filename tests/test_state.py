@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from stand_in_worker import command
 
 from lib.measure import state
+from lib.plans import remote
 from lib.words import COMMON
 
 
@@ -52,6 +55,25 @@ def test_what_others_use_is_what_this_process_and_its_children_do_not(proc):
         {ME: (1, 45, 10, 0, 0), 70: (ME, 60, 0, 0, 0), 80: (1, 50, 0, 0, 0)},
     )
     assert watched(proc, before, after) == pytest.approx(50 / 200)
+
+
+def test_a_worker_in_a_container_is_own_with_all_below_it(proc, monkeypatch):
+    """Its parent is the container's; what says whose it is, is its command line."""
+    before = {0: IDLE, 1: IDLE}, {ME: (1, 0, 0, 0, 0), 70: (1, 0, 0, 0, 0), 71: (70, 0, 0, 0, 0), 80: (1, 0, 0, 0, 0)}
+    cores = {0: (100, 0, 0, 0, 0, 0, 0, 0), 1: (0, 0, 0, 100, 0, 0, 0, 0)}
+    after = cores, {ME: (1, 0, 0, 0, 0), 70: (1, 40, 0, 0, 0), 71: (70, 40, 0, 0, 0), 80: (1, 20, 0, 0, 0)}
+    proc(*before)
+    (state.PROC / "70" / "cmdline").write_bytes(b"python3\0-c\0import sys\0" + remote.MARK.encode() + b"\0")
+    (state.PROC / "80" / "cmdline").write_bytes(b"python3\0-c\0import sys\0worker-0123456789abcdef\0")  # of another report
+    assert watched(proc, before, after) == pytest.approx(20 / 200)
+    monkeypatch.setattr(state.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="70\n71\n80\n"))
+    assert state._gpu_others("0") == 1
+
+
+def test_the_mark_is_on_the_command_line_of_a_worker():
+    with remote.workers([command("10.6.0")]) as (one,):
+        assert state._is_worker(one._process.pid)
+    assert not state._is_worker(os.getppid())
 
 
 def test_children_that_end_and_children_of_children_are_own(proc):

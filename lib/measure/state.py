@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from lib import cuda
+from lib.plans import remote
 from lib.words import COMMON
 
 PROC = Path("/proc")
@@ -120,12 +121,19 @@ def _processes() -> dict[int, tuple[int, int]]:
 
 
 def _family(processes: dict[int, tuple[int, int]]) -> set[int]:
-    """This process and all below it."""
-    family, found = set(), {os.getpid()} & processes.keys()
+    """This process, its workers, which containers keep elsewhere, and all below them."""
+    family, found = set(), {pid for pid in processes if pid == os.getpid() or _is_worker(pid)}
     while found:
         family |= found
         found = {pid for pid, (parent, _) in processes.items() if parent in family} - family
     return family
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return remote.MARK.encode() in (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:  # it ended just now, or is not to be looked at
+        return False
 
 
 def _ask_on(gpu: str, told: IO[str]) -> subprocess.Popen[str] | None:

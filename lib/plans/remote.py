@@ -7,6 +7,7 @@ is an error of that worker, in one line.
 from __future__ import annotations
 
 import os
+import secrets
 import select
 import shlex
 import shutil
@@ -33,6 +34,8 @@ BOOTSTRAP = (
     "import sys; sys.version_info >= (3, 10) or sys.exit('Python %d.%d is too old: 3.10 or newer is needed' % sys.version_info[:2]); "
     "import runpy; runpy.run_module('lib.trt.worker', run_name='__main__')"
 )
+# Last word of a worker's command line, of this process alone: in a container it is no child, and yet its own (lib/measure/state.py).
+MARK = f"worker-{secrets.token_hex(8)}"
 START_S, ASK_S, BUILD_S = 120.0, 600.0, 3600.0  # how long a worker may take to start (a container too), to answer, to build an engine
 NOISE = 1 << 16  # bytes that a start script may print before the worker speaks
 LOOK_S = 1.0  # how often it is looked whether one that says nothing still lives: what it started may keep its output open
@@ -108,7 +111,7 @@ class Worker:
         with open(self._said, "wb") as messages:
             try:
                 self._process = subprocess.Popen(
-                    [*self.command, "-c", BOOTSTRAP],
+                    [*self.command, "-c", BOOTSTRAP, MARK],
                     cwd=config.ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages,
                     bufsize=0, start_new_session=True,
                 )  # fmt: skip
