@@ -58,7 +58,18 @@ def test_a_process_that_ends_of_a_foreign_plan_did_not_refuse_it(profile: Path, 
         (record,) = session.records
         assert record.case == {"tensorrt": NEW, "plan_of": OLD}
         assert (record.reason.key if record.reason else "", record.value) == (key, None if key else 1)
-        assert new.alive
+        assert new.alive == (not key)
+
+
+def test_a_worker_that_ended_before_is_asked_about_a_foreign_plan_all_the_same(profile: Path) -> None:
+    session = opened(profile)
+    with remote.workers([command(OLD), command(NEW)]) as started:
+        old, new = team(started)
+        plans = across.Engine(old, Recipe("fp32", "", 1), builds.build(session, old, Recipe("fp32", "", 1)))
+        os.kill(new._process.pid, signal.SIGKILL)
+        new._process.wait()
+        measure._foreign(session, [old, new], [plans])
+        assert [record.value for record in session.records] == [1]
 
 
 def test_versions_on_different_cards_are_not_compared(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:

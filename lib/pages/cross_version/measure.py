@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
@@ -145,14 +145,14 @@ def _foreign(session: Session, team: list[Worker], engines: list[Engine]) -> Non
                 continue
             case = {"tensorrt": worker.tensorrt, "plan_of": version}
             try:
+                if not worker.alive:  # of an earlier step
+                    worker.start()
                 told, _ = worker.ask("open", arrays={"plan": built.file(builds.PLAN).read_bytes()})
                 worker.ask("close", engine=told["engine"])
                 session.record(Record("foreign_plan", "count", None, case=case, reason=Reason("foreign_plan_loaded")))
             except remote.WorkerEnded as error:  # no refusal: it ended of that plan
                 ended = Reason("foreign_plan_ended", {"message": str(error)})
                 session.record(Record("foreign_plan", "count", None, case=case, reason=ended))
-                with suppress(remote.WorkerEnded):  # whoever asks it next starts it again or says why not
-                    worker.start()
             except ReportError as error:
                 session.record(Record("foreign_plan", "count", 1, case=case, stats={"message": str(error)}))
 
