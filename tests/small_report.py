@@ -136,6 +136,12 @@ def recorded(results: Path, stage: str, found: list[Record], **info: Any) -> Run
     return Run.open(results, stage)
 
 
+def pages(outputs: Path, system: str = "") -> Path:
+    """html/SYSTEM below outputs/PROFILE: of the system named, else of the only one that has pages."""
+    (found,) = [path.parent for path in (outputs / "html").glob(f"{system or '*'}/index.html")]
+    return found
+
+
 def lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a stage's file but for its seal, as JSON values."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:-1]]

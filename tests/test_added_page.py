@@ -91,7 +91,7 @@ def html(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # no
     for command in (["-c", RECORDED], run):
         done = subprocess.run([sys.executable, *command], cwd=project, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    return outputs / "quickstart" / "html"
+    return small_report.pages(outputs / "quickstart")
 
 
 def page(html: Path, name: str, language: str = "en") -> BeautifulSoup:

@@ -115,8 +115,8 @@ def test_the_one_that_does_not_fit_has_no_page_and_is_not_missed(both: Path) -> 
     small_report.recorded(results, "01_train", [], profile=TRAINED, started_at="2026-11-19T10:00:00+00:00")  # before the profile changed
     small_report.recorded(results, "01_model", [], profile=OWN)
     index = render.render("quickstart", both).index
-    assert sorted(path.name for path in (index.parent / "en").iterdir()) == ["01_model.html", "index.html"]
-    text = (index.parent / "en" / "index.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in (index.parent / "a-system" / "en").iterdir()) == ["01_model.html", "index.html"]
+    text = (index.parent / "a-system" / "en" / "index.html").read_text(encoding="utf-8")
     assert "01_train" not in text
     assert "02_more" in text
 

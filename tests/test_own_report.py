@@ -35,7 +35,7 @@ def reported(made: Path, outputs: Path) -> tuple[Run, str]:
     done = subprocess.run(command, cwd=config.ROOT, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     (results,) = (outputs / made.stem / "results").iterdir()
-    pages = sorted((outputs / made.stem / "html").glob("??/0*.html"))
+    pages = sorted((outputs / made.stem / "html").glob("*/??/0*.html"))
     assert len(pages) == 16
     assert not [page for page in pages if "Traceback" in page.read_text(encoding="utf-8")]
     return Run.open(results, "01_model"), done.stdout

@@ -13,11 +13,12 @@ import small_report
 
 from lib import session
 from lib.experiment import profile as config
+from lib.experiment.system import system_id
 from lib.report import run
 
 pytestmark = pytest.mark.browser
 
-PAGES = "REPORT_PAGES"  # environment variable: an html folder to test in place of small pages, e.g. outputs/quickstart/html
+PAGES = "REPORT_PAGES"  # environment variable: an html folder to test in place of small pages, e.g. outputs/quickstart/html/SYSTEM
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -32,7 +33,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small_report.full(place / "notebooks", "03_doubt", "warn")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(session.OUTPUTS, str(place / "outputs"))
-        return run.run("quickstart", place / "notebooks").index.parent
+        return run.run("quickstart", place / "notebooks").index.parent / system_id()
 
 
 @pytest.fixture(scope="module")

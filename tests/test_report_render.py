@@ -57,8 +57,8 @@ def again(moved: Path, system: str = "") -> render.Outcome:
     return render.render("quickstart", moved.parent.parent / "notebooks", system)
 
 
-def page(report: Path, name: str, language: str = "en") -> BeautifulSoup:
-    return BeautifulSoup((report / "html" / language / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+def page(report: Path, name: str, language: str = "en", system: str = "") -> BeautifulSoup:
+    return BeautifulSoup((small_report.pages(report, system) / language / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
 
 
 def test_each_language_has_its_words_and_the_same_numbers(report: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_failed_notebook_has_a_page_that_says_so(report: Path) -> None:
     assert "セル4" in page(report, "04_fails", "ja").select_one(".banner li").text
     assert (soup.h1.text, soup.select_one(".lede").text.strip()) == ("Title of 04_fails", "Is it good?")
     assert not soup.select("article .cell")
-    assert not (report / "html" / "en" / "05_later.html").exists()
+    assert not (small_report.pages(report) / "en" / "05_later.html").exists()
 
 
 def test_sections_have_the_same_ids_in_both_languages(report: Path) -> None:
@@ -254,11 +254,17 @@ def test_the_run_of_another_system_is_rendered_when_asked_for(moved: Path) -> No
         old = stage_file.read(path)
         stage_file.write(path, replace(old.stage, started_at="2020-01-01T00:00:00+00:00", system_id=other.name), old.records, {})
     again(moved)
-    assert "older-system" not in page(moved, "01_note").text  # the last run's, if none is named
+    assert "older-system" not in page(moved, "01_note", system=here.name).text  # the last run's, if none is named
+    before = {path: path.read_bytes() for path in small_report.pages(moved, here.name).rglob("*.html")}
     again(moved, "older-system")
-    assert "2020-01-01" in page(moved, "01_note").text
+    assert before == {path: path.read_bytes() for path in small_report.pages(moved, here.name).rglob("*.html")}  # nothing is overwritten
+    assert "2020-01-01" in page(moved, "01_note", system="older-system").text
+    index = BeautifulSoup((moved / "html" / "index.html").read_text(encoding="utf-8"), "html.parser")
+    assert [heading.text for heading in index.select("h2")] == sorted([here.name, "older-system"])
+    ways = [f"{system}/{language}/index.html" for system in sorted([here.name, "older-system"]) for language in ("en", "ja")]
+    assert [link["href"] for link in index.select("a")] == ways
     for name in ("01_note", "index"):  # to measure again here would make the page of this system
-        footer = page(moved, name).footer.text
+        footer = page(moved, name, system="older-system").footer.text
         assert "make render PROFILE=quickstart SYSTEM=older-system" in footer
         assert "make report" not in footer
     with pytest.raises(ReportError, match=f"nothing recorded on 'no-system'; there are: {here.name}, older-system"):

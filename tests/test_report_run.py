@@ -118,7 +118,7 @@ def test_a_failing_notebook_stops_the_run_and_leaves_pages_and_notebook(place: S
     assert said is not None
     assert (said.cell, said.error) == (6, "ValueError: invalid literal for int() with base 10: '<project>'")
     assert said.run_id == stage_file.read(place.results / "01_fine.jsonl").stage.run_id
-    pages = place.profile / "html" / "en"
+    pages = small_report.pages(place.profile) / "en"
     assert (pages / "01_fine.html").is_file()
     assert not (pages / "03_later.html").exists()
     assert "failed in cell 6" in (pages / "02_fails.html").read_text()
@@ -265,7 +265,7 @@ def test_a_run_stops_when_its_time_is_over_and_the_same_command_goes_on(
     assert logged(place) == ["01_first 1", "01_first 2", "01_first 3", "02_steps 1"]
     assert [path.name for path in place.results.iterdir()] == ["01_first.jsonl"]  # no page of what is not finished, no failure
     assert not (place.profile / "work" / "failed").exists()
-    pages = place.profile / "html" / "en"
+    pages = small_report.pages(place.profile) / "en"
     assert (pages / "01_first.html").is_file()
     assert "Not run yet: 02_steps, 03_last" in (pages / "index.html").read_text()
     before = (place.results / "01_first.jsonl").read_bytes()
@@ -295,7 +295,7 @@ def test_what_was_recorded_before_stays_where_a_page_is_not_finished(place: Simp
             assert not (place.profile / "html").exists()
             before = small_report.recorded(place.results, "01_steps", []).files["01_steps"].path.read_bytes()
     assert (place.results / "01_steps.jsonl").read_bytes() == before
-    assert "failed in cell" not in (place.profile / "html" / "en" / "01_steps.html").read_text()
+    assert "failed in cell" not in (small_report.pages(place.profile) / "en" / "01_steps.html").read_text()
 
 
 def test_however_short_the_limit_each_call_does_one_notebook(place: SimpleNamespace) -> None:

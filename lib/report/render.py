@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import ReportError
-from lib.report import cells, index, notebooks, replay, shell
+from lib.report import cells, index, notebooks, replay, shell, systems
 from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
 from lib.store import files
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def render(profile: str, folder: Path = notebooks.FOLDER, system: str = "") -> Outcome:
-    """Write outputs/PROFILE/html/{en,ja}/*.html and html/index.html.
+    """Write outputs/PROFILE/html/SYSTEM/{en,ja}/*.html and html/index.html.
 
     profile: its name; folder: of the notebooks; system: whose run, a folder of results/, "" for the one that ran last. Raises
     ReportError, one line, where nothing has been recorded yet, records are not as they were written or pages cannot be
@@ -50,7 +50,7 @@ def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any], 
     executed: notebooks that were executed just now, by stage, which need no replay; asked: as in `shell.gather`.
     """
     report = shell.gather(profile, folder, system, asked)
-    html = report.folder / "html"
+    html = report.folder / "html" / report.run.folder.name
     waiting = [stage.notebook for stage in report.stages if stage.run.measured and stage.notebook.stage not in executed]
     by_stage = {stage.notebook.stage: stage for stage in report.stages}
     for stage in report.stages:
@@ -62,9 +62,8 @@ def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any], 
         _pages(html, report, by_stage[notebook.stage], None if failure else node)
     for language in LANGUAGES:
         files.write_text(html / language / "index.html", index.page(report, language))
-    files.write_text(html / "index.html", shell.fill("choose.html.j2", "en"))
     levels = Counter(finding.level for stage in report.stages for finding in stage.findings)
-    return Outcome(html / "index.html", levels, [stage.broken for stage in report.stages if stage.broken])
+    return Outcome(systems.write(html.parent), levels, [stage.broken for stage in report.stages if stage.broken])
 
 
 def _pages(html: Path, report: Report, stage: Stage, node: Any) -> None:
