@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from collections import Counter
 from contextlib import ExitStack
@@ -131,3 +132,26 @@ def test_a_run_stops_between_loads(profile: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(deadline.DEADLINE, "1")
         with pytest.raises(deadline.OutOfTime):
             across.loaded(session, one)
+
+
+def test_everything_that_the_page_reads_is_measured(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = opened(profile)
+    monkeypatch.setenv(remote.PYTHONS, "; ".join(shlex.join(command(version)) for version in (NEW, OLD)))
+    measure.measure(session)
+    had = {record.metric for record in session.records if record.value is not None}
+    assert had == {
+        "worker", "build_time", "file_size", "load_time", "device_memory", "layer_types", "foreign_plan", "latency", "other_cpu",
+        "accuracy", "agreement", "same_bits", "max_abs", "changed", "paired",
+    }  # fmt: skip
+    against = {(record.case["tensorrt"], record.case["against"]) for record in session.records if record.metric == "changed"}
+    assert against == {(OLD, "first_build"), (NEW, "first_build"), (NEW, "first_version"), (NEW, "by_flag")}
+    failed = {(record.metric, record.reason.key) for record in session.records if record.reason and record.reason.failed}
+    assert not failed
+    again = opened(profile)
+    again.run_id = session.run_id
+    measure.measure(again)  # goes on: what was timed before is not timed again
+    assert latencies(again) == latencies(session)
+
+
+def latencies(session: Session) -> list[Any]:
+    return [(record.case, record.samples) for record in session.records if record.metric == "latency"]
