@@ -13,6 +13,7 @@ from pydantic import PrivateAttr, ValidationError, model_validator
 
 from lib.errors import ConfigError, ReportError
 from lib.experiment import strict
+from lib.experiment.accept import Accept
 from lib.experiment.candidate import ONNX_REFERENCE, SAVED_MODEL_REFERENCE, Candidate
 from lib.experiment.preprocess import Preprocess
 from lib.experiment.sections import Batching, Consistency, Dataset, Engines, Export, Int8, Measuring, Model, Precision, Train, Versions
@@ -42,6 +43,7 @@ class Profile(Strict):
     batching: Batching = Batching()
     precision: Precision = Precision()
     versions: Versions = Versions()
+    accept: Accept = Accept()
     _home: Path = PrivateAttr(default=PARAMS)
 
     def path(self, text: str) -> Path:
@@ -91,6 +93,15 @@ class Profile(Strict):
             raise Misfit("precision.batch_size", f"TensorRT's engines take {limits} images a batch, not {self.precision.batch_size}")
         if not any(takes.min_batch <= size <= takes.max_batch for size in self.batching.batch_sizes):
             raise Misfit("batching.batch_sizes", f"TensorRT's engines take {limits} images a batch, none of {self.batching.batch_sizes}")
+        return self
+
+    @model_validator(mode="after")
+    def what_is_asked_is_measured(self) -> Profile:
+        """A limit that no page measures would leave every candidate undecided."""
+        if self.accept.latency_p99_ms is not None and 1 not in self.batching.batch_sizes:
+            raise Misfit(
+                "accept.latency_p99_ms", f"is at batch size 1, which batching.batch_sizes {self.batching.batch_sizes} lacks; add 1"
+            )
         return self
 
 

@@ -1,0 +1,73 @@
+"""What is asked of a candidate and what came out: a check, and all of one candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lib.experiment.candidate import Candidate
+from lib.store.records import Record
+from lib.text import Text
+from lib.words import Words
+
+WORDS = Words(__file__)
+Outcome = Literal["passed", "failed", "undecided", "not_asked"]
+Decision = Literal["accepted", "rejected", "undecided"]
+EXIT: dict[Decision, int] = {"accepted": 0, "rejected": 3, "undecided": 4}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit held against what was measured.
+
+    name: key of `names` in the words, for limits that of the profile's section; says: what came out, with numbers, or why nothing did;
+    limit, value, low, high: in `unit`, None where there is none; n: images, calls or rounds behind the value; stages: whose findings
+    decided it.
+    """
+
+    name: str
+    outcome: Outcome
+    says: Text
+    limit: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    n: int | None = None
+    stages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate with all its checks."""
+
+    candidate: Candidate
+    checks: tuple[Check, ...]
+
+    @property
+    def decision(self) -> Decision:
+        """Rejected by one check that failed, else undecided by one that is, else accepted."""
+        outcomes = {check.outcome for check in self.checks}
+        return "rejected" if "failed" in outcomes else "accepted" if outcomes <= {"passed", "not_asked"} else "undecided"
+
+    @property
+    def decisive(self) -> tuple[Check, ...]:
+        """The checks that decided: those that failed, else those that are undecided, else all that passed."""
+        wanted = {"rejected": "failed", "undecided": "undecided", "accepted": "passed"}[self.decision]
+        return tuple(check for check in self.checks if check.outcome == wanted)
+
+    @property
+    def label(self) -> Text:
+        """What the candidate is called where TensorRT is named beside it."""
+        return self.candidate.precision_label if self.candidate.runner == "tensorrt" else self.candidate.label
+
+
+def not_asked(name: str) -> Check:
+    """The profile names no such limit."""
+    return Check(name, "not_asked", WORDS("reasons.not_asked"))
+
+
+def missing(name: str, limit: float | None, unit: str, record: Record | None) -> Check:
+    """Asked, and there is no number: undecided, with the record's reason."""
+    why = record.reason.text if record is not None and record.reason else WORDS("reasons.not_recorded")
+    return Check(name, "undecided", WORDS("reasons.missing", why=why), limit, unit=unit)
