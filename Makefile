@@ -6,6 +6,7 @@ OUTPUTS ?=
 FROM ?=
 TO ?=
 MINUTES ?=
+STRICT ?=
 SYSTEM ?=
 PYTHON ?= python3
 TESTS ?= tests
@@ -26,19 +27,19 @@ help: ## this list
 	@echo 'usage: make TARGET [NAME=value …], PYTHON=python3.12 for the Python that .venv is made with'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
-report: ## measure everything here and write the report in English and Japanese [PROFILE=mine, of params/, or a YAML file; OUTPUTS=folder FROM=03 TO=05 MINUTES=9]
+report: ## measure everything here and write the report in English and Japanese [PROFILE=mine, of params/, or a YAML file; OUTPUTS=folder FROM=03 TO=05 MINUTES=9 STRICT=1]
 	$(run)
-	@exec $(PY) -m lib run --profile="$$PROFILE" $(outputs) $(if $(FROM),--from="$$FROM") $(if $(TO),--to="$$TO") $(if $(MINUTES),--minutes="$$MINUTES")
+	@exec $(PY) -m lib run --profile="$$PROFILE" $(outputs) $(if $(FROM),--from="$$FROM") $(if $(TO),--to="$$TO") $(if $(MINUTES),--minutes="$$MINUTES") $(if $(filter-out 0 no,$(STRICT)),--strict)
 
 new: ## a profile of your own model, to be read and then reported on [MODEL=flowers.onnx DATA=folder with test/CLASS/*, or .npz; PROFILE=file to write]
 	@$(if $(MODEL),,echo 'error: MODEL= is missing: an .onnx, a .keras or a SavedModel folder' >&2; exit 2)
 	$(run)
 	@exec $(PY) -m lib new --model="$$MODEL" --data="$$DATA" $(outputs) $(if $(filter file,$(origin PROFILE)),,--to="$$PROFILE")
 
-render: ## write the pages again from recorded results, measuring nothing [PROFILE= OUTPUTS= SYSTEM=folder of results/]
+render: ## write the pages again from recorded results, measuring nothing [PROFILE= OUTPUTS= SYSTEM=folder of results/ STRICT=1]
 	@$(if $(FROM)$(TO),echo 'error: FROM= and TO= belong to make report; render writes every page' >&2; exit 2)
 	$(run)
-	@exec $(PY) -m lib render --profile="$$PROFILE" $(outputs) $(if $(SYSTEM),--system="$$SYSTEM")
+	@exec $(PY) -m lib render --profile="$$PROFILE" $(outputs) $(if $(SYSTEM),--system="$$SYSTEM") $(if $(filter-out 0 no,$(STRICT)),--strict)
 
 lab: ## open the notebooks in JupyterLab [PROFILE= OUTPUTS=]
 	$(run)

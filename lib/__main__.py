@@ -33,7 +33,8 @@ def program() -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 for what went wrong, 2 for a profile that cannot be used, 5 where --minutes were over.
+    """Run one command and return its exit code: 0, 1 for what went wrong, 2 for a profile that cannot be used, 5 where --minutes were over;
+    with --strict 3 where nothing may go to production and 4 where that is undecided.
 
     What went wrong is one line on standard error. Nothing heavy is imported before the profile has been checked.
     """
@@ -52,7 +53,10 @@ def _run_command(options: argparse.Namespace) -> int:
             os.environ[profile.OUTPUTS] = os.path.abspath(outputs)  # kernels run in another folder
         if "profile" in options:
             options.name = profile.locate(options.profile).stem  # of a file that need not be there any more: records hold the parameters
-        sys.stdout.write(f"{COMMANDS[options.command](options)}\n")
+        done = COMMANDS[options.command](options)
+        said, code = done if isinstance(done, tuple) else (done, 0)
+        sys.stdout.write(f"{said}\n")
+        return code
     except ReportError as error:
         sys.stderr.write(f"{'' if isinstance(error, OutOfTime) else 'error: '}{' '.join(str(error).split())}\n")
         return error.exit_code
@@ -62,7 +66,6 @@ def _run_command(options: argparse.Namespace) -> int:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         sys.stderr.write(f"error: unexpected {said}; with {DEBUG}=1 it is shown in full\n")
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         option("--outputs", default="", metavar="DIR", help="where runs write (default: outputs)")
         if name in ("run", "render", "lab"):
             option("--notebooks", default="", type=_notebooks, metavar="DIR", help="folder of the notebooks (default: notebooks)")
+        if name in ("run", "render"):
+            option("--strict", action="store_true", help="end with the verdict: exit code 0 accepted, 3 rejected, 4 undecided")
         if name in ("render", "readme", "seal", "migrate"):
             default = "the last one's" if name == "render" else "the only one"
             option("--system", default="", metavar="ID", help=f"whose results, a folder of results/ (default: {default})")
@@ -96,7 +101,7 @@ def _notebooks(given: str) -> Path:
     return Path(os.path.abspath(given or ROOT / "notebooks"))
 
 
-def _run(options: argparse.Namespace) -> str:
+def _run(options: argparse.Namespace) -> tuple[str, int]:
     """Execute the notebooks, then render the pages."""
     minutes = _minutes(options.minutes)
     from lib.experiment import profile
@@ -104,7 +109,7 @@ def _run(options: argparse.Namespace) -> str:
     profile.load(options.profile)
     from lib.report import run
 
-    return _outcome(run.run(options.profile, options.notebooks, options.first, options.last, minutes))
+    return _outcome(run.run(options.profile, options.notebooks, options.first, options.last, minutes), options.strict)
 
 
 def _minutes(given: str) -> float | None:
@@ -118,11 +123,11 @@ def _minutes(given: str) -> float | None:
     return minutes if given else None
 
 
-def _render(options: argparse.Namespace) -> str:
+def _render(options: argparse.Namespace) -> tuple[str, int]:
     """Render the pages again from what was recorded, with the parameters that were recorded."""
     from lib.report import render
 
-    return _outcome(render.render(options.name, options.notebooks, options.system))
+    return _outcome(render.render(options.name, options.notebooks, options.system), options.strict)
 
 
 def _new(options: argparse.Namespace) -> str:
@@ -198,10 +203,11 @@ def _results(options: argparse.Namespace) -> Path:
     return readme.find(session.outputs(options.name), options.system)
 
 
-def _outcome(outcome: Outcome) -> str:
-    """The last line of a run: how many findings are red and amber, and where they stand."""
+def _outcome(outcome: Outcome, strict: bool) -> tuple[str, int]:
+    """The last lines of a run and its exit code: the verdict; how many findings are red and amber, and where they stand."""
     problems, doubtful = outcome.findings.get("bad", 0), outcome.findings.get("warn", 0)
-    return f"{problems} problem{'' if problems == 1 else 's'}, {doubtful} doubtful: open {shown(outcome.index)}"
+    counted = f"{problems} problem{'' if problems == 1 else 's'}, {doubtful} doubtful: open {shown(outcome.index)}"
+    return "\n".join(filter(None, [outcome.told, counted])), outcome.exit_code if strict else 0
 
 
 def _listed(paths: Sequence[Path]) -> str:

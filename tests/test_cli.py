@@ -52,6 +52,8 @@ class Outcome:
 
     index: Path
     findings: dict[str, int]
+    told: str = ""
+    exit_code: int = 4
 
 
 def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,19 +8,21 @@ from lib.data.dataset import RANDOM
 from lib.pages.against import unlabelled
 from lib.pages.common import NO_LABELS
 from lib.report import headline, shell
+from lib.report import verdict as verdicts
 from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
 from lib.show.figure import Row, bars, dots, height_in, plot
 from lib.show.table import NO_CAPTION, Column, Figure
 from lib.store.run import Run
 from lib.text import Language, Text
+from lib.verdict.judge import Verdict
 
 WIDTH_IN = 5.4  # of a chart, narrow: the labels stay readable on a phone
 FINDINGS = 3  # that the index shows of a page, unless more are bad or doubtful
 
 
-def page(report: Report, language: Language) -> str:
-    """The index page of a report in one language, HTML."""
+def page(report: Report, language: Language, verdict: Verdict | None = None) -> str:
+    """The index page of a report in one language, HTML. verdict: None where nothing is recorded."""
     shown = headline.table(report.run, doubtful=any(stage.doubts for stage in report.stages))
     return shell.write(
         "index.html.j2",
@@ -32,6 +34,7 @@ def page(report: Report, language: Language) -> str:
         sections=[(key, WORDS(f"page.{key}")) for key in ("headline", "pages", "environment", "parameters")],
         problems=[(text, stage.notebook) for stage in report.stages for text in stage.problems],
         doubts=[(text, stage.notebook) for stage in report.stages for text in stage.doubts],
+        verdict=verdict and verdicts.shown(verdict, report),
         notes=_notes(report, shown.rows),
         headline=show.table_html(shown, language) if shown.rows else "",
         nothing=WORDS("said.nothing"),

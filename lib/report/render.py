@@ -10,21 +10,36 @@ from typing import Any
 
 from lib.errors import ReportError
 from lib.report import cells, index, notebooks, replay, shell, systems
+from lib.report import verdict as verdicts
 from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
 from lib.store import files
 from lib.text import LANGUAGES, Language
+from lib.verdict.check import EXIT
+from lib.verdict.judge import Verdict
 
 FINDINGS = 5  # that stand open at the top of a page; the others are folded
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the pages begin, how many findings of each level all of them have, and what keeps records from being shown again."""
+    """Where the pages begin, how many findings of each level all of them have, what keeps records from being shown again, and the verdict,
+    None where nothing is recorded."""
 
     index: Path
     findings: Counter[str]
     broken: list[str]
+    verdict: Verdict | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Of a strict run."""
+        return self.verdict.exit_code if self.verdict else EXIT["undecided"]
+
+    @property
+    def told(self) -> str:
+        """The verdict in one English sentence, "" where there is none."""
+        return self.verdict.told.en if self.verdict else ""
 
     def checked(self) -> Outcome:
         """This very outcome. Raises ReportError, one line, where records could not be shown again."""
@@ -60,10 +75,12 @@ def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any], 
         if failure:
             by_stage[notebook.stage].broken = str(failure)
         _pages(html, report, by_stage[notebook.stage], None if failure else node)
+    verdict = verdicts.of(report, asked)  # when it is known which pages are broken
     for language in LANGUAGES:
-        files.write_text(html / language / "index.html", index.page(report, language))
+        files.write_text(html / language / "index.html", index.page(report, language, verdict))
+    verdicts.write(html, verdict)
     levels = Counter(finding.level for stage in report.stages for finding in stage.findings)
-    return Outcome(systems.write(html.parent), levels, [stage.broken for stage in report.stages if stage.broken])
+    return Outcome(systems.write(html.parent), levels, [stage.broken for stage in report.stages if stage.broken], verdict)
 
 
 def _pages(html: Path, report: Report, stage: Stage, node: Any) -> None:
