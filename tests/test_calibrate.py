@@ -117,7 +117,7 @@ def refusal(folder, identity, tensors=frozenset({"images", "conv"})):
     with pytest.raises(ArtifactError) as caught:
         calibrate.load_cache(folder, identity, set(tensors))
     assert "\n" not in str(caught.value)
-    assert "calibrate again" in str(caught.value) or "built again" in str(caught.value)
+    assert "calibrates anew" in str(caught.value) or "built again" in str(caught.value)
     return str(caught.value)
 
 

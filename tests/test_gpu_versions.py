@@ -13,6 +13,7 @@ from conftest import PYTHONS
 from lib import session
 from lib.errors import ArtifactError, ReportError
 from lib.experiment import profile as config
+from lib.experiment import system
 from lib.experiment.candidate import Candidate
 from lib.measure import predictions
 from lib.plans import builds, calibrate, remote
@@ -32,7 +33,7 @@ def team():
         found = {one.tensorrt: one for one in started if isinstance(one, Worker) and one.about["gpu"] and one.tensorrt}
         if len(found) < 2:
             pytest.skip(f"needs a GPU and two TensorRTs in {remote.PYTHONS}")
-        yield [found[version] for version in sorted(found, key=remote.order)][:2]
+        yield [found[version] for version in sorted(found, key=system.version_order)][:2]
 
 
 @pytest.fixture(scope="module")

@@ -182,10 +182,6 @@ def config_error(text):
     return str(caught.value)
 
 
-def test_versions_in_their_order():
-    assert sorted(["10.6.0", "8.6.1", "8.5.3.1", "10.13.3.9"], key=remote.order) == ["8.5.3.1", "8.6.1", "10.6.0", "10.13.3.9"]
-
-
 # A real one
 
 

@@ -130,3 +130,7 @@ def test_slug_is_safe_in_a_path(text):
     made = system.slug(text)
     assert re.fullmatch(r"[a-z0-9.]*(-+[a-z0-9.]+)*", made)
     assert system.slug(made) == made
+
+
+def test_versions_in_their_order():
+    assert sorted(["10.6.0", "8.6.1", "8.5.3.1", "10.13.3.9"], key=system.version_order) == ["8.5.3.1", "8.6.1", "10.6.0", "10.13.3.9"]

@@ -78,3 +78,8 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 def slug(text: str) -> str:
     """Lower-case letters, digits, dots and hyphens of a text, for file names."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
+
+
+def version_order(text: str) -> list[int]:
+    """Sorts versions: "8.6.1" before "10.6.0"."""
+    return [int(part) for part in re.findall(r"\d+", text)]

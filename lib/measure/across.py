@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from lib import deadline, progress
 from lib.errors import ReportError
 from lib.experiment.candidate import PLAIN, Candidate, Way
@@ -30,6 +28,7 @@ from lib.store.records import Reason, Record
 
 PYTHON, CPP, RIVAL = "tensorrt", "cpp", "onnxrt_cuda"
 GRAPH = Way(graph=True)
+PROGRAM_S = 2.0  # that a C++ program takes to start
 LOADS = 3  # times that each engine is loaded
 BESIDE = 3  # builds of a variant, at most: the usual engines carry the comparison
 
@@ -126,15 +125,15 @@ def loaded(session: Session, engine: Engine) -> list[Record]:
         return [Record(metric, unit, None, reason=sweep.why(error), **common) for metric, unit in units.items()]
 
 
-def answers(session: Session, engine: Engine, name: str) -> np.ndarray | Reason:
-    """Its answers to all test images, float32 (N, classes), from Python or C++, computed now unless they are stored."""
+def answers(session: Session, engine: Engine, name: str) -> Artifact | Reason:
+    """Its answers to all test images, from Python or C++, computed now unless they are stored; for predictions.read."""
     if isinstance(engine.built, Reason):
         return engine.built
     try:
         if name == CPP and (reason := _no_program(engine)):
             return reason
         runner = engine.runner(session, name)
-        return predictions.read(predictions.by(session, runner, {"plan": plan_sha256(engine), "tensorrt": engine.worker.tensorrt}))
+        return predictions.by(session, runner, {"plan": plan_sha256(engine), "tensorrt": engine.worker.tensorrt})
     except ReportError as error:
         return sweep.why(error)
 
@@ -209,6 +208,7 @@ class Block:
             return sweep.why(error)
 
     def _needed_s(self, size: int) -> float:
-        """About how long its rounds take: both scopes of every arm, and the warm-up."""
-        settings, arms = self.session.profile.measuring, sum(1 for _ in self._wanted(size))
-        return arms * (settings.warmup_s + 2.2 * settings.slice_s * (settings.rounds + 1))
+        """About how long its rounds take: both scopes of every arm, the warm-up, and the start of the C++ programs."""
+        settings, arms = self.session.profile.measuring, [candidate for candidate, _, _ in self._wanted(size)]
+        programs = sum(candidate.runner == CPP for candidate in arms)
+        return PROGRAM_S * programs + len(arms) * (settings.warmup_s + 2.2 * settings.slice_s * (settings.rounds + 1))

@@ -69,6 +69,8 @@ def build(session: Session, worker: Worker, recipe: Recipe, scales: Worker | Non
     if PRECISIONS[recipe.precision].calibrator:
         cache = calibration(session, worker, onnx, scales if recipe.variant == SHARED_SCALES else None)
     inputs = identity(worker, onnx, recipe, session.profile.engines, cache)
+    if recipe.variant == TIMING_CACHE:
+        inputs |= {"timings_of": build(session, worker, recipe._replace(variant="", build=1)).sha256}
     return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, worker, recipe, onnx, cache, folder))
 
 

@@ -254,8 +254,3 @@ def _signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time one
         return f"signal {number}"
-
-
-def order(version: str) -> list[int]:
-    """Sorts versions: "8.6.1" before "10.6.0"."""
-    return [int(part) for part in version.split(".") if part.isdigit()]

@@ -38,9 +38,12 @@ def scales(data: bytes) -> dict[str, float]:
 def as_of(data: bytes, own: bytes) -> bytes:
     """A cache with the scales of `data` that the TensorRT which wrote the cache `own` takes for its own.
 
-    The first line names version and calibrator, and any other version refuses it. For comparing versions with the same scales only.
+    The first line names version and calibrator, and any other version refuses it. For comparing versions with the same scales only:
+    raises EngineError where `own` has a scale for a tensor that `data` has none for, as the name may differ between versions.
     """
-    scales(data)
+    if lacking := sorted(scales(own).keys() - scales(data).keys()):
+        missing = f"'{lacking[0]}' ({len(lacking)} are missing)"
+        raise EngineError(f"the other version has no scale for {missing}: these are not the same scales")
     head, scales_of = own.split(b"\n", 1)[0], data.split(b"\n", 1)[1]
     return head + b"\n" + scales_of
 

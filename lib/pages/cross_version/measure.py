@@ -14,8 +14,9 @@ import numpy as np
 
 from lib import cuda, deadline
 from lib.errors import ReportError
+from lib.experiment import system
 from lib.experiment.candidate import Candidate
-from lib.measure import accuracy, across
+from lib.measure import accuracy, across, predictions
 from lib.measure.across import CPP, PYTHON, Engine
 from lib.pages import against
 from lib.pages.cross_version import calls
@@ -28,7 +29,7 @@ from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 
 UNITS = {"build_time": "s", "file_size": "bytes", "layer_types": "count"}  # of every build
-Answers = dict[tuple[str, str, str, int], np.ndarray]  # (runner, version, variant, build) -> answers of a precision
+Answers = dict[tuple[str, str, str, int], Artifact]  # (runner, version, variant, build) -> answers of a precision
 
 
 def measure(session: Session) -> None:
@@ -66,7 +67,7 @@ def _team(session: Session, started: list[Worker | remote.WorkerEnded]) -> list[
             team[one.tensorrt] = one
     asked = {one.tensorrt: one for one in started if isinstance(one, Worker) and one.tensorrt}
     session.exhibit("members", _members(asked))
-    return sorted(team.values(), key=lambda one: (one.about["flavour"] != "tensorrt", remote.order(one.tensorrt)))
+    return sorted(team.values(), key=lambda one: (one.about["flavour"] != "tensorrt", system.version_order(one.tensorrt)))
 
 
 def _left_out(one: Worker | remote.WorkerEnded, team: dict[str, Worker]) -> Reason | None:
@@ -87,7 +88,7 @@ def _left_out(one: Worker | remote.WorkerEnded, team: dict[str, Worker]) -> Reas
 def _members(asked: dict[str, Worker]) -> Members:
     """What the bindings of each version have of the calls that the page lists."""
     paths = list(calls.paths())
-    versions = sorted(asked, key=remote.order)
+    versions = sorted(asked, key=system.version_order)
     found = dict[str, dict[str, Any]]()
     for version in versions:
         try:
@@ -167,21 +168,23 @@ def _answered(session: Session, team: list[Worker], engines: list[Engine]) -> No
             deadline.check()
             answers = across.answers(session, one, name)
             session.record(*_judged(session, Candidate(name, one.recipe.precision), one, answers))
-            if isinstance(answers, np.ndarray):
+            if isinstance(answers, Artifact):
                 found[name, one.worker.tensorrt, one.recipe.variant, one.recipe.build] = answers
     for (name, version, variant, number), answers in found.items():
         case = {"tensorrt": version, "build": number} | ({"variant": variant} if variant else {})
         candidate = Candidate(name, engines[0].recipe.precision)
         for against_, other in _others(name, version, variant, number, team[0].tensorrt).items():
             if other in found:
-                session.record(*_compared(session, candidate, case | {"against": against_}, found[other], answers))
+                both = predictions.read(found[other]), predictions.read(answers)  # again each time: all of them may not fit into memory
+                session.record(*_compared(session, candidate, case | {"against": against_}, *both))
 
 
-def _judged(session: Session, candidate: Candidate, one: Engine, answers: np.ndarray | Reason) -> list[Record]:
+def _judged(session: Session, candidate: Candidate, one: Engine, stored: Artifact | Reason) -> list[Record]:
     """accuracy and agreement of one build, or why there are none."""
     case, sha256 = one.case, "" if isinstance(one.built, Reason) else one.built.sha256
-    if isinstance(answers, Reason):
-        return [Record(metric, "share", None, candidate, case=case, reason=answers) for metric in ("accuracy", "agreement")]
+    if isinstance(stored, Reason):
+        return [Record(metric, "share", None, candidate, case=case, reason=stored) for metric in ("accuracy", "agreement")]
+    answers = predictions.read(stored)
     apart = against.apart(session, candidate, answers)
     same = against.agreement(apart, candidate, case=case, artifact_sha256=sha256)
     if session.images.y_test is None:

@@ -76,7 +76,9 @@ def _answers(found: Versions, other: str) -> Text:
     same, other_classes = [e.label for e, count in most.items() if not count], [e.label for e, count in most.items() if count]
     key = "unanswered" if not told else "same" if not other_classes else "differ" if not same else "partly"
     values = {"images": max((one.images for one in told), default=0), "count": max(most.values(), default=0)}
-    return W(f"parts.answers_{key}", same=same, changed=other_classes, **values)
+    said = W(f"parts.answers_{key}", same=same, changed=other_classes, **values)
+    silent = [engine.label for engine in found.engines if not engine.variant and engine not in most] if told else []
+    return W("parts.but_silent", said=said, silent=silent) if silent else said
 
 
 def largest(found: Versions) -> Iterator[Finding]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
 
+from lib.experiment import system
 from lib.experiment.candidate import Candidate, Way
 from lib.experiment.precision import PRECISIONS
 from lib.store.records import Reason, Record
@@ -125,7 +125,7 @@ class Versions:
 
     def ordered(self, names: Iterable[str]) -> list[str]:
         """Versions, each once, in the order of `names`."""
-        return sorted(set(names), key=lambda name: (self._rtx(name), order(name)))
+        return sorted(set(names), key=lambda name: (self._rtx(name), system.version_order(name)))
 
     def label(self, name: str) -> str:
         """A version with the name of what it is a version of."""
@@ -191,11 +191,6 @@ class Versions:
     def block(self, spot: Spot) -> Record | None:
         """What was seen of the machine in the rounds of a spot."""
         return next(iter(self.run.records("other_cpu", case={"block": f"{spot.engine.precision} {spot.batch_size}"})), None)
-
-
-def order(version: str) -> list[int]:
-    """Sorts versions: `8.5.3.1` before `10.6.0`."""
-    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def valued(builds: Builds) -> Builds:
