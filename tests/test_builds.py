@@ -281,6 +281,11 @@ def test_a_cache_under_another_header():
     assert calibrators.as_of(made, HEADERS[OLD] + theirs) == HEADERS[OLD] + theirs
 
 
+def test_scales_that_the_other_version_lacks_are_not_the_same_scales():
+    with pytest.raises(EngineError, match=r"no scale for 'conv1' \(1 are missing\)"):
+        calibrators.as_of(HEADERS[OLD] + scales(images=0.5), HEADERS[NEW] + scales(images=0.5, conv1=0.25))
+
+
 @pytest.mark.parametrize("data", [b"", HEADERS[OLD], HEADERS[OLD].strip(), HEADERS[OLD] + b"images: zz\n", b"\xff" * 8])
 def test_a_cache_without_scales_gets_no_other_header(data):
     with pytest.raises(EngineError, match="calibrate again"):

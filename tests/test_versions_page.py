@@ -65,6 +65,17 @@ def test_a_known_ratio_is_found(ratio: float, key: str) -> None:
     assert row[f"ratio {NEW}"].value == pytest.approx(ratio, rel=0.01)
 
 
+def test_the_verdict_says_of_which_precision_nothing_is_known() -> None:
+    def without(record: Record) -> Record | None:
+        of = record.candidate and record.candidate.precision == "fp16" and record.case.get("against") == "first_version"
+        return None if of else record
+
+    (said,) = found(run_of(small(), change=without), "verdict")
+    assert said.values["answers"].en == f"it computes the same classes on all {made.IMAGES:,} images (nothing is known of FP16)"
+    (said,) = found(run_of(small()), "verdict")
+    assert "known" not in said.values["answers"].en
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_equal_versions_are_never_called_faster_or_slower(seed: int) -> None:
     told = counts(run_of(small(seed=seed, spread=0.01)))
