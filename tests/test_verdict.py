@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import records
+import small_report
 import xml_schema
+from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lib.runners  # noqa: F401  enters the labels
 from lib import stats
+from lib.__main__ import main
+from lib.experiment import profile as config
 from lib.experiment.candidate import Candidate
 from lib.pages import common
+from lib.store import stage_file
 from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.verdict import about, enough, forms
@@ -391,6 +397,95 @@ def test_what_was_measured_with_another_model_is_not_looked_at() -> None:
     assert judge(run, run.profile, {}).decision == "accepted"
     other = run.profile.model_copy(update={"train": run.profile.train.model_copy(update={"epochs": 99})})
     assert judge(run, other, {}).decision == "undecided"
+
+
+# In the report -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Path]]:
+    """Writes a made-up run, renders it with `more` options, and gives the exit code and the folder of its pages."""
+    monkeypatch.setenv("REPORT_OUTPUTS", str(tmp_path / "outputs"))
+    small_report.write(tmp_path / "notebooks", "09_later")  # never run: what is rendered is the overview
+
+    def render(found: list[Record], accept: Mapping[str, Any], *more: str) -> tuple[int, Path]:
+        results = tmp_path / "outputs" / "quickstart" / "results" / "test"
+        for stage, file in run_of(found, accept).files.items():
+            stage_file.write(results / f"{stage}.jsonl", file.stage, file.records, {})
+        code = main(["render", "--profile", "quickstart", "--notebooks", str(tmp_path / "notebooks"), *more])
+        (page,) = (tmp_path / "outputs" / "quickstart" / "html").glob("**/en/index.html")
+        return code, page.parent.parent
+
+    return render
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_strict_run_ends_with_the_verdict_after_its_pages_are_written(
+    name: str, rendered: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, accept, decision, code, english, japanese = RUNS[name]
+    assert rendered(found, accept)[0] == 0
+    told, folder = rendered(found, accept, "--strict")
+    assert told == code
+    out = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(english, out[-2])
+    assert "problems, " in out[-1]
+    for language, sentence in (("en", english), ("ja", japanese)):
+        soup = BeautifulSoup((folder / language / "index.html").read_text(encoding="utf-8"), "html.parser")
+        (box,) = soup.select("section.verdict")
+        assert decision in box["class"]
+        assert re.fullmatch(sentence, box.select_one(".told").text)
+        assert len(box.select("tbody tr")) == len({record.candidate for record in found if record.candidate.runner == "tensorrt"})
+    assert json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["verdict"] == decision
+    xml_schema.check((folder / "verdict.xml").read_text(encoding="utf-8"), SCHEMA)
+    assert (folder / "summary.md").is_file()
+
+
+def test_a_run_is_judged_by_the_limits_that_its_profile_says_now(rendered: Callable[..., tuple[int, Path]]) -> None:
+    from lib.report import render
+
+    _, folder = rendered(measured(INT8), {})
+    place = folder
+    while place.name != "outputs":
+        place = place.parent
+    asked = run_of([], {"plan_mb": 1.0}).profile.model_dump()
+    outcome = render.write("quickstart", place.parent / "notebooks", "test", {}, asked)
+    assert outcome.exit_code == 3
+    assert json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["accept"]["plan_mb"] == 1.0
+
+
+def test_make_hands_strict_on() -> None:
+    for target in ("report", "render"):
+        for option, there in (("STRICT=1", True), ("STRICT=0", False), ("STRICT=", False)):
+            done = subprocess.run(["make", "-n", target, option], cwd=config.ROOT, capture_output=True, text=True, timeout=60, check=True)
+            assert ("--strict" in done.stdout) == there
+
+
+@pytest.mark.parametrize(
+    ("accept", "says"),
+    [
+        ({"latency_ms": 5.0}, "key 'accept.latency_ms': unknown; did you mean latency_p99_ms?"),
+        ({"candidates": ["tensorrt/int9"]}, "key 'accept.candidates': 'tensorrt/int9' cannot be accepted; there are: tensorrt/fp32, "),
+        ({"candidates": ["onnxrt/fp32"]}, "key 'accept.candidates': 'onnxrt/fp32' cannot be accepted; "),
+        ({"candidates": ["tensorrt/int8", "tensorrt/int8"]}, "holds tensorrt/int8 twice"),
+        ({"agreement": 99.0}, "key 'accept.agreement': "),
+        ({"accuracy_loss_points": None}, "key 'accept.agreement': without accuracy_loss_points nothing is asked of the answers"),
+    ],
+)
+def test_an_unknown_limit_is_refused_before_anything_runs(
+    accept: dict[str, Any], says: str, write_profile: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_profile(accept=accept)
+    assert main(["run", "--profile", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert says in err
+
+
+def test_a_p99_at_a_batch_size_that_is_not_swept_is_refused(write_profile: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_profile(accept={"latency_p99_ms": 5.0}, batching={"batch_sizes": [8, 16]})
+    assert main(["check", "--profile", str(path)]) == 2
+    assert "batch size 1, which batching.batch_sizes [8, 16] lacks; add 1" in capsys.readouterr().err
 
 
 # Worse is never better ----------------------------------------------------------------------------------------------------------
