@@ -8,10 +8,13 @@ TO ?=
 MINUTES ?=
 STRICT ?=
 SYSTEM ?=
+A ?=
+B ?=
+PERCENT ?=
 PYTHON ?= python3
 TESTS ?= tests
 # Recipes read these from the environment, so that a name with spaces, quotes or braces is never read as anything but a name.
-export PROFILE MODEL DATA OUTPUTS FROM TO MINUTES SYSTEM TESTS
+export PROFILE MODEL DATA OUTPUTS FROM TO MINUTES SYSTEM A B PERCENT TESTS
 
 # Everything runs through the environment's own Python: scripts in .venv/bin would not stand a path with spaces.
 PY := .venv/bin/python
@@ -21,7 +24,7 @@ outputs = $(if $(OUTPUTS),--outputs="$$OUTPUTS")
 compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help report new render lab cpp test lint format lock clean distclean
+.PHONY: help report new render share compare lab cpp test lint format lock clean distclean
 
 help: ## this list
 	@echo 'usage: make TARGET [NAME=value …], PYTHON=python3.12 for the Python that .venv is made with'
@@ -40,6 +43,15 @@ render: ## write the pages again from recorded results, measuring nothing [PROFI
 	@$(if $(FROM)$(TO),echo 'error: FROM= and TO= belong to make report; render writes every page' >&2; exit 2)
 	$(run)
 	@exec $(PY) -m lib render --profile="$$PROFILE" $(outputs) $(if $(SYSTEM),--system="$$SYSTEM") $(if $(filter-out 0 no,$(STRICT)),--strict)
+
+share: ## the pages for others: one zip, and the overview as one HTML file, in outputs/PROFILE/share/ [PROFILE= OUTPUTS= SYSTEM=]
+	$(run)
+	@exec $(PY) -m lib share --profile="$$PROFILE" $(outputs) $(if $(SYSTEM),--system="$$SYSTEM")
+
+compare: ## what differs between two runs beyond its interval; fails, saying 3, where B is worse [A=before B=after, each a folder results/SYSTEM or a profile; TO=page.html PERCENT=10 OUTPUTS=]
+	@$(if $(and $(A),$(B)),,echo 'error: A= and B= are missing: two runs, each a folder results/SYSTEM or a profile' >&2; exit 2)
+	$(run)
+	@exec $(PY) -m lib compare $(outputs) --to="$$TO" --percent="$$PERCENT" -- "$$A" "$$B"
 
 lab: ## open the notebooks in JupyterLab [PROFILE= OUTPUTS=]
 	$(run)

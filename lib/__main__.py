@@ -34,7 +34,8 @@ def program() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for what went wrong, 2 for a profile that cannot be used, 5 where --minutes were over;
-    with --strict 3 where nothing may go to production and 4 where that is undecided.
+    with --strict 3 where nothing may go to production and 4 where that is undecided; of `compare` 3 where B is worse and 4 where nothing
+    could be judged.
 
     What went wrong is one line on standard error. Nothing heavy is imported before the profile has been checked.
     """
@@ -77,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
             option("--model", required=True, metavar="FILE", help="an .onnx, a .keras or a SavedModel folder")
             option("--data", default="", metavar="DIR|NPZ", help="images in test/CLASS/ and calibration/CLASS/, or an .npz (default: none)")
             option("--to", default="", metavar="FILE|NAME", help="the profile to write (default: beside the model, of its name)")
+        elif name == "compare":
+            option("a", metavar="A", help="the run of before: a folder results/SYSTEM, or a profile, or PROFILE/SYSTEM")
+            option("b", metavar="B", help="the run that is judged")
+            option("--to", default="", metavar="FILE|DIR", help="the page to write (default: html/compare/ beside B's pages)")
+            least = "a difference of speed that counts (default: measuring.least_ratio of the profiles)"
+            option("--percent", default="", metavar="N", help=least)
         else:
             option(
                 "--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)"
@@ -86,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
             option("--notebooks", default="", type=_notebooks, metavar="DIR", help="folder of the notebooks (default: notebooks)")
         if name in ("run", "render"):
             option("--strict", action="store_true", help="end with the verdict: exit code 0 accepted, 3 rejected, 4 undecided")
-        if name in ("render", "readme", "seal", "migrate"):
+        if name in ("render", "share", "readme", "seal", "migrate"):
             default = "the last one's" if name == "render" else "the only one"
             option("--system", default="", metavar="ID", help=f"whose results, a folder of results/ (default: {default})")
         if name == "run":
@@ -114,13 +121,17 @@ def _run(options: argparse.Namespace) -> tuple[str, int]:
 
 def _minutes(given: str) -> float | None:
     """A limit in minutes, None for "". Raises ConfigError for what is no positive number."""
+    return _positive(given, "--minutes", "--minutes 9 (make: MINUTES=9)")
+
+
+def _positive(given: str, option: str, example: str) -> float | None:
     try:
-        minutes = float(given or "inf")
+        number = float(given or "inf")
     except ValueError:
-        minutes = math.nan
-    if given and not 0 < minutes < math.inf:
-        raise ConfigError(f"--minutes {given}: give a positive number, as in --minutes 9 (make: MINUTES=9)")
-    return minutes if given else None
+        number = math.nan
+    if given and not 0 < number < math.inf:
+        raise ConfigError(f"{option} {given}: give a positive number, as in {example}")
+    return number if given else None
 
 
 def _render(options: argparse.Namespace) -> tuple[str, int]:
@@ -128,6 +139,21 @@ def _render(options: argparse.Namespace) -> tuple[str, int]:
     from lib.report import render
 
     return _outcome(render.render(options.name, options.notebooks, options.system), options.strict)
+
+
+def _compare(options: argparse.Namespace) -> tuple[str, int]:
+    """Compare two runs: what differs beyond its interval, on a page; exit code 3 where B is worse, 4 where nothing could be judged."""
+    percent = _positive(options.percent, "--percent", "--percent 10 (make: PERCENT=10)")
+    from lib.report.versus import page
+
+    return page.compare(options.a, options.b, options.to, percent and percent / 100)
+
+
+def _share(options: argparse.Namespace) -> str:
+    """Pack the pages for others: a zip, and the overview as one HTML file."""
+    from lib.report import share
+
+    return share.share(options.name, options.system)
 
 
 def _new(options: argparse.Namespace) -> str:
@@ -214,7 +240,7 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(map(shown, paths)) or "nothing"
 
 
-COMMANDS = {one.__name__[1:]: one for one in (_run, _new, _render, _check, _lab, _readme, _seal, _migrate, _clean)}
+COMMANDS = {one.__name__[1:]: one for one in (_run, _new, _render, _compare, _share, _check, _lab, _readme, _seal, _migrate, _clean)}
 
 
 if __name__ == "__main__":

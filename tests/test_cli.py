@@ -458,6 +458,17 @@ def test_make_new_names_a_file_to_write_only_where_one_is_named(made: Path, give
     assert said == f"{['new', '--model=a b.onnx', '--data=出力', *named]}\n"
 
 
+def test_make_compare_hands_two_runs_on_as_they_are_and_asks_for_both(made: Path) -> None:
+    process = make(made, "compare", "A=--before it", "B=出力/results/x", "PERCENT=10")
+    said = process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert said == f"{['compare', '--to=', '--percent=10', '--', '--before it', '出力/results/x']}\n"
+    out, err = make(made, "compare", "A=before").communicate(timeout=30)
+    assert out == ""
+    assert err.startswith("error: A= and B= are missing: two runs, each a folder results/SYSTEM or a profile\n")
+
+
 def test_make_new_without_a_model_says_what_it_takes(made: Path) -> None:
     out, err = make(made, "new").communicate(timeout=30)
     assert out == ""
@@ -469,11 +480,13 @@ def test_make_alone_lists_targets_and_what_each_takes(made: Path) -> None:
     assert err == ""
     assert "PYTHON=" in out.splitlines()[0]
     targets = {line.split()[0]: line for line in out.splitlines()[1:]}
-    assert {"report", "new", "render", "lab", "cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
+    assert {"report", "new", "render", "share", "compare", "lab", "cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
     takes = {
         "report": ("PROFILE", "OUTPUTS", "FROM", "TO", "MINUTES"),
         "new": ("MODEL", "DATA", "PROFILE"),
         "render": ("PROFILE", "OUTPUTS", "SYSTEM"),
+        "share": ("PROFILE", "OUTPUTS", "SYSTEM"),
+        "compare": ("A", "B", "TO", "PERCENT", "OUTPUTS"),
         "lab": ("PROFILE",),
         "test": ("TESTS",),
     }

@@ -15,6 +15,7 @@ from bs4 import BeautifulSoup
 from test_pages_browser import browser  # noqa: F401  a fixture
 
 from lib import session
+from lib.__main__ import main
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.report import both, notebooks, render, share, systems
@@ -128,6 +129,8 @@ def test_the_only_system_need_not_be_named_and_sizes_are_said(tmp_path: Path, mo
         page = tmp_path / "p" / "html" / "here" / language / "index.html"
         page.parent.mkdir(parents=True)
         page.write_text("<title>t</title><main>m</main><footer>f</footer>")
+    assert main(["share", "--profile", "p"]) == 0
+    assert main(["share", "--profile", "p", "--system", "there"]) == 1
     assert re.fullmatch(r"p/share/p-here.zip \(0\.0 MB\), p/share/p-here.html \(0\.0 MB\)", share.share("p"))
 
 
