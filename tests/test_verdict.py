@@ -122,7 +122,7 @@ RUNS: dict[str, tuple[list[Record], dict[str, Any], str, int, str, str]] = {
         "rejected",
         3,
         r"Nothing may go to production on TensorRT 10\.6\.0: INT8 \(calibrated\): accuracy -2\.80 .*",
-        r"TensorRT 10\.6\.0で本番に出してよいものはない。理由：INT8（キャリブレーション）は、正解率.*",
+        r"TensorRT 10\.6\.0で本番に出してよいものはない。理由：INT8（キャリブレーション）では、正解率.*",
     ),
     "undecided by interval": (
         [*measured(INT8, only=(140, 60)), same_in_cpp()],
@@ -130,7 +130,7 @@ RUNS: dict[str, tuple[list[Record], dict[str, Any], str, int, str, str]] = {
         "undecided",
         4,
         r"Undecided on TensorRT 10\.6\.0: INT8 \(calibrated\): accuracy -0\.80 .* \(about [\d,]+ images would tell\)\.",
-        r".*判定できない。理由：INT8（キャリブレーション）は、.*約[\d,]+枚あればわかる.*",
+        r".*判定できない。理由：INT8（キャリブレーション）では、.*約[\d,]+枚あればわかる.*",
     ),
     "undecided without a GPU": (
         nothing(),
@@ -539,6 +539,15 @@ def test_as_many_rounds_as_are_said_to_be_enough_decide(rounds: list[float], rat
     if count is not None and count <= 500:
         spread = (rounds * (count // len(rounds) + 1))[:count]
         assert stats.time(spread).high / stats.time(spread).value < ratio * 1.05
+
+
+def test_what_is_missing_for_one_reason_is_told_at_once() -> None:
+    (one, _) = verdict(nothing(), {"latency_p99_ms": 5.0, "throughput": 1.0}).judged
+    assert [says.en for says, _ in one.reasons] == [
+        "not measured: accuracy, throughput (no NVIDIA GPU on this system)",
+        "not measured: p99 latency at batch size 1 (this run did not record it)",
+    ]
+    assert one.reasons[0][0].ja == "正解率、スループットを測定していない（このシステムにNVIDIA GPUがない）"
 
 
 def test_a_reason_without_words_is_still_a_reason() -> None:

@@ -46,7 +46,7 @@ def shown(verdict: Verdict, report: Report) -> dict[str, Any]:
         {
             "label": one.candidate.label,
             "decision": WORDS.groups["decisions"][one.decision],
-            "checks": [(check.says, [pages[stage] for stage in check.stages if stage in pages]) for check in one.decisive],
+            "checks": [(says, [pages[stage] for stage in stages if stage in pages]) for says, stages in one.reasons],
         }
         for one in verdict.judged
     ]

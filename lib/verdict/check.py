@@ -22,7 +22,7 @@ class Check:
 
     name: key of `names` in the words, for limits that of the profile's section; says: what came out, with numbers, or why nothing did;
     limit, value, low, high: in `unit`, None where there is none; n: images, calls or rounds behind the value; stages: whose findings
-    decided it.
+    decided it; why: there is no number.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Check:
     unit: str = ""
     n: int | None = None
     stages: tuple[str, ...] = ()
+    why: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,18 @@ class Judged:
         return tuple(check for check in self.checks if check.outcome == wanted)
 
     @property
+    def reasons(self) -> tuple[tuple[Text, tuple[str, ...]], ...]:
+        """(what decided, stages to look at), with all that was not measured for one reason told at once."""
+        lacking: dict[Text, list[Text]] = {}
+        for check in self.decisive:
+            if check.why is not None:
+                lacking.setdefault(check.why, []).append(WORDS.groups["names"][check.name])
+        told: dict[Text, tuple[str, ...]] = {}
+        for check in self.decisive:
+            told[check.says if check.why is None else _unmeasured(lacking[check.why], check.why)] = check.stages
+        return tuple(told.items())
+
+    @property
     def label(self) -> Text:
         """What the candidate is called where TensorRT is named beside it."""
         return self.candidate.precision_label if self.candidate.runner == "tensorrt" else self.candidate.label
@@ -70,4 +83,8 @@ def not_asked(name: str) -> Check:
 def missing(name: str, limit: float | None, unit: str, record: Record | None) -> Check:
     """Asked, and there is no number: undecided, with the record's reason."""
     why = record.reason.text if record is not None and record.reason else WORDS("reasons.not_recorded")
-    return Check(name, "undecided", WORDS("reasons.missing", why=why), limit, unit=unit)
+    return Check(name, "undecided", _unmeasured([WORDS.groups["names"][name]], why), limit, unit=unit, why=why)
+
+
+def _unmeasured(names: list[Text], why: Text) -> Text:
+    return WORDS("reasons.missing", what=names, why=why)

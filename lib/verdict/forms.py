@@ -106,7 +106,7 @@ def summary(verdict: Verdict) -> str:
     lines = [f"**{_cell(verdict.told.en)}**", "", "| Candidate | Verdict | Why |", "|---|---|---|"]
     for one in verdict.judged:
         told = WORDS.groups["decisions"][one.decision].en
-        why = "; ".join(check.says.en for check in one.decisive)
+        why = "; ".join(says.en for says, _ in one.reasons)
         lines.append(f"| {_cell(one.candidate.label.en)} | {told} | {_cell(why)} |")
     lines += [f"| {_cell(one.label.en)} | not asked | {_cell(why.en)} |" for one, why in verdict.left_out.items()]
     return "\n".join([*lines, "", _cell(verdict.told.ja), ""])

@@ -21,7 +21,7 @@ def told(judged: Sequence[Judged], decision: Decision, fastest: Sequence[Candida
     alike: dict[Text, list[Text]] = {}
     for one in judged:
         if one.decision == decision:
-            alike.setdefault(one.decisive[0].says, []).append(one.label)
+            alike.setdefault(one.reasons[0][0], []).append(one.label)
     parts = [WORDS("parts.because", what=what, why=why) for why, what in list(alike.items())[:NAMED]]
     more = sum(map(len, list(alike.values())[NAMED:]))
     why = listing([*parts, *([WORDS("parts.and_more", count=more)] if more > 0 else [])])
@@ -35,7 +35,9 @@ def _accepted(judged: Sequence[Judged], fastest: Sequence[Candidate], on: str) -
     what = [one.label for one in named]
     if len(named) > 1:
         return WORDS("sentences.accepted_alike" if len(named) == len(accepted) else "sentences.accepted_some", what=what, on=on)
-    why = listing([check.says for check in named[0].decisive if _telling(check)] or [named[0].decisive[0].says])
+    clauses = [check.says for check in named[0].decisive if _telling(check)] or [named[0].decisive[0].says]
+    more = len(clauses) - NAMED
+    why = listing([*clauses[:NAMED], *([WORDS("parts.and_limits", count=more)] if more > 0 else [])])
     key = "sentences.accepted_fastest" if len(accepted) > 1 else "sentences.accepted"
     return WORDS(key, what=what, on=on, why=why, count=len(accepted))
 
