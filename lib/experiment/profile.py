@@ -24,6 +24,7 @@ PARAMS = ROOT / "params"
 OUTPUTS = "REPORT_OUTPUTS"  # environment variable: another place for what runs write
 MODEL_MISSING = "missing; name a model of your own (model.file: flowers.onnx), or train: one"
 FILES = (".yaml", ".yml")
+LEDGER = "claims"  # a file of params/ that is no profile (lib/pages/claims)
 ONNX = ".onnx"
 
 
@@ -107,7 +108,7 @@ class Profile(Strict):
 
 def available() -> list[str]:
     """Names of the profiles in params/, sorted."""
-    return sorted(path.stem for path in PARAMS.glob("*.yaml"))
+    return sorted(path.stem for path in PARAMS.glob("*.yaml") if path.stem != LEDGER)
 
 
 def locate(profile: Any) -> Path:

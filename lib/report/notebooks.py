@@ -22,13 +22,14 @@ OPENING = re.compile(r"\s*# +(?:\d\d[\s.:\uff1a-]+)?(?P<title>.+)\s*(?P<question
 @dataclass(frozen=True)
 class Notebook:
     """One notebook. stage: its name, e.g. `05_consistency`; title and question: of its first pair of cells; section: the section that a
-    profile must have for it, "" where any will do."""
+    profile must have for it, dataset: the built-in dataset that it must name, "" where any will do."""
 
     stage: str
     path: Path
     title: Text
     question: Text
     section: str = ""
+    dataset: str = ""
 
     @property
     def number(self) -> str:
@@ -41,8 +42,10 @@ class Notebook:
         return f"{self.stage}.html"
 
     def fits(self, profile: Mapping[str, Any]) -> bool:
-        """Whether it is for a profile of these values (`Profile.model_dump`): one that trains, or one with a model of its own."""
-        return not self.section or bool(profile.get(self.section))
+        """Whether it is for a profile of these values (`Profile.model_dump`): one that trains, one with a model of its own, or one of the
+        dataset that it is about."""
+        named = (profile.get("dataset") or {}).get("name")
+        return (not self.section or bool(profile.get(self.section))) and self.dataset in ("", named)
 
 
 def find(folder: Path = FOLDER) -> list[Notebook]:
@@ -76,12 +79,13 @@ def _describe(path: Path) -> Notebook:
         node = json.loads(path.read_text(encoding="utf-8"))
         # Of each tag the first counts.
         sources = {tag: "".join(cell["source"]) for cell in reversed(node["cells"]) for tag in cell["metadata"].get("tags", [])}
-        section = str(node.get("metadata", {}).get("report", {}).get("profile", ""))
+        about = node.get("metadata", {}).get("report", {})
+        section, dataset = str(about.get("profile", "")), str(about.get("dataset", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{path}: not a notebook ({error})") from None
     found = [OPENING.match(sources.get(f"lang-{language}", "")) for language in LANGUAGES]
     titles, questions = zip(*[(match["title"], _plain(match["question"])) if match else (path.stem, "") for match in found], strict=True)
-    return Notebook(path.stem, path, Text(*titles), Text(*questions), section)
+    return Notebook(path.stem, path, Text(*titles), Text(*questions), section, dataset)
 
 
 def _plain(markdown: str) -> str:
