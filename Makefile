@@ -17,9 +17,11 @@ TESTS ?= tests
 export PROFILE MODEL DATA OUTPUTS FROM TO MINUTES SYSTEM A B PERCENT TESTS
 
 # Everything runs through the environment's own Python: scripts in .venv/bin would not stand a path with spaces.
-PY := .venv/bin/python
-run := @$(PYTHON) .ci/venv.py run
-dev := @$(PYTHON) .ci/venv.py dev
+# An image of docker/ names the Python that it has everything for, and a folder of its own for what is compiled.
+PY := $(or $(REPORT_PYTHON),.venv/bin/python)
+BUILT := $(or $(REPORT_BUILD),build)/cpp
+run := $(if $(REPORT_PYTHON),,@$(PYTHON) .ci/venv.py run)
+dev := $(if $(REPORT_PYTHON),,@$(PYTHON) .ci/venv.py dev)
 outputs = $(if $(OUTPUTS),--outputs="$$OUTPUTS")
 compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
@@ -58,9 +60,9 @@ lab: ## open the notebooks in JupyterLab [PROFILE= OUTPUTS=]
 	@exec $(PY) -m lib lab --profile="$$PROFILE" $(outputs)
 
 cpp: ## the C++ runner, against the TensorRT it finds (else TENSORRT_INCLUDE_DIR= TENSORRT_LIBRARY=) into build/cpp-VERSION/, and its tests
-	@cmake -S lib/cpp -B build/cpp -U 'TENSORRT_*' $(if $(TENSORRT_INCLUDE_DIR),-DTENSORRT_INCLUDE_DIR="$$TENSORRT_INCLUDE_DIR") $(if $(TENSORRT_LIBRARY),-DTENSORRT_LIBRARY="$$TENSORRT_LIBRARY")
-	@cmake --build build/cpp --parallel 2
-	@ctest --test-dir build/cpp --output-on-failure --no-tests=error
+	@cmake -S lib/cpp -B $(BUILT) -U 'TENSORRT_*' $(if $(TENSORRT_INCLUDE_DIR),-DTENSORRT_INCLUDE_DIR="$$TENSORRT_INCLUDE_DIR") $(if $(TENSORRT_LIBRARY),-DTENSORRT_LIBRARY="$$TENSORRT_LIBRARY")
+	@cmake --build $(BUILT) --parallel 2
+	@ctest --test-dir $(BUILT) --output-on-failure --no-tests=error
 
 test: ## all tests, with a coverage of lib/ of at least 90 % [TESTS=tests/test_cli.py for some]
 	$(dev)
