@@ -450,7 +450,7 @@ def test_tables_figure_and_findings_are_shown_in_both_languages(whole: Run, tmp_
         for language in LANGUAGES:
             for table in shown:
                 assert table_html(table, language)
-            assert figure_html(figures.ratios(told), language)
+            assert figure_html(figures.ratios(run), language)
             assert findings_html(rules.findings(run), language)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from lib.pages.claims import claims
-from lib.pages.claims.answers import Answered
+from lib.pages.claims.answers import Answered, answered
 from lib.pages.claims.claims import W
 from lib.show import figure as base
 from lib.show.table import Figure
+from lib.store.run import Run
 from lib.text import Language
 
 THEIRS, OURS = "#D55E00", "#0072B2"
 ROW_IN, REST_IN = 0.3, 1.1  # height of a row, and of all that is not a row
 
 
-def ratios(told: list[Answered]) -> Figure:
+def ratios(run: Run) -> Figure:
     """Every ratio that was claimed (an open diamond) and, where we have it, ours with its interval (a dot), on one logarithmic axis."""
-    rows = [(one, claimed) for one in told if (claimed := _claimed(one)) is not None]
+    rows = [(one, claimed) for one in answered(run) if (claimed := _claimed(one)) is not None]
     ours = [one.answer.times for one, _ in rows]
     if not any(ours):
         return base.sentence(W("captions.no_ratios"))
