@@ -1,6 +1,6 @@
 """Which kernels were how fast, kept between builds: TensorRT's own bytes behind a line that says of which version they are.
 
-The line is needed: TensorRT 8.5.3.1 and 10.6.0 each take a cache of the other without a word (seen on an H200), and find nothing in it.
+The line is needed: TensorRT 8.5.3.1 takes a cache of 10.6.0 without a word (seen on an H200), and finds nothing in it.
 Source: TensorRT developer guide, "Timing Cache".
 """
 
