@@ -162,15 +162,21 @@ def ratio(a_ms: Sequence[float], b_ms: Sequence[float]) -> Interval:
     """
     from scipy.stats import t
 
+    mean, error, freedom = welch(a_ms, b_ms)
+    return Interval.of_logs(mean, float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error if 0 < error < math.inf else error)
+
+
+def welch(a_ms: Sequence[float], b_ms: Sequence[float]) -> tuple[float, float, float]:
+    """What `ratio` rests on, of logarithms: how much longer b takes, the standard error of that (infinite with one round on a side, 0
+    where no round differs from its side's others) and Welch's degrees of freedom."""
     sides = _logs(a_ms), _logs(b_ms)
     mean, free = float(sides[1].mean() - sides[0].mean()), np.array([len(side) - 1 for side in sides])
     if not free.all():
-        return Interval.of_logs(mean, math.inf)
+        return mean, math.inf, math.inf
     squares = np.array([side.var(ddof=1) for side in sides]) / (free + 1)  # of the standard errors
     if not squares.any():
-        return Interval.of_logs(mean, 0.0)
-    freedom = squares.sum() ** 2 / (squares**2 / free).sum()
-    return Interval.of_logs(mean, float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(squares.sum()))
+        return mean, 0.0, math.inf
+    return mean, math.sqrt(squares.sum()), squares.sum() ** 2 / (squares**2 / free).sum()
 
 
 def compared(a_ms: Sequence[float], b_ms: Sequence[float], least_ratio: float) -> Compared:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +24,18 @@ class Slice(NamedTuple):
 
 
 Timer = Callable[[float], Slice]  # makes calls for about so many seconds, at least one, and tells how long each took
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Garbage collection rests meanwhile, as in timeit, and is then what it was."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def timer(call: Callable[[], Any], gpu_ms: Callable[[], float] | None = None, clock: Clock = time.perf_counter_ns) -> Timer:

@@ -17,7 +17,7 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from simulate_drift import DRIFTS, wrong
+from simulate_drift import DRIFTS, shares
 
 from lib import stats, two_level
 
@@ -82,8 +82,7 @@ def table(runs: int = 4000) -> str:
                 drawn = runs_of(runs, apart, draws, (count, count))
                 cells = [count, name, f"{apart:.0%}"]
                 for said in (said_of(drawn, 0), said_of(drawn), said_of_one_build(drawn)):
-                    cells.append(f"{sum(wrong(each, apart) for each in said) / runs:.1%}")
-                    cells.append(f"{said.count('faster') / runs:.1%}" if apart else "–")
+                    cells += shares(said, apart)
                 rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows)
 

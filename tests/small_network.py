@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from lib import session
+from lib.experiment import profile as config
 from lib.models import vgg as model
+from lib.session import Session
 
 CLASSES, FILTERS = 10, 64
 STEPS = {"conv1": (1 / 127, 0.004), "conv2": (0.02, 0.001)}  # of INT8: of the input and of the weights
@@ -57,3 +64,30 @@ def _quantized(name: str, kernel: np.ndarray, source: str, nodes: list[onnx.Node
         helper.make_node("DequantizeLinear", [f"{name}_wq", f"{name}_sw", f"{name}_zero"], [f"{name}_wd"], name=f"{name}_dqw"),
     ]
     return [f"{name}_d", f"{name}_wd"]
+
+
+@contextmanager
+def opened(folder: Path, stage: str) -> Iterator[Session]:
+    """The quickstart's session in `folder`, with the small network in place of its exported model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(session.OUTPUTS, str(folder / "outputs"))
+
+        def exported(_: Session, variant: str) -> SimpleNamespace:
+            path = folder / variant / "model.onnx"
+            path.parent.mkdir(exist_ok=True)
+            if not path.exists():
+                write(path, quantized=variant == "int8_qdq")
+            return SimpleNamespace(file=lambda name: path)
+
+        patch.setattr("lib.export.onnx", exported)
+        yield Session(config.load("quickstart"), stage)
+
+
+def said(kind: type[Exception], call: Callable[[], object]) -> str:
+    """The one line of the error that `call` raises, printed."""
+    with pytest.raises(kind) as caught:
+        call()
+    line = str(caught.value)
+    assert "\n" not in line
+    print(f"\n  {kind.__name__}: {line}")
+    return line

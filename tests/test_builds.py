@@ -115,7 +115,7 @@ def refused(worker: Worker, artifact: Artifact) -> str:
 def test_builds_are_artifacts_of_their_own_and_are_found_again(session, new, monkeypatch):
     made = [builds.build(session, new, Recipe("fp16", "", number)) for number in (1, 2, 3)]
     assert len({artifact.key for artifact in made}) == 3
-    assert len({builds.plan_sha256(artifact) for artifact in made}) == 3  # each with a timing cache of its own
+    assert len({plans.plan_sha256(artifact) for artifact in made}) == 3  # each with a timing cache of its own
     for number, artifact in enumerate(made, 1):
         assert artifact.inputs["build"] == number
         assert artifact.info["build_s"] == [2.0]
@@ -169,7 +169,7 @@ def test_a_rebuild_is_given_what_build_1_learnt(session, new, monkeypatch):
     assert head(second)["kernel"] != head(first)["kernel"]
     assert [artifact.info["timing_cache"] for artifact in (first, second, *again)] == [False, False, True, True]
     assert len({artifact.key for artifact in (first, second, *again)}) == 4
-    assert builds.plan_sha256(again[0]) == builds.plan_sha256(again[1]) == builds.plan_sha256(first)
+    assert plans.plan_sha256(again[0]) == plans.plan_sha256(again[1]) == plans.plan_sha256(first)
 
 
 def test_a_rebuild_that_did_not_take_the_timing_cache_is_none(open_session, new, monkeypatch):
@@ -184,7 +184,7 @@ def test_a_rebuild_makes_build_1_where_there_is_none(open_session, new, monkeypa
     session, asked = open_session("rebuilt"), Asked(new, monkeypatch)
     again = builds.build(session, new, Recipe("fp32", TIMING_CACHE, 1))
     assert [sorted(arrays) for _, arrays in asked.of("build")] == [["onnx"], ["onnx", "timings"]]
-    assert builds.plan_sha256(again) == builds.plan_sha256(builds.build(session, new, Recipe("fp32", "", 1)))
+    assert plans.plan_sha256(again) == plans.plan_sha256(builds.build(session, new, Recipe("fp32", "", 1)))
 
 
 def test_what_a_build_depends_on_is_in_its_key(tmp_path):

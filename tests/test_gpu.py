@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import small_network
+from small_network import said
 
-from lib import plans, session, timer, trt
+from lib import plans, timer, trt
 from lib.errors import ArtifactError, ReportError
-from lib.experiment import profile as config
 from lib.experiment import system
 from lib.experiment.candidate import Candidate, Way
 from lib.measure import sweep
@@ -41,19 +40,8 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
     """The quickstart's session with the small network in place of its exported model."""
-    folder = tmp_path_factory.mktemp("gpu")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(session.OUTPUTS, str(folder / "outputs"))
-
-        def exported(_, variant):
-            path = folder / variant / "model.onnx"
-            path.parent.mkdir(exist_ok=True)
-            if not path.exists():
-                small_network.write(path, quantized=variant == "int8_qdq")
-            return SimpleNamespace(file=lambda name: path)
-
-        patch.setattr("lib.export.onnx", exported)
-        yield Session(config.load("quickstart"), "03_engines")
+    with small_network.opened(tmp_path_factory.mktemp("gpu"), "03_engines") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -91,16 +79,6 @@ def tensorrt(opened, precision="fp32", api="", engine=None):
 def answers(runner, images, batch):
     with runner as run:
         return np.concatenate([run.infer(images[i : i + batch]) for i in range(0, len(images), batch)])
-
-
-def said(kind, call):
-    """The one line of the error that `call` raises, printed."""
-    with pytest.raises(kind) as caught:
-        call()
-    line = str(caught.value)
-    assert "\n" not in line
-    print(f"\n  {kind.__name__}: {line}")
-    return line
 
 
 # Engines that run

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import small_network
 from conftest import PYTHONS
+from small_network import said
 
-from lib import session
 from lib.errors import ArtifactError, ReportError
-from lib.experiment import profile as config
 from lib.experiment import system
 from lib.experiment.candidate import Candidate
 from lib.measure import predictions
@@ -20,7 +18,6 @@ from lib.plans import builds, calibrate, remote
 from lib.plans.builds import SHARED_SCALES, TIMING_CACHE, Recipe
 from lib.plans.remote import Worker
 from lib.runners.elsewhere import Elsewhere
-from lib.session import Session
 from lib.trt.versions import EngineError
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(900)]
@@ -39,29 +36,8 @@ def team():
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory, team):
     """The quickstart's session with the small network in place of its exported model."""
-    folder = tmp_path_factory.mktemp("versions")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(session.OUTPUTS, str(folder / "outputs"))
-
-        def exported(_, variant):
-            path = folder / variant / "model.onnx"
-            path.parent.mkdir(exist_ok=True)
-            if not path.exists():
-                small_network.write(path, quantized=variant == "int8_qdq")
-            return SimpleNamespace(file=lambda name: path)
-
-        patch.setattr("lib.export.onnx", exported)
-        yield Session(config.load("quickstart"), "08_cross_version")
-
-
-def said(kind, call):
-    """The one line of the error that `call` raises, printed."""
-    with pytest.raises(kind) as caught:
-        call()
-    line = str(caught.value)
-    assert "\n" not in line
-    print(f"\n  {kind.__name__}: {line}")
-    return line
+    with small_network.opened(tmp_path_factory.mktemp("versions"), "08_cross_version") as found:
+        yield found
 
 
 def answers(opened, worker, artifact, precision):

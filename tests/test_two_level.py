@@ -9,6 +9,7 @@ import pytest
 import simulate_builds as simulation
 from hypothesis import given
 from hypothesis import strategies as st
+from simulate_drift import wrong
 
 from lib import stats, two_level
 
@@ -157,7 +158,7 @@ def test_equal_versions_are_seldom_told_apart_whose_builds_spread(count, drift):
     """Builds that spread by 2 %, on every machine that drifts, and without a least ratio too."""
     drawn = simulation.runs_of(RUNS, 0.0, (simulation.normal(0.02),) * 2, (count, count), drift)
     for least in (0, simulation.LEAST_RATIO):
-        assert sum(simulation.wrong(said, 0.0) for said in simulation.said_of(drawn, least)) / RUNS <= 0.05
+        assert sum(wrong(said, 0.0) for said in simulation.said_of(drawn, least)) / RUNS <= 0.05
 
 
 @pytest.mark.parametrize("count", [3, 5])
@@ -175,7 +176,7 @@ def test_equal_versions_are_seldom_told_apart_whose_builds_spread(count, drift):
 def test_equal_versions_are_seldom_told_apart_however_their_builds_spread(draws, count):
     drawn = simulation.runs_of(RUNS, 0.0, draws, (count, count))
     for least, most in ((0, 0.06), (simulation.LEAST_RATIO, 0.03)):
-        assert sum(simulation.wrong(said, 0.0) for said in simulation.said_of(drawn, least)) / RUNS <= most
+        assert sum(wrong(said, 0.0) for said in simulation.said_of(drawn, least)) / RUNS <= most
 
 
 def test_a_machine_that_meets_one_version_harder_for_a_while_seldom_misleads():
@@ -197,13 +198,13 @@ def test_a_pooled_deviation_would_mislead_where_one_version_alone_spreads(counts
     drawn = simulation.runs_of(RUNS, 0.0, (simulation.normal(0), simulation.normal(0.04)), counts)
     a, b = (np.array([np.log(side).mean(axis=1) for side in sides]) for sides in zip(*drawn, strict=True))
     assert (ttest_ind(a, b, axis=1).pvalue < 0.05).mean() >= least
-    assert sum(simulation.wrong(said, 0.0) for said in simulation.said_of(drawn, 0)) / RUNS <= 0.06
+    assert sum(wrong(said, 0.0) for said in simulation.said_of(drawn, 0)) / RUNS <= 0.06
 
 
 def test_one_build_a_side_misleads():
     """What several builds are for: the simulation can fail."""
     said = simulation.said_of_one_build(simulation.runs_of(300, 0.0, (simulation.normal(0.02),) * 2, (1, 1)))
-    assert sum(simulation.wrong(each, 0.0) for each in said) / 300 > 0.15
+    assert sum(wrong(each, 0.0) for each in said) / 300 > 0.15
 
 
 @pytest.mark.parametrize(("count", "apart", "any_ratio", "beyond"), [(3, 0.05, 0.43, 0.14), (5, 0.05, 0.85, 0.40), (5, 0.02, 0.18, 0)])

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import median
 from typing import Any, NamedTuple
 
-from lib import deadline, progress
+from lib import deadline, plans, progress
 from lib.errors import ReportError
 from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.experiment.precision import PRECISIONS
@@ -113,8 +114,8 @@ def loaded(session: Session, engine: Engine) -> list[Record]:
                 told.append(runner.told_open)  # type: ignore[attr-defined]
         times, sizes = ([one[key] for one in told] for key in ("load_ms", "device_bytes"))
         return [
-            Record("load_time", "ms", sorted(times)[LOADS // 2], samples=times, **common),
-            Record("device_memory", "bytes", sorted(sizes)[LOADS // 2], samples=sizes, **common),
+            Record("load_time", "ms", median(times), samples=times, **common),
+            Record("device_memory", "bytes", median(sizes), samples=sizes, **common),
         ]
 
     if isinstance(engine.built, Reason):
@@ -133,7 +134,7 @@ def answers(session: Session, engine: Engine, name: str) -> Artifact | Reason:
         if name == CPP and (reason := _no_program(engine)):
             return reason
         runner = engine.runner(session, name)
-        return predictions.by(session, runner, {"plan": plan_sha256(engine), "tensorrt": engine.worker.tensorrt})
+        return predictions.by(session, runner, {"model": plan_sha256(engine), "tensorrt": engine.worker.tensorrt})
     except ReportError as error:
         return sweep.why(error)
 
@@ -146,7 +147,7 @@ def _no_program(engine: Engine) -> Reason | None:
 def plan_sha256(engine: Engine) -> str:
     """The hash of a built engine's plan."""
     assert isinstance(engine.built, Artifact)
-    return builds.plan_sha256(engine.built)
+    return plans.plan_sha256(engine.built)
 
 
 @dataclass
@@ -202,10 +203,7 @@ class Block:
             return engine.built
         if candidate.runner == CPP and (reason := _no_program(engine)):
             return reason
-        try:
-            return self.stack.enter_context(engine.runner(self.session, candidate.runner, candidate.way))
-        except ReportError as error:
-            return sweep.why(error)
+        return sweep.opened(lambda: engine.runner(self.session, candidate.runner, candidate.way), self.stack)
 
     def _needed_s(self, size: int) -> float:
         """About how long its rounds take: both scopes of every arm, the warm-up, and the start of the C++ programs."""

@@ -60,9 +60,9 @@ def artifact(session: Session, candidate: Candidate) -> Artifact:
 
 
 def by(session: Session, one: Runner, inputs: dict[str, Any]) -> Artifact:
-    """The answers of a runner of an engine that is not this environment's own; inputs: what decides on them beside the dataset."""
-    about = {"version": VERSION, "candidate": one.candidate.key, "dataset": session.images.sha256, "libraries": one.versions()}
-    return session.store.get_or_build(KIND, about | inputs | {"system": system.system_id()}, lambda folder: _build(session, one, folder))
+    """The answers of a runner of an engine that is not this environment's own; inputs: what decides on them, `model` too."""
+    about = _what(session, one) | {"libraries": one.versions(), "system": system.system_id()}
+    return session.store.get_or_build(KIND, about | inputs, lambda folder: _build(session, one, folder))
 
 
 def stored_reference(session: Session) -> Artifact | None:

@@ -7,7 +7,6 @@ Source: asv's --interleave-rounds, which interleaves for the same reason.
 
 from __future__ import annotations
 
-import gc
 import math
 import random
 import time
@@ -20,7 +19,7 @@ from lib import progress
 from lib.errors import ReportError
 from lib.experiment.profile import Measuring
 from lib.store.records import PERCENTILES
-from lib.timer import CALLS, Clock, Slice, Timer
+from lib.timer import CALLS, Clock, Slice, Timer, uncollected
 
 K = TypeVar("K")
 BEYOND = 10  # samples that must lie beyond a percentile above the median
@@ -54,16 +53,12 @@ def run(
     cost: dict[K, int] = {}  # of a slice, ms: how far it moves the bar
 
     def take(key: K) -> Slice | None:
-        collecting = gc.isenabled()
-        gc.disable()
         try:
-            return _checked(timers[key](settings.slice_s))
+            with uncollected():
+                return _checked(timers[key](settings.slice_s))
         except ReportError as error:
             failed[key] = error
             return None
-        finally:
-            if collecting:
-                gc.enable()
 
     with progress.bar(len(timers), "warming up") as bar:
         for key in timers:

@@ -43,10 +43,13 @@ def timings(session: Session, candidates: Iterable[Candidate], batch_sizes: Iter
 
 def entered(make: Callable[[Session, Candidate], Runner], session: Session, candidate: Candidate, stack: ExitStack) -> Runner | Reason:
     """The open runner, closed with `stack`, or why there is none."""
-    if reason := RUNNERS[candidate.runner].unavailable(candidate.precision):
-        return reason
+    return RUNNERS[candidate.runner].unavailable(candidate.precision) or opened(lambda: make(session, candidate), stack)
+
+
+def opened(make: Callable[[], Runner], stack: ExitStack) -> Runner | Reason:
+    """`entered` of what this system is known to have."""
     try:
-        return stack.enter_context(make(session, candidate))
+        return stack.enter_context(make())
     except ReportError as error:
         return why(error)
 

@@ -97,6 +97,11 @@ def calm(run: Run) -> bool:
     return not disturbed(run)
 
 
+def undisturbed(run: Run, record: Record) -> bool:
+    """`calm` of the page that measured a record."""
+    return all(calm(run.of(stage)) for stage, file in run.files.items() if any(one is record for one in file.records))
+
+
 def unsettled(run: Run, latencies: Mapping[Any, Record]) -> list[Finding]:
     """A note on latencies whose rounds do not agree. Keys: what a sentence calls them (Candidate, Text)."""
     shaky = [name for name, latency in latencies.items() if not settled(run, latency)]

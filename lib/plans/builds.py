@@ -16,11 +16,10 @@ from lib import export
 from lib.errors import NotMeasured, ReportError
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Engines
-from lib.plans import available, bound, calibrate
+from lib.plans import available, bound, calibrate, stored
 from lib.plans.remote import BUILD_S, Worker
-from lib.plans.stored import LOG, PLAN, RTX_TARGETS, VERSION
+from lib.plans.stored import LOG, PLAN
 from lib.session import Session
-from lib.store import artifacts, files
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
 from lib.trt import calibrators, inspect
@@ -68,10 +67,12 @@ def build(session: Session, worker: Worker, recipe: Recipe, scales: Worker | Non
     onnx, cache = _onnx(session, worker, recipe), None
     if PRECISIONS[recipe.precision].calibrator:
         cache = calibration(session, worker, onnx, scales if recipe.variant == SHARED_SCALES else None)
-    inputs = identity(worker, onnx, recipe, session.profile.engines, cache)
+    inputs, first = identity(worker, onnx, recipe, session.profile.engines, cache), None
     if recipe.variant == TIMING_CACHE:
-        inputs |= {"timings_of": build(session, worker, recipe._replace(variant="", build=1)).sha256}
-    return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, worker, recipe, onnx, cache, folder))
+        first = build(session, worker, recipe._replace(variant="", build=1))
+        inputs |= {"timings_of": first.sha256}
+    given = {"onnx": onnx, "calibration": cache and cache.file(calibrate.CACHE), "timings": first and first.file(TIMINGS)}
+    return session.store.get_or_build(KIND, inputs, lambda folder: _write(session, worker, recipe, given, folder))
 
 
 def calibration(session: Session, worker: Worker, onnx: Path, other: Worker | None = None) -> Artifact:
@@ -99,34 +100,17 @@ def calibration(session: Session, worker: Worker, onnx: Path, other: Worker | No
 
 def identity(worker: Worker, onnx: Path, recipe: Recipe, settings: Engines, cache: Artifact | None) -> dict[str, Any]:
     """Everything that a build depends on, and which of several it is. See stored.identity."""
-    gpu, rtx = worker.about["gpu"] or {}, worker.about["flavour"] == "tensorrt_rtx"
-    return {
-        "flavour": worker.about["flavour"],
-        "tensorrt": worker.tensorrt,
-        "gpu": "" if rtx else gpu.get("name", ""),
-        "compute_capability": RTX_TARGETS if rtx else gpu.get("compute_cap", ""),
-        "onnx_sha256": files.sha256(onnx),
-        "precision": recipe.precision,
-        "flags": list(PRECISIONS[recipe.precision].trt_flags),
-        "calibration": cache.sha256 if cache else "",
-        "profile": [settings.min_batch, settings.opt_batch, settings.max_batch],
-        "workspace_mib": settings.workspace_mib,
-        "version": VERSION,
-        "variant": recipe.variant,
-        "build": recipe.build,
-    }
+    return stored.identity(onnx, recipe.precision, settings, cache, _place(worker)) | {"variant": recipe.variant, "build": recipe.build}
+
+
+def _place(worker: Worker) -> dict[str, Any]:
+    return stored.place(worker.about["flavour"], worker.tensorrt, worker.about["gpu"] or {})
 
 
 def plan(worker: Worker, artifact: Artifact) -> bytes:
     """The plan of a build, if it is of the TensorRT and GPU of this worker and whole. Raises ArtifactError, one line (bound.read)."""
-    here = {"tensorrt": worker.tensorrt, "gpu": (worker.about["gpu"] or {}).get("name", "")}
-    expected = artifact.inputs | (here if worker.about["flavour"] == "tensorrt" else {"tensorrt": worker.tensorrt})
-    return bound.read(artifact.path.parent, KIND, PLAN, expected)
-
-
-def plan_sha256(artifact: Artifact) -> str:
-    """The hash of a build's plan alone, which other builds may share."""
-    return artifacts.read_manifest(artifact.path.parent)["files"][PLAN]
+    here = _place(worker)
+    return bound.read(artifact.path.parent, KIND, PLAN, artifact.inputs | {field: here[field] for field in ("tensorrt", "gpu")})
 
 
 def layers(artifact: Artifact) -> list[inspect.EngineLayer]:
@@ -143,12 +127,9 @@ def _settings(settings: Engines) -> dict[str, int]:
     return {name: getattr(settings, name) for name in ("min_batch", "opt_batch", "max_batch", "workspace_mib", "calibration_batch")}
 
 
-def _write(session: Session, worker: Worker, recipe: Recipe, onnx: Path, cache: Artifact | None, folder: Path) -> dict[str, Any]:
-    given: dict[str, np.ndarray | bytes] = {"onnx": onnx.read_bytes()}
-    if cache is not None:
-        given["calibration"] = cache.file(calibrate.CACHE).read_bytes()
-    if recipe.variant == TIMING_CACHE:
-        given["timings"] = build(session, worker, Recipe(recipe.precision, "", 1)).file(TIMINGS).read_bytes()
+def _write(session: Session, worker: Worker, recipe: Recipe, files: dict[str, Path | None], folder: Path) -> dict[str, Any]:
+    """files: what is sent to the worker, by its name there."""
+    given = {name: path.read_bytes() for name, path in files.items() if path is not None}
     how = {"strongly_typed": recipe.variant == STRONGLY_TYPED, "method": PRECISIONS[recipe.precision].calibrator}
     told, made = worker.ask("build", BUILD_S, given, precision=recipe.precision, settings=_settings(session.profile.engines), **how)
     if recipe.variant == TIMING_CACHE and not told["timing_cache"]:
@@ -157,7 +138,7 @@ def _write(session: Session, worker: Worker, recipe: Recipe, onnx: Path, cache: 
     (folder / PLAN).write_bytes(made["plan"].tobytes())
     (folder / LOG).write_bytes(made["log"].tobytes() + b"\n")
     (folder / TIMINGS).write_bytes(made["timings"].tobytes())
-    (folder / LAYERS).write_text(json.dumps([vars(layer) for layer in found], indent=0), encoding="utf-8")
+    stored.write_layers(folder / LAYERS, found)
     return told | {"types": inspect.product_types(found), "no_layers": no_layers}
 
 

@@ -163,7 +163,7 @@ class Worker:
         """Part of a message, for lib/trt/wire.py: waits for one that reads slowly no longer than the ask may take."""
         left = memoryview(data).cast("B")
         while left:
-            self._ready([], [self._pipe])
+            self._ready(self._pipe, select.POLLOUT)
             with suppress(BlockingIOError):
                 left = left[os.write(self._pipe, left) :]
 
@@ -184,7 +184,7 @@ class Worker:
         assert self._process.stdout is not None
         parts, pipe = bytearray(), self._process.stdout.fileno()
         while len(parts) < size:
-            self._ready([pipe], [])
+            self._ready(pipe, select.POLLIN)
             more = os.read(pipe, min(size - len(parts), 1 << 20))
             if not more:
                 with suppress(subprocess.TimeoutExpired):
@@ -193,10 +193,12 @@ class Worker:
             parts += more
         return bytes(parts)
 
-    def _ready(self, read: list[int], write: list[int]) -> None:
+    def _ready(self, pipe: int, event: int) -> None:
         """Wait until a pipe is, no longer than the ask may take, and not for one that has ended and whose pipes somebody else holds."""
-        while not any(select.select(read, write, [], min(LOOK_S, max(0.0, self._until - time.monotonic())))):
-            if not self.alive and not any(select.select(read, write, [], LOOK_S)):
+        waiting = select.poll()  # select() knows no more than 1,024 open files, and a notebook's process may have them
+        waiting.register(pipe, event)
+        while not waiting.poll(1000 * min(LOOK_S, max(0.0, self._until - time.monotonic()))):
+            if not self.alive and not waiting.poll(1000 * LOOK_S):
                 raise WorkerEnded(f"{self.name}: {self._end()}")
             if time.monotonic() >= self._until:
                 self._stop()

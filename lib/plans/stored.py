@@ -56,18 +56,33 @@ def _onnx(session: Session, precision: str) -> Path:
     return export.onnx(session, available.onnx_variant(precision)).file(export.ONNX_FILE)
 
 
-def identity(onnx: Path, precision: str, settings: Engines, cache: Artifact | None = None) -> dict[str, Any]:
-    """Everything a plan depends on: the ONNX's hash, precision, calibration cache, profile shapes, workspace, TensorRT and GPU.
+def place(flavour: str | None, tensorrt: str, gpu: dict[str, str]) -> dict[str, Any]:
+    """Where a plan is built and good for: TensorRT and GPU (of `system.gpus`, {} for none).
 
     TensorRT for RTX, whose plans are made for many GPUs and finished on the one that loads them, has no `gpu` and names its targets.
     """
-    rtx = versions.flavour() == "tensorrt_rtx"
-    gpu = {} if rtx or not system.gpus() else system.gpus()[0]
-    return {  # in the order in which they are compared: another TensorRT or GPU explains all that follows
-        "flavour": versions.flavour(),
-        "tensorrt": versions.version(),
-        "gpu": gpu.get("name", ""),
+    rtx = flavour == "tensorrt_rtx"
+    return {
+        "flavour": flavour,
+        "tensorrt": tensorrt,
+        "gpu": "" if rtx else gpu.get("name", ""),
         "compute_capability": RTX_TARGETS if rtx else gpu.get("compute_cap", ""),
+    }
+
+
+def here() -> dict[str, Any]:
+    """The `place` of this environment."""
+    return place(versions.flavour(), versions.version(), next(iter(system.gpus()), {}))
+
+
+def identity(
+    onnx: Path, precision: str, settings: Engines, cache: Artifact | None = None, at: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything a plan depends on: the ONNX's hash, precision, calibration cache, profile shapes, workspace, TensorRT and GPU.
+
+    at: the `place`, `here` where none is given.
+    """
+    return (at or here()) | {  # in the order in which they are compared: another TensorRT or GPU explains all that follows
         "onnx_sha256": files.sha256(onnx),
         "precision": precision,
         "flags": list(PRECISIONS[precision].trt_flags),
@@ -109,9 +124,9 @@ def _write(session: Session, folder: Path, onnx: Path, precision: str, cache: Ar
         raise EngineError(f"{onnx}: {wrong}")
     (folder / PLAN).write_bytes(built.plan)
     (folder / LOG).write_text("\n".join(built.log) + "\n", encoding="utf-8")
-    _write_layers(folder / "layers.json", built.layers)
+    write_layers(folder / "layers.json", built.layers)
     if finished is not None:
-        _write_layers(folder / ENGINE_LAYERS, finished)
+        write_layers(folder / ENGINE_LAYERS, finished)
     return {
         "build_s": built.build_s,
         "calibration_s": cache.info.get("seconds") if cache else None,
@@ -132,5 +147,6 @@ def _finished(plan: bytes) -> list[inspect.EngineLayer] | None:
         return opened.layers()
 
 
-def _write_layers(path: Path, layers: Iterable[Any]) -> None:
+def write_layers(path: Path, layers: Iterable[Any]) -> None:
+    """Keep layers (of inspect) as JSON."""
     path.write_text(json.dumps([vars(layer) for layer in layers], indent=0), encoding="utf-8")

@@ -145,9 +145,10 @@ class Server:
     def _line(self, limit_s: float) -> bytes:
         """What it says next, up to the end of the line."""
         until, line = time.monotonic() + limit_s, b""
+        waiting = select.poll()  # select() knows no more than 1,024 open files
+        waiting.register(self._process.stdout, select.POLLIN)
         while not line.endswith(b"\n"):
-            ready, _, _ = select.select([self._process.stdout], [], [], max(0, until - time.monotonic()))
-            if not ready:
+            if not waiting.poll(1000 * max(0.0, until - time.monotonic())):
                 self.stop(grace_s=0)
                 raise ReportError(f"the C++ runner: did not answer within {limit_s:g} s")
             more = self._process.stdout.read(1 << 20)

@@ -6,14 +6,13 @@ project than what lib/trt imports. It ends with its input.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import platform
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from itertools import count
 from pathlib import Path
@@ -26,7 +25,7 @@ from lib import cuda
 from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
-from lib.timer import timer
+from lib.timer import timer, uncollected
 from lib.trt import build, calibrators, execution, inspect, members, versions, wire
 from lib.trt.wire import Given, Message
 
@@ -37,7 +36,7 @@ class Worker:
     """What can be asked, a method each: keyword arguments from the message, arrays as they came; gives JSON and arrays."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Held] = {}
+        self._open: dict[int, execution.Execution] = {}
         self._numbers = count(1)  # of engines, never used twice
 
     def about(self) -> Answer:
@@ -91,59 +90,40 @@ class Worker:
     def open(self, plan: np.ndarray, api: str = execution.NAMED) -> Answer:
         """Load a plan (bytes) and hold it, under a number. device_bytes: by how much that lessened the free memory of the GPU."""
         free, started = cuda.free_bytes(), time.perf_counter()
-        held = Held(plan.tobytes(), api)
+        run = execution.Execution(plan.tobytes(), api).__enter__()
         load_ms = 1e3 * (time.perf_counter() - started)
         number = next(self._numbers)
-        self._open[number] = held
-        run = held.run
+        self._open[number] = run
         told = {"engine": number, "load_ms": load_ms, "device_bytes": max(0, free - cuda.free_bytes()), "outputs": run.outputs}
         told |= {"min_batch": run.min_batch, "max_batch": run.max_batch, "layers": [astuple(layer) for layer in run.layers()]}
         return told, {}
 
     def infer(self, engine: int, batch: np.ndarray, output: str) -> Answer:
         """One output of a batch of model inputs (n, …)."""
-        return {}, {"output": self._open[engine].run.infer(batch)[output]}
+        return {}, {"output": self._open[engine].infer(batch)[output]}
 
     def time(self, engine: int, batch: np.ndarray, output: str, seconds: float) -> Answer:
         """A slice of calls with a batch (lib/timer.py), end to end and on the GPU, and the output of the last one."""
-        run, last = self._open[engine].run, dict[str, np.ndarray]()
+        run, last = self._open[engine], dict[str, np.ndarray]()
 
         def call() -> None:
             last.update(run.infer(batch))
 
-        collecting = gc.isenabled()
-        gc.disable()  # as lib/measure/rounds.py does where it calls itself
-        try:
+        with uncollected():  # as lib/measure/rounds.py does where it calls itself
             one = timer(call, run.gpu_ms)(seconds)
-        finally:
-            if collecting:
-                gc.enable()
         assert one.gpu_ms is not None
         return {}, {"latencies_ms": one.latencies_ms, "gpu_ms": one.gpu_ms, "output": last[output]}
 
     def close(self, engine: int) -> Answer:
         """Let go of an engine."""
-        self._open.pop(engine).close()
+        self._open.pop(engine).__exit__()
         return {}, {}
 
     def end(self) -> None:
         """Let go of all engines."""
-        for held in self._open.values():
-            held.close()
+        for run in self._open.values():
+            run.__exit__()
         self._open.clear()
-
-
-class Held:
-    """An engine that stays open."""
-
-    def __init__(self, plan: bytes, api: str) -> None:
-        with ExitStack() as stack:
-            self.run = stack.enter_context(execution.Execution(plan, api))
-            self._stack = stack.pop_all()
-
-    def close(self) -> None:
-        """Free what it holds."""
-        self._stack.close()
 
 
 def serve(worker: Worker, asked: IO[bytes], told: IO[bytes]) -> None:

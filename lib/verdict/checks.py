@@ -177,18 +177,12 @@ def _side(found: Interval, at_least: float | None = None, at_most: float | None 
 
 def _believed(run: Run, record: Record, told: Outcome) -> Outcome:
     """What timings can decide: in one block of calls nothing, and what missed a limit on a disturbed machine may keep it on another."""
-    return "undecided" if common.one_block(record) or (told == "failed" and _disturbed(run, record)) else told
-
-
-def _disturbed(run: Run, record: Record) -> bool:
-    """Whether the page that measured a latency found its machine disturbed."""
-    pages = [stage for stage, file in run.files.items() if any(one is record for one in file.records)]
-    return any(common.disturbed(run.of(stage)) for stage in pages)
+    return "undecided" if common.one_block(record) or (told == "failed" and not common.undisturbed(run, record)) else told
 
 
 def _speed(what: str, told: Outcome, run: Run, record: Record, **values: object) -> Text:
     """The sentence of a speed; undecided for what its timings are not good for, or by its interval."""
-    key = "one_block" if common.one_block(record) else "disturbed" if told == "undecided" and _disturbed(run, record) else ""
+    key = "one_block" if common.one_block(record) else "disturbed" if told == "undecided" and not common.undisturbed(run, record) else ""
     return WORDS(f"checks.{what}_{told}", **values | ({"enough": WORDS(f"parts.{key}")} if key else {}))
 
 

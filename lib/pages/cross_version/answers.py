@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 from lib import stats
 from lib.pages import common
@@ -95,11 +96,8 @@ def counts(record: Record) -> tuple[int, int, int]:
 
 def middle(builds: Builds, factor: float = 1.0) -> Interval | None:
     """Median of a number over builds, with the smallest and the largest in the place of an interval's ends; None without any."""
-    values = sorted(factor * record.value for record in builds.values() if record.value is not None)
-    if not values:
-        return None
-    half = len(values) // 2
-    return Interval(values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2, values[0], values[-1])
+    values = [factor * record.value for record in builds.values() if record.value is not None]
+    return Interval(median(values), min(values), max(values)) if values else None
 
 
 def judged(versions: Versions, version: str, engine: Engine, metric: str) -> Interval | Reason | None:

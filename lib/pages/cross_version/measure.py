@@ -34,9 +34,9 @@ Answers = dict[tuple[str, str, str, int], Artifact]  # (runner, version, variant
 
 def measure(session: Session) -> None:
     """Record what every version builds, what it costs, what it answers and how fast, all versions in the same rounds."""
-    if not remote.commands():
+    if not (commands := remote.commands()):
         return
-    with remote.workers() as started:
+    with remote.workers(commands) as started:
         team = _team(session, started)
         if not team:
             return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from lib import stats
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate, ordered
+from lib.experiment.system import version_order
 from lib.pages import common
 from lib.pages.cross_version.versions import W
 from lib.stats import Interval
@@ -55,7 +55,7 @@ class System:
     def order(self) -> tuple[int, list[int], str]:
         """Sorts systems: TensorRT by rising version, then TensorRT for RTX, then those with neither."""
         kind = 2 if not self.tensorrt else 1 if "RTX" in self.tensorrt else 0
-        return kind, [int(part) for part in re.findall(r"\d+", self.tensorrt)], self.id
+        return kind, version_order(self.tensorrt), self.id
 
     def find(self, metric: str, candidate: Candidate) -> Record | None:
         """The record of one number, of whichever page has it; a latency is that at the batch size of notebook 07, end to end.

@@ -11,8 +11,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from lib import stats
 from lib.experiment.candidate import HARNESS, Candidate
 from lib.pages import common
@@ -121,17 +119,20 @@ def _one(a: Run, b: Run, mine: Record, other: Record, limit: float) -> Compared 
 def _time(a: Run, b: Run, one: Compared, limit: float) -> Compared:
     blocks = common.one_block(one.a) or common.one_block(one.b)
     few = min(len(one.a.samples), len(one.b.samples)) < LEAST_ROUNDS
-    why = "one_block" if blocks else "few_rounds" if few else "" if _calm(a, one.a) and _calm(b, one.b) else "disturbed"
+    why = (
+        "one_block"
+        if blocks
+        else "few_rounds"
+        if few
+        else ""
+        if common.undisturbed(a, one.a) and common.undisturbed(b, one.b)
+        else "disturbed"
+    )
     if why:
         return replace(one, how=why)
     apart = stats.ratio(one.b.samples, one.a.samples)
     p = _p_of_rounds(one.a.samples, one.b.samples, math.log1p(limit))
     return replace(one, apart=apart, said=SAID[stats.claim(apart, limit)], how="rounds", p=p)
-
-
-def _calm(run: Run, record: Record) -> bool:
-    """Whether the page that timed it was not disturbed."""
-    return all(common.calm(run.of(stage)) for stage, file in run.files.items() if any(record is one for one in file.records))
 
 
 def _quality(a: Run, b: Run, one: Compared) -> Compared:
@@ -204,13 +205,8 @@ def _p_of_rounds(a_ms: Sequence[float], b_ms: Sequence[float], limit: float) -> 
     """Two-sided p of Welch's t that the speeds of B and A do not differ by more than `limit`, a logarithm (`stats.ratio`)."""
     from scipy.stats import t
 
-    sides = [np.log(np.asarray(side, np.float64)) for side in (a_ms, b_ms)]
-    mean = float(sides[0].mean() - sides[1].mean())
-    squares = np.array([side.var(ddof=1) / len(side) for side in sides])
-    if not squares.any():
-        return float(abs(mean) <= limit)
-    freedom = squares.sum() ** 2 / sum(square**2 / (len(side) - 1) for square, side in zip(squares, sides, strict=True))
-    return min(1.0, 2 * float(t.sf((abs(mean) - limit) / math.sqrt(squares.sum()), freedom)))
+    mean, error, freedom = stats.welch(a_ms, b_ms)
+    return min(1.0, 2 * float(t.sf((abs(mean) - limit) / error, freedom))) if error else float(abs(mean) <= limit)
 
 
 def _p_of_pairs(only_a: int, only_b: int, total: int) -> float:
