@@ -37,6 +37,7 @@ STYLE = {  # Matplotlib's settings of the report
 }
 # Names of classes may be Japanese in an English figure, and accented in a Japanese one: what one font lacks, the next draws.
 FONTS: dict[Language, list[str]] = {"en": ["DejaVu Sans", "IPAexGothic"], "ja": ["IPAexGothic", "DejaVu Sans"]}
+OPEN = 24  # English words of a finding that stand open whole
 BEST = "best"  # key of a row: the columns in which it is marked, as are all that cannot be told from it
 
 
@@ -140,9 +141,19 @@ def findings(items: Iterable[Finding]) -> None:
 
 
 def findings_html(items: Iterable[Finding], language: Language) -> str:
-    """The findings as HTML list items in a box of class `findings`; Markup, as all HTML here."""
+    """The findings as HTML list items in a box of class `findings`; Markup, as all HTML here.
+
+    Of a long one the first sentence stands open, and the others are folded.
+    """
     found = sorted(items, key=lambda finding: LEVELS.index(finding.level))
-    return _macros(language).findings([(f.level, COMMON(f"levels.{f.level}"), f.text) for f in found])
+    return _macros(language).findings(
+        [(f.level, COMMON(f"levels.{f.level}"), *_open(f.text, language)) for f in found], COMMON("table.more")
+    )
+
+
+def _open(text: Text, language: Language) -> tuple[str, str]:
+    long = len(text.en.split()) > OPEN
+    return text.first(language) if long else (text.in_(language), "")
 
 
 def table(shown: Table) -> None:
