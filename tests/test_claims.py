@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,13 @@ from hypothesis import strategies as st
 from made_versions import NEW, OLD, Made
 from records import SYSTEM, accuracy, agreement, latency, made_run, missing, other_cpu
 
+from lib import session
 from lib.errors import ConfigError
 from lib.experiment import profile as config
 from lib.experiment.candidate import Candidate
 from lib.pages.claims import answers, claims, evidence, figures, numbers, rules, tables
 from lib.pages.claims.verdicts import NOTHING, VERDICTS, judged
-from lib.report import notebooks
+from lib.report import notebooks, render, shell
 from lib.show.table import figure_html, findings_html, table_html
 from lib.stats import Interval
 from lib.store import stage_file
@@ -126,6 +128,34 @@ def test_what_is_wrong_with_a_ledger_is_said_in_one_line_with_file_and_key(tmp_p
 def test_the_page_is_for_the_dataset_that_the_claims_are_about(dataset: str | None, there: bool) -> None:
     found = notebooks.fitting(notebooks.find(), {"train": {"seed": 1}, "dataset": {"name": dataset}})
     assert (STAGE in [notebook.stage for notebook in found]) == there
+
+
+def test_the_page_is_shown_from_the_records_of_others_whether_it_was_executed_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(config.ROOT / "outputs" / "cifar10" / "results", tmp_path / "cifar10" / "results")
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(notebooks.FOLDER / f"{STAGE}.ipynb", tmp_path / "notebooks")
+    monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
+    for system in sorted(path.name for path in (tmp_path / "cifar10" / "results").iterdir()):
+        (stage,) = shell.gather("cifar10", tmp_path / "notebooks", system).stages
+        assert (stage.shown, stage.there, stage.run.measured) == (True, True, False)
+        assert [finding.key for finding in stage.findings][:1] == ["tally"]
+        own = replace(next(iter(stage.run.files.values())).stage, stage=STAGE)
+        stage_file.write(stage.run.folder / f"{STAGE}.jsonl", own, [], {})
+        (again,) = shell.gather("cifar10", tmp_path / "notebooks", system).stages
+        assert (again.run.measured, again.findings) == (False, stage.findings)
+        (stage.run.folder / f"{STAGE}.jsonl").unlink()
+    outcome = render.render("cifar10", tmp_path / "notebooks", system)
+    for language in LANGUAGES:
+        page = (outcome.index.parent / system / language / f"{STAGE}.html").read_text(encoding="utf-8")
+        assert page.count("<tr") > len(claims.read().claims)
+    assert STAGE in (outcome.index.parent / system / "en" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_page_that_measures_nothing_is_not_there_where_nothing_is_recorded(tmp_path: Path) -> None:
+    (notebook,) = (one for one in notebooks.find() if one.derived)
+    assert not shell.Stage(notebook, Run(tmp_path, STAGE, {}), None).there
 
 
 # Ratios --------------------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ OPENING = re.compile(r"\s*# +(?:\d\d[\s.:\uff1a-]+)?(?P<title>.+)\s*(?P<question
 @dataclass(frozen=True)
 class Notebook:
     """One notebook. stage: its name, e.g. `05_consistency`; title and question: of its first pair of cells; section: the section that a
-    profile must have for it, dataset: the built-in dataset that it must name, "" where any will do."""
+    profile must have for it, dataset: the built-in dataset that it must name, "" where any will do; derived: whether it measures nothing
+    and is shown from what the others recorded."""
 
     stage: str
     path: Path
@@ -30,6 +31,7 @@ class Notebook:
     question: Text
     section: str = ""
     dataset: str = ""
+    derived: bool = False
 
     @property
     def number(self) -> str:
@@ -80,12 +82,12 @@ def _describe(path: Path) -> Notebook:
         # Of each tag the first counts.
         sources = {tag: "".join(cell["source"]) for cell in reversed(node["cells"]) for tag in cell["metadata"].get("tags", [])}
         about = node.get("metadata", {}).get("report", {})
-        section, dataset = str(about.get("profile", "")), str(about.get("dataset", ""))
+        section, dataset, derived = str(about.get("profile", "")), str(about.get("dataset", "")), bool(about.get("derived"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{path}: not a notebook ({error})") from None
     found = [OPENING.match(sources.get(f"lang-{language}", "")) for language in LANGUAGES]
     titles, questions = zip(*[(match["title"], _plain(match["question"])) if match else (path.stem, "") for match in found], strict=True)
-    return Notebook(path.stem, path, Text(*titles), Text(*questions), section, dataset)
+    return Notebook(path.stem, path, Text(*titles), Text(*questions), section, dataset, derived)
 
 
 def _plain(markdown: str) -> str:

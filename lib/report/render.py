@@ -66,7 +66,7 @@ def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any], 
     """
     report = shell.gather(profile, folder, system, asked)
     html = report.folder / "html" / report.run.folder.name
-    waiting = [stage.notebook for stage in report.stages if stage.run.measured and stage.notebook.stage not in executed]
+    waiting = [stage.notebook for stage in report.stages if stage.shown and stage.notebook.stage not in executed]
     by_stage = {stage.notebook.stage: stage for stage in report.stages}
     for stage in report.stages:
         if stage.there and stage.notebook not in waiting:

@@ -57,13 +57,18 @@ class Stage:
     @property
     def there(self) -> bool:
         """Whether it has a page."""
-        return self.run.measured or self.failed is not None
+        return self.shown or self.failed is not None
+
+    @property
+    def shown(self) -> bool:
+        """Whether there are records that its notebook shows: its own, or of one that is derived any."""
+        return self.run.measured or (self.notebook.derived and bool(self.run.files))
 
     @cached_property
     def findings(self) -> list[Finding]:
         """What its rules find, the worst first. What keeps them from an end is kept in `broken`."""
         try:
-            return findings(self.run) if self.run.measured else []
+            return findings(self.run) if self.shown else []
         except Exception as error:
             self.broken = self.broken or " ".join(f"{self.notebook.stage}: {type(error).__name__}: {error}".split())
             return []
@@ -126,8 +131,14 @@ def gather(profile: str, folder: Path, system: str = "", asked: Mapping[str, Any
     found = notebooks.find(folder)
     tried = {notebook.section: True for notebook in found if failed.path(results, notebook.stage).exists()}
     fits = notebooks.fitting(found, asked or (run.info.profile if run.measured else tried))
-    stages = [Stage(notebook, run.of(notebook.stage), failed.read(results, notebook.stage)) for notebook in fits]
+    stages = [Stage(notebook, _seen(run, notebook), failed.read(results, notebook.stage)) for notebook in fits]
     return Report(profile, outputs, run, stages)
+
+
+def _seen(run: Run, notebook: Notebook) -> Run:
+    """A run as a notebook's page sees it; one that is derived is of no date of its own, whenever it was executed."""
+    left = {stage: file for stage, file in run.files.items() if stage != notebook.stage or not notebook.derived}
+    return Run(run.folder, notebook.stage, left)
 
 
 def _newest(results: Path) -> str:
