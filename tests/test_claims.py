@@ -158,6 +158,13 @@ def test_a_page_that_measures_nothing_is_not_there_where_nothing_is_recorded(tmp
     assert not shell.Stage(notebook, Run(tmp_path, STAGE, {}), None).there
 
 
+def test_of_the_recorded_runs_only_what_none_of_them_timed_is_left_open() -> None:
+    # Batch size 1, ONNX Runtime and loading were not timed on a GPU; the two versions ran on no machine together.
+    for folder in (config.ROOT / "outputs" / "cifar10" / "results").iterdir():
+        left = {key for key, verdict in verdicts(Run.open(folder, STAGE)).items() if verdict == "unmeasured"}
+        assert left <= {"batch_speed", "onnx_fastest", "load_int8", "version_speed"}
+
+
 # Ratios --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +237,14 @@ def test_batches_are_compared_by_images(tmp_path: Path) -> None:
 def test_the_best_batch_is_the_best_only_where_a_larger_one_was_tried(tmp_path: Path, ms: float, largest: int, verdict: str) -> None:
     sizes = [timed("tensorrt/fp32", 1.0, 1), timed("tensorrt/fp32", 0.4), *([timed("tensorrt/fp32", ms, 64)] if largest == 64 else [])]
     assert answer(run_of(tmp_path, {"06_batching": [*sizes, other_cpu(0)]}), "best_batch").answer.verdict == verdict
+
+
+@pytest.mark.parametrize(("largest", "verdict"), [(32, "unknown"), (64, "unmeasured")])
+def test_that_an_engine_takes_no_more_images_is_an_answer_wherever_it_was_timed(tmp_path: Path, largest: int, verdict: str) -> None:
+    engines = config.load("quickstart").engines.model_dump() | {"max_batch": largest}
+    one = answer(run_of(tmp_path, {"04_int8": [timed("tensorrt/fp32", 0.4)]}, profile={"engines": engines}), "best_batch").answer
+    assert one.verdict == verdict
+    assert one.ours.en.startswith("batch 32, 79,9" if verdict == "unknown" else "")
 
 
 def size(candidate: str, number: int) -> Record:

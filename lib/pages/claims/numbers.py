@@ -118,6 +118,12 @@ def _latency(page: Run, candidate: Candidate, batch: int) -> Record | None:
     return min((r for r in _timed(page, candidate) if r.batch_size == batch), key=_unusual, default=None)
 
 
+def full(run: Run, candidate: Candidate, batch: int) -> Record | None:
+    """Its latency at `batch`, of the first page whose engines took no more images than that; None where none was timed so."""
+    found = (_latency(page, candidate, batch) for page in _pages(run) if page.profile.engines.max_batch == batch)
+    return next((record for record in found if record), None)
+
+
 def _of_version(run: Run, rule: Times, of: Candidate, over: Candidate) -> Ratio | None:
     """The ratio of two engines of one version, the lowest that fits, as the page of versions built them; the ends are of its builds."""
     found = Versions(run.of(VERSIONS))

@@ -10,8 +10,9 @@ from lib.pages.claims.verdicts import Answer, judged, ratio
 from lib.pages.cross_version import costs, speed
 from lib.pages.cross_version.versions import CPP, PYTHON, Calling, Engine, Spot, Versions
 from lib.stats import Interval
-from lib.store.records import Reason
+from lib.store.records import Reason, Record
 from lib.store.run import Run
+from lib.text import Text
 
 
 def times(rule: claims.Times, run: Run) -> Answer | Reason:
@@ -59,14 +60,24 @@ def best(rule: claims.Best, run: Run) -> Answer | Reason:
     candidate, sweep = Candidate.parse(rule.of), run.of(common.SWEEP)
     curve = common.curves(sweep).get(candidate, {})
     if rule.batch not in curve:
-        return numbers.why(run, "latency", candidate)
+        full = numbers.full(run, candidate, rule.batch)
+        return _largest(rule, full) if full else numbers.why(run, "latency", candidate)
     close = common.contenders(sweep, curve)
     top = max(curve, key=lambda size: common.rate(curve[size]).value)
-    ours = W("ours.best", batch=top, rate=common.rate(curve[top]))
+    ours = _best(top, curve[top])
     if not close:
         return Answer("unknown", W("why.disturbed"), ours)
     if rule.batch not in close:
         return Answer("fails", W("why.other_batch", batch=top), ours)
     if rule.batch == max(curve):
-        return Answer("unknown", W("why.largest_batch", batch=rule.batch), ours)
+        return _largest(rule, curve[rule.batch])
     return Answer("holds", W("why.best_batch"), ours)
+
+
+def _largest(rule: claims.Best, record: Record) -> Answer:
+    """Nobody can know where the engine takes no more images."""
+    return Answer("unknown", W("why.largest_batch", batch=rule.batch), _best(rule.batch, record))
+
+
+def _best(batch: int, record: Record) -> Text:
+    return W("ours.best", batch=batch, rate=common.rate(record))
