@@ -14,7 +14,7 @@ import small_report
 from lib import session
 from lib.experiment import profile as config
 from lib.experiment.system import system_id
-from lib.report import run
+from lib.report import run, share
 
 pytestmark = pytest.mark.browser
 
@@ -155,6 +155,32 @@ def test_words_can_be_told_from_the_paper_in_light_and_in_dark(visit: Any, dark:
                 assert (light + 0.05) / (deep + 0.05) >= 4.5, (banner, selector)
     if page.locator(".charts img").count():
         assert luminance(page, ".charts img", "backgroundColor") == pytest.approx(1)
+
+
+# What is folded and the code opened, and plain paper behind tables: of words over a gradient axe does not tell the contrast.
+ALL_OF_IT = """document.querySelectorAll('details').forEach((d) => { d.open = true; });
+    document.querySelectorAll('#show-code').forEach((box) => { box.checked = true; });
+    document.querySelectorAll('.table').forEach((table) => { table.style.background = 'none'; });"""
+
+
+@pytest.mark.parametrize(("language", "width", "dark"), [("en", 1280, False), ("en", 390, True), ("ja", 1280, True), ("ja", 390, False)])
+def test_axe_finds_nothing_serious(visit: Any, html: Path, paths: list[str], tmp_path: Path, language: str, width: int, dark: bool) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: accessibility was not tested").Axe()
+    ours = [path for path in paths if path.startswith(f"{language}/")]
+    chosen = [path for path in ours if "index" in path] + ours[:2]
+    if (language, width) == ("en", 1280):
+        one = tmp_path / "one.html"
+        one.write_text(share.overview(html), encoding="utf-8")
+        chosen = [*ours, "index.html", str(one)]
+    found = []
+    for path in chosen:
+        page = visit(path, width, dark)
+        page.evaluate(ALL_OF_IT)
+        for wrong in axe.run(page).response["violations"]:
+            if wrong["impact"] in ("serious", "critical"):
+                found += [f"{path}: {wrong['id']}: {wrong['help']}: {node['target']}: {node['failureSummary']}" for node in wrong["nodes"]]
+        page.close()
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(("language", "most"), [("en", 75), ("ja", 38)])
