@@ -174,9 +174,14 @@ def set_shape(value: onnx.ValueInfoProto, dims: Sequence[int | str | None]) -> N
 
 
 def shapes(model: onnx.ModelProto, name: str, dims: Sequence[int | str], strict: bool) -> dict[str, list[int | None] | None]:
-    """Shapes of all tensors once the input `name` has the shape `dims`: what follows from it, not what the file says of its outputs,
-    which exporters often leave as they were in the one example they saw. strict: raise onnx.shape_inference.InferenceError where the
-    graph cannot take that shape."""
+    """Shapes of `inferred`."""
+    return {key: dims_of(value) for key, value in inferred(model, name, dims, strict).items()}
+
+
+def inferred(model: onnx.ModelProto, name: str, dims: Sequence[int | str], strict: bool) -> dict[str, onnx.ValueInfoProto]:
+    """Types and shapes of all tensors but small constants once the input `name` has the shape `dims`: what follows from it, not what the
+    file says of its outputs, which exporters often leave as they were in the one example they saw. strict: raise
+    onnx.shape_inference.InferenceError where the graph cannot take that shape."""
     import onnx
 
     skeleton = onnx.ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
@@ -194,8 +199,8 @@ def shapes(model: onnx.ModelProto, name: str, dims: Sequence[int | str], strict:
             graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
     for value in model.graph.output:
         graph.output.add(name=value.name).type.tensor_type.elem_type = value.type.tensor_type.elem_type
-    inferred = onnx.shape_inference.infer_shapes(skeleton, check_type=strict, strict_mode=strict, data_prop=True).graph
-    return {value.name: dims_of(value) for value in (*inferred.input, *inferred.value_info, *inferred.output)}
+    found = onnx.shape_inference.infer_shapes(skeleton, check_type=strict, strict_mode=strict, data_prop=True).graph
+    return {value.name: value for value in (*found.input, *found.value_info, *found.output)}
 
 
 def made_by(model: onnx.ModelProto, output: str, classes: int, found: dict[str, list[int | None] | None]) -> str | None:
