@@ -115,13 +115,12 @@ def test_every_other_page_leads_to_it_and_the_overview_tells_what_it_found(html:
         assert BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select_one('.side a[href="09_warmth.html"]'), path
     overview = page(html, "index")
     assert "09_warmth 500 images are too few." in [line.text for line in overview.select(".banner li")]
-    card = overview.select(".card")[-1]
-    assert (card.h3.text, card.select_one(".question").text) == ("09 Warmth", "How warm is it?")
+    assert overview.select(".stages a")[-1].text == "09 Warmth"
 
 
 def test_the_backend_and_the_precision_are_rows_labels_and_colours_of_other_pages(html: Path) -> None:
     for language, runner, precision in (("en", "Echo", "FP16 (loose)"), ("ja", "こだま", "FP16（緩）")):
         for name in ("06_batching", "07_precision", "index"):
             rows = [[cell.text for cell in row.select("td")] for row in page(html, name, language).select("tbody tr")]
-            assert any(row[:2] == [runner, precision] for row in rows), (name, language)
+            assert any([runner, precision] == row[:2] or f"{runner} {precision}" == row[0] for row in rows), (name, language)
         assert f"{runner} {precision}" in " ".join(image["alt"] for image in page(html, "index", language).select("img"))

@@ -130,6 +130,40 @@ def test_the_question_and_its_answer_stand_on_the_first_screen(visit: Any, paths
         page.close()
 
 
+SEEN = """(height) => {  // words of <main> above `height` pixels that a reader sees
+    const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT); let words = 0;
+    for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+        const range = document.createRange(); range.selectNodeContents(node); const box = range.getBoundingClientRect();
+        if (box.height && box.top < height && node.parentElement.checkVisibility()) words += node.data.split(/\\s+/).filter(Boolean).length;
+    }
+    return words;
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_overview_answers_on_its_first_screen_and_in_few_words(visit: Any, width: int) -> None:
+    page = visit("en/index.html", width)
+    assert 20 < page.evaluate(SEEN, 800) < 200
+    assert page.evaluate(SEEN, 1e9) < 400
+    order = [page.locator(selector).first.bounding_box()["y"] for selector in (".verdict .told", ".charts img", "article .table")]
+    assert order == sorted(order)
+    assert order[0] + 20 < 800
+    if width == 1280:
+        assert page.locator("article .table tbody tr").first.bounding_box()["y"] + 20 < 800
+        assert page.locator(".charts figure").evaluate_all("(all) => new Set(all.map((e) => e.getBoundingClientRect().top)).size") == 1
+
+
+def test_the_overview_s_table_scrolls_and_its_first_column_stays(visit: Any) -> None:
+    page = visit("en/index.html", 390)
+    table = page.locator("article .table").first
+    room, wide = table.evaluate("(e) => [e.clientWidth, e.scrollWidth]")
+    assert wide > room
+    name = table.locator("tbody tr td").first
+    before = name.bounding_box()["x"]
+    assert table.evaluate("(e) => { e.scrollLeft = 1000; return e.scrollLeft; }") > 0
+    assert name.bounding_box()["x"] == pytest.approx(before, abs=1)
+
+
 def luminance(page: Any, selector: str, style: str) -> float:
     """Relative luminance (WCAG 2.2) of a colour of an element."""
     colour = page.eval_on_selector(selector, f"(e) => getComputedStyle(e).{style}")
@@ -143,7 +177,7 @@ def test_words_can_be_told_from_the_paper_in_light_and_in_dark(visit: Any, dark:
     page = visit("en/index.html", dark=dark)
     paper = luminance(page, "body", "backgroundColor")
     assert (paper < 0.05) == dark
-    for selector in ("h1", ".lede p", ".facts dt", ".question", ".status", "caption", ".card h3 a", ".bottom p", ".finding.good strong"):
+    for selector in ("h1", ".lede p", ".facts dd", ".mark", "caption", ".stages a", ".bottom p", ".finding.good strong"):
         if page.locator(selector).count():
             light, deep = sorted((paper, luminance(page, selector, "color")), reverse=True)
             assert (light + 0.05) / (deep + 0.05) >= 4.5, selector

@@ -157,7 +157,7 @@ def test_everything_opens_in_a_browser_and_asks_for_nothing(shared: Path, tmp_pa
         page.goto(path.as_uri())
     page.goto((folder / "index.html").as_uri())
     page.click("a[hreflang=ja]")
-    page.click(".card a")
+    page.click(".stages a")
     page.wait_for_url("**/ja/01_note.html")
     asked.clear()
     alone = (shared / "quickstart-a-system.html").as_uri()

@@ -1,29 +1,34 @@
-"""The index page: what is wrong, the headline table, charts, the way to every page, and the environment."""
+"""The index page: the verdict, what is wrong, charts and a table of the candidates, the way to every page, and the environment."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from lib.data.dataset import RANDOM
-from lib.pages.against import unlabelled
-from lib.pages.common import NO_LABELS
-from lib.report import headline, shell
+from lib.pages.common import NO_LABELS, joined
+from lib.report import candidates, headline, shell
 from lib.report import verdict as verdicts
+from lib.report.notebooks import Notebook
+from lib.report.readme import LIBRARIES
 from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
-from lib.show.figure import Row, bars, dots, height_in, plot
+from lib.show.figure import Row, bars, dots, plot
 from lib.show.table import NO_CAPTION, Column, Figure
 from lib.store.run import Run
 from lib.text import Language, Text
 from lib.verdict.judge import Verdict
 
-WIDTH_IN = 5.4  # of a chart, narrow: the labels stay readable on a phone
-FINDINGS = 3  # that the index shows of a page, unless more are bad or doubtful
+WIDTH_IN, AROUND_IN = 4.85, 0.55  # of a chart: two stand side by side; its axis
+ROWS_IN, ROW_IN, LEAST_ROW_IN = 1.6, 0.34, 0.15  # of all rows together, where a row then has no more than this and no less
+WRONG = ("bad", "warn")  # levels of findings that a page's line counts
+OPEN = 3  # lines of the red and the amber banner together; the others are folded
 
 
 def page(report: Report, language: Language, verdict: Verdict | None = None) -> str:
     """The index page of a report in one language, HTML. verdict: None where nothing is recorded."""
-    shown = headline.table(report.run, doubtful=any(stage.doubts for stage in report.stages))
+    tables = candidates.tables(report.run, verdict, doubtful=any(stage.doubts for stage in report.stages))
     return shell.write(
         "index.html.j2",
         language,
@@ -31,18 +36,45 @@ def page(report: Report, language: Language, verdict: Verdict | None = None) -> 
         report.run,
         name="index.html",
         title=WORDS("page.report"),
-        sections=[(key, WORDS(f"page.{key}")) for key in ("headline", "pages", "environment", "parameters")],
-        problems=[(text, stage.notebook) for stage in report.stages for text in stage.problems],
-        doubts=[(text, stage.notebook) for stage in report.stages for text in stage.doubts],
+        sections=[(key, WORDS(f"page.{key}")) for key in ("headline", "pages", "environment")],
+        banners=banners(report, language),
         verdict=verdict and verdicts.shown(verdict, report),
-        notes=_notes(report, shown.rows),
-        headline=show.table_html(shown, language) if shown.rows else "",
-        nothing=WORDS("said.nothing"),
-        charts=[show.figure_html(chart, language) for chart in charts(shown.rows)],
-        cards=[_card(report, stage, language) for stage in report.stages],
+        charts=[show.figure_html(chart, language) for table in tables[:1] for chart in charts(table.rows)],
+        tables=[show.table_html(table, language) for table in tables],
+        random=report.run.measured and report.run.info.dataset == RANDOM,
+        said=WORDS.groups["said"],
+        stages=[(stage, marks(report, stage)) for stage in report.stages],
         environment=environment(report.run),
+        machine=machine(report.run.info.system) if report.run.measured else "",
         records=None,
     )
+
+
+def banners(report: Report, language: Language) -> list[dict[str, Any]]:
+    """What is red and what is amber, each once with the pages that say it: the first sentence, for the page has all of it. Of both
+    together OPEN lines stand open, the red ones first."""
+    made, room = [], OPEN
+    for kind in ("problems", "doubts"):
+        lines: dict[str, dict[Notebook, None]] = {}
+        for stage in report.stages:
+            for text in getattr(stage, kind):
+                lines.setdefault(text.first(language)[0], {})[stage.notebook] = None
+        told = list(lines.items())
+        made.append({"kind": kind, "open": told[:room], "folded": told[room:], "more": WORDS("said.more", count=len(told[room:]))})
+        room = max(0, room - len(told))
+    return [banner for banner in made if banner["open"] or banner["folded"]]
+
+
+def marks(report: Report, stage: Stage) -> list[tuple[str, Text]]:
+    """(level, in words) of what a page's line on the index says: how its last try ended, how much is wrong, whether it is of an earlier
+    run. Nothing where all is well."""
+    if not stage.there:
+        return [("", WORDS("marks.not_run"))]
+    found = Counter(finding.level for finding in stage.findings)  # first, for it may leave something `broken`
+    said = [("bad", WORDS("marks.failed"))] if stage.failures else []
+    said += [(level, WORDS(f"marks.{level}{'' if found[level] > 1 else '_one'}", count=found[level])) for level in WRONG if found[level]]
+    earlier = stage.run.measured and stage.run.info.run_id != report.run.info.run_id
+    return said + ([("", WORDS("marks.earlier", date=shell.when(stage.run.info.started_at)))] if earlier else [])
 
 
 def charts(rows: list[dict[str, Any]]) -> list[Figure]:
@@ -67,8 +99,21 @@ def _chart(rows: list[Row], column: Column, draw: Any, form: Any) -> Figure:
     key = f"figures.{column.key}"
     values = [WORDS(f"{key}_value", label=row.name, value=getattr(row.value, "value", row.value)) for row in rows]
     alt = WORDS("figures.alt", title=WORDS(f"figures.{column.key}"), values=values)
-    size = {"width_in": WIDTH_IN, "height_in": height_in(rows)}
+    row_in = max(LEAST_ROW_IN, min(ROW_IN, ROWS_IN / len(rows)))
+    size = {"width_in": WIDTH_IN, "height_in": AROUND_IN + row_in * len(rows)}
     return plot(lambda axes, language: draw(axes, rows, form, WORDS(f"{key}_axis"), language), alt, NO_CAPTION, **size)
+
+
+def machine(system: Mapping[str, Any]) -> Text:
+    """What a run was measured on, in one line. system: as its records hold it."""
+    libraries = [f"{said} {system['libraries'][name]}" for name, said in LIBRARIES.items() if name in system["libraries"]]
+    facts = {key: system[key] for key in ("cpu", "cores", "os", "python")}
+    return WORDS("said.environment", gpus=_gpus(system), libraries=libraries, **facts)
+
+
+def _gpus(system: Mapping[str, Any]) -> Text:
+    said = [WORDS("environment.gpu", name=gpu["name"], driver=gpu["driver_version"]) for gpu in system["gpus"]]
+    return joined(said) if said else shell.NO_GPU
 
 
 def environment(run: Run) -> list[tuple[Text | str, Any]]:
@@ -76,7 +121,6 @@ def environment(run: Run) -> list[tuple[Text | str, Any]]:
     if not run.measured:
         return []
     system, words = run.info.system, WORDS.groups["environment"]
-    gpus = ", ".join(f"{gpu['name']} ({gpu['driver_version']})" for gpu in system["gpus"])
     features = ", ".join(system.get("cpu_features", []))
     modes = {(r.candidate.runner_label, str(r.stats["mode"])): None for r in run.everywhere() if r.candidate and "mode" in r.stats}
     return [
@@ -84,44 +128,10 @@ def environment(run: Run) -> list[tuple[Text | str, Any]]:
         *([(words["cpu_features"], features)] if features else []),
         (words["cores"], system["cores"]),
         (words["memory"], f"{system['memory_gib']} GiB"),
-        (words["gpus"], gpus or shell.NO_GPU),
+        (words["gpus"], _gpus(system)),
         (words["os"], system["os"]),
         ("Python", system["python"]),
         *system["libraries"].items(),
         *((WORDS("environment.mode", runner=runner), mode) for runner, mode in modes),
         (words["system_id"], run.info.system_id),
     ]
-
-
-def _notes(report: Report, rows: list[dict[str, Any]]) -> list[Text]:
-    """What is not there: rows without an accuracy, or nobody who knows it; images; notebooks that have not run."""
-    missing = [stage.notebook.stage for stage in report.stages if not stage.there]
-    notes = [WORDS("said.random")] if report.run.measured and report.run.info.dataset == RANDOM else []
-    if judged(rows) == headline.AGREEMENT:
-        notes += [finding.text for finding in unlabelled(report.run)]
-    elif lost := sum(not headline.measured(row, headline.ACCURACY) for row in rows):
-        notes.append(WORDS("said.not_all", count=lost, total=len(rows)))
-    return notes + ([WORDS("said.missing", stages=missing)] if missing else [])
-
-
-def _card(report: Report, stage: Stage, language: Language) -> dict[str, Any]:
-    """What the index says of one page."""
-    most = max(FINDINGS, sum(finding.level in ("bad", "warn") for finding in stage.findings))
-    left = len(stage.findings) - most
-    return {
-        "stage": stage,
-        "state": "missing" if not stage.there else "failed" if stage.failures else "done",
-        "status": _status(report, stage),
-        "findings": show.findings_html(stage.findings[:most], language) if stage.findings else "",
-        "more": WORDS("said.more", count=left) if left > 0 else "",
-    }
-
-
-def _status(report: Report, stage: Stage) -> Text:
-    if stage.failures:
-        return stage.failures[0]
-    if not stage.run.measured:
-        return WORDS("said.not_run")
-    info = stage.run.info
-    key = "status" if info.run_id == report.run.info.run_id else "earlier_run"
-    return WORDS(f"said.{key}", date=shell.when(info.started_at), seconds=info.seconds)
