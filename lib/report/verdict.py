@@ -44,11 +44,11 @@ def shown(verdict: Verdict, report: Report) -> dict[str, Any]:
     pages = {stage.notebook.stage: stage.notebook for stage in report.stages if stage.there}
     rows = [
         {
-            "label": one.candidate.label,
+            "label": one.name,
             "decision": WORDS.groups["decisions"][one.decision],
             "checks": [(says, [pages[stage] for stage in stages if stage in pages]) for says, stages in one.reasons],
         }
-        for one in verdict.judged
+        for one in verdict.every
     ]
     other = WORDS.groups["outcomes"]["not_asked"]
     rows += [{"label": one.label, "decision": other, "checks": [(why, [])]} for one, why in verdict.left_out.items()]
@@ -57,7 +57,7 @@ def shown(verdict: Verdict, report: Report) -> dict[str, Any]:
 
 def limits(verdict: Verdict) -> list[Text]:
     """The limits that were asked for, each in words, of the first candidate: they are the same for all."""
-    asked = [check for one in verdict.judged[:1] for check in one.checks if check.limit is not None]
+    asked = [check for one in verdict.every[:1] for check in one.checks if check.limit is not None]
     return [WORDS(f"limits.{check.name}", limit=_whole(check)) for check in asked]
 
 

@@ -40,10 +40,21 @@ class Check:
 
 @dataclass(frozen=True)
 class Judged:
-    """A candidate with all its checks."""
+    """A candidate with all its checks. tensorrt: name and version where it is one of several TensorRTs beside each other, else ""."""
 
     candidate: Candidate
     checks: tuple[Check, ...]
+    tensorrt: str = ""
+
+    @property
+    def key(self) -> str:
+        """The candidate's, with its TensorRT where that is one of several."""
+        return f"{self.candidate.key} ({self.tensorrt})" if self.tensorrt else self.candidate.key
+
+    @property
+    def name(self) -> Text:
+        """The same in words."""
+        return WORDS("parts.on", what=self.label, on=self.tensorrt) if self.tensorrt else self.candidate.label
 
     @property
     def decision(self) -> Decision:

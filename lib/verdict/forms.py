@@ -8,7 +8,6 @@ import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from lib.experiment.candidate import Candidate
 from lib.text import Text
 from lib.verdict.check import WORDS, Check, Judged
 from lib.verdict.judge import Verdict
@@ -16,6 +15,7 @@ from lib.verdict.judge import Verdict
 SCHEMA = 1  # of verdict.json: raised where a key is taken away or means something else
 NOT_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # what XML 1.0 cannot hold
 COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+ANY = "tensorrt/any"
 CHILD = {"failed": "failure", "undecided": "error", "not_asked": "skipped"}
 
 
@@ -34,15 +34,15 @@ def as_json(verdict: Verdict) -> str:
         "run": info and info.run_id,
         "measured_at": info and info.started_at,
         "accept": verdict.profile.accept.model_dump(),
-        "candidates": [_candidate(one) for one in verdict.judged],
+        "candidates": [_candidate(one, verdict.tensorrt) for one in verdict.every],
         "left_out": [{"candidate": one.key, "label": _both(one.label), "reason": _both(why)} for one, why in verdict.left_out.items()],
     }
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _candidate(one: Judged) -> dict[str, Any]:
-    checks = [_check(check) for check in one.checks]
-    return {"candidate": one.candidate.key, "label": _both(one.candidate.label), "verdict": one.decision, "checks": checks}
+def _candidate(one: Judged, own: str) -> dict[str, Any]:
+    checks, on = [_check(check) for check in one.checks], one.tensorrt or own or None
+    return {"candidate": one.candidate.key, "tensorrt": on, "label": _both(one.candidate.label), "verdict": one.decision, "checks": checks}
 
 
 def _check(check: Check) -> dict[str, Any]:
@@ -63,37 +63,36 @@ def _check(check: Check) -> dict[str, Any]:
 def as_junit(verdict: Verdict) -> str:
     """verdict.xml: a test suite a candidate, a test case a check; failure: a missed limit, error: what could not be told, skipped: what was
     not asked."""
-    suites = [(one.candidate, [(check, check.name) for check in one.checks]) for one in verdict.judged]
     root = ET.Element("testsuites", name=_xml(f"verdict: {verdict.decision}"))
-    for candidate, checks in suites:
-        _suite(root, verdict, candidate, [_case(candidate, check, name) for check, name in checks])
+    for one in verdict.every:
+        _suite(root, verdict, one.key, [_case(one.key, check) for check in one.checks])
     for candidate, why in verdict.left_out.items():
-        case = _empty(candidate, "candidate")
+        case = _empty(candidate.key, "candidate")
         ET.SubElement(case, "skipped", message=_xml(why.en))
-        _suite(root, verdict, candidate, [case])
-    if not suites and not verdict.left_out:  # no page has named a candidate yet
-        case = _empty(Candidate("tensorrt", "any"), "candidate")
+        _suite(root, verdict, candidate.key, [case])
+    if not verdict.every and not verdict.left_out:  # no page has named a candidate yet
+        case = _empty(ANY, "candidate")
         ET.SubElement(case, "error", message=_xml(verdict.told.en), type="undecided")
-        _suite(root, verdict, Candidate("tensorrt", "any"), [case])
+        _suite(root, verdict, ANY, [case])
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(root: ET.Element, verdict: Verdict, candidate: Candidate, cases: list[ET.Element]) -> None:
+def _suite(root: ET.Element, verdict: Verdict, key: str, cases: list[ET.Element]) -> None:
     counts = {name: str(sum(case.find(child) is not None for case in cases)) for name, child in COUNTED.items()}
     at = {"timestamp": verdict.run.info.started_at[:19]} if verdict.run.measured else {}
-    suite = ET.SubElement(root, "testsuite", {"name": _xml(candidate.key), "tests": str(len(cases)), **counts, "time": "0", **at})
+    suite = ET.SubElement(root, "testsuite", {"name": _xml(key), "tests": str(len(cases)), **counts, "time": "0", **at})
     suite.extend(cases)
 
 
-def _empty(candidate: Candidate, name: str) -> ET.Element:
-    return ET.Element("testcase", classname=_xml(candidate.key.replace("/", ".")), name=name, time="0")
+def _empty(key: str, name: str) -> ET.Element:
+    return ET.Element("testcase", classname=_xml(key.replace("/", ".")), name=name, time="0")
 
 
-def _case(candidate: Candidate, check: Check, name: str) -> ET.Element:
-    case = _empty(candidate, f"{name} {check.limit:g} {check.unit}" if check.limit is not None else name)
+def _case(key: str, check: Check) -> ET.Element:
+    case = _empty(key, f"{check.name} {check.limit:g} {check.unit}" if check.limit is not None else check.name)
     if check.outcome in CHILD:
-        kind = {} if check.outcome == "not_asked" else {"type": "undecided" if check.outcome == "undecided" else name}
+        kind = {} if check.outcome == "not_asked" else {"type": "undecided" if check.outcome == "undecided" else check.name}
         ET.SubElement(case, CHILD[check.outcome], {"message": _xml(check.says.en), **kind})
     if check.value is not None:
         ends = f" [{check.low:g}, {check.high:g}]" if check.low is not None and check.high is not None else ""
@@ -104,10 +103,10 @@ def _case(candidate: Candidate, check: Check, name: str) -> ET.Element:
 def summary(verdict: Verdict) -> str:
     """summary.md: the sentence and a row a candidate, in English, as a CI job's summary shows it, then the sentence in Japanese."""
     lines = [f"**{_cell(verdict.told.en)}**", "", "| Candidate | Verdict | Why |", "|---|---|---|"]
-    for one in verdict.judged:
+    for one in verdict.every:
         told = WORDS.groups["decisions"][one.decision].en
         why = "; ".join(says.en for says, _ in one.reasons)
-        lines.append(f"| {_cell(one.candidate.label.en)} | {told} | {_cell(why)} |")
+        lines.append(f"| {_cell(one.name.en)} | {told} | {_cell(why)} |")
     lines += [f"| {_cell(one.label.en)} | not asked | {_cell(why.en)} |" for one, why in verdict.left_out.items()]
     return "\n".join([*lines, "", _cell(verdict.told.ja), ""])
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from lib import stats
 from lib.experiment.candidate import Candidate, ordered
 from lib.experiment.profile import Profile
-from lib.pages import common
+from lib.pages import against, common
 from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.text import Text
-from lib.verdict import about, checks, sentence
+from lib.verdict import about, checks, sentence, versions
 from lib.verdict.check import EXIT, WORDS, Check, Decision, Judged
 from lib.words import Finding
 
@@ -27,23 +28,30 @@ MEASURED = ("accuracy", "agreement", "latency")  # what a TensorRT that ran has 
 class Verdict:
     """What may go to production.
 
-    profile: whose limits count; run: what was looked at; judged: every candidate that was asked for; left_out: those that were not and
-    cannot be here, with the reason; fastest: of the accepted the one, or those that cannot be told apart; tensorrt: its name and version,
-    "" where there is none; told: the verdict in one sentence.
+    profile: whose limits count; run: what was looked at; judged: every candidate that was asked for; beside: those of other TensorRTs that
+    ran beside this one; left_out: those that were not asked for and cannot be here, with the reason; fastest: of the accepted of `judged`
+    the one, or those that cannot be told apart; tensorrt: its name and version, "" where there is none; told: the verdict, in a sentence a
+    TensorRT.
     """
 
     profile: Profile
     run: Run
     judged: tuple[Judged, ...]
+    beside: tuple[Judged, ...]
     left_out: dict[Candidate, Text]
     fastest: tuple[Candidate, ...]
     tensorrt: str
     told: Text
 
     @property
+    def every(self) -> tuple[Judged, ...]:
+        """Every candidate of every TensorRT."""
+        return self.judged + self.beside
+
+    @property
     def decision(self) -> Decision:
         """Of all candidates together (`overall`)."""
-        return overall(self.judged)
+        return overall(self.every)
 
     @property
     def exit_code(self) -> int:
@@ -67,10 +75,38 @@ def judge(run: Run, profile: Profile, findings: Mapping[str, Sequence[Finding]],
     tensorrt = _tensorrt(run)
     asked, left_out = _candidates(run, profile)
     red = {stage: [one for one in found if one.level == "bad"] for stage, found in findings.items() if stage in run.files}
-    judged = tuple(Judged(one, (*_limits(run, profile, one), *_doubts(run, profile, one, red, failed, tensorrt))) for one in asked)
-    fastest = _fastest(run, profile, [one.candidate for one in judged if one.decision == "accepted"])
-    told = sentence.told(judged, overall(judged), fastest, tensorrt, _absent(run, asked))
-    return Verdict(profile, run, judged, left_out, fastest, tensorrt, told)
+    absent = _absent(run, asked)
+    others = versions.beside(run, "" if absent else tensorrt)
+    beside = {label: _of(run, profile, version, label, red, failed) for version, label in others.items()}
+    judged = () if absent and beside else tuple(_judged(run, profile, one, red, failed, tensorrt) for one in asked)
+    fastest = _fastest(run, profile, _accepted(judged))
+    told = [] if absent and beside else [(overall(judged), sentence.told(judged, overall(judged), fastest, tensorrt, absent))]
+    told += [(overall(one), sentence.told(one, overall(one), _accepted(one), label, None)) for label, one in beside.items()]
+    sentences = [text for _, text in sorted(told, key=lambda one: EXIT[one[0]])]
+    return Verdict(profile, run, judged, tuple(chain(*beside.values())), left_out, fastest, tensorrt, against.said(*sentences))
+
+
+def _judged(
+    run: Run, profile: Profile, candidate: Candidate, red: Mapping[str, list[Finding]], failed: Sequence[str], tensorrt: str
+) -> Judged:
+    return Judged(candidate, (*_limits(run, profile, candidate), *_doubts(run, profile, candidate, red, failed, tensorrt)))
+
+
+def _of(
+    run: Run, profile: Profile, version: str, label: str, red: Mapping[str, list[Finding]], failed: Sequence[str]
+) -> tuple[Judged, ...]:
+    """The candidates of a TensorRT beside this one, each by all its builds."""
+    made = []
+    for one in ordered(profile.accept.asked or versions.candidates(run, version)):
+        about_it = versions.about_others(red, one)
+        numbers = versions.builds(run, version, one.precision)
+        each = {n: _judged(versions.alone(run, version, n), profile, one, about_it, failed, label) for n in numbers}
+        made.append(replace(versions.worst(each), tensorrt=label))
+    return tuple(made)
+
+
+def _accepted(judged: Sequence[Judged]) -> list[Candidate]:
+    return [one.candidate for one in judged if one.decision == "accepted"]
 
 
 def _current(run: Run, profile: Profile) -> Run:
@@ -167,7 +203,8 @@ def _fastest(run: Run, profile: Profile, accepted: list[Candidate]) -> tuple[Can
 
 def _absent(run: Run, asked: Sequence[Candidate]) -> Text | None:
     """Why TensorRT did not run at all, None where it did."""
-    own = [record for record in run.everywhere() if record.candidate in asked and record.metric in MEASURED]
+    pages = (file.records for stage, file in run.files.items() if stage != versions.PAGE)
+    own = [record for record in chain(*pages) if record.candidate in asked and record.metric in MEASURED]
     if any(record.value is not None for record in own):
         return None
     if any(record.reason and record.reason.failed for record in own):
