@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib import session
 from lib.experiment import profile as profiles
+from lib.pages import before
 from lib.session import Session
 from lib.store.run import Run
 
@@ -32,6 +33,8 @@ class Page:
         if replayed := os.environ.get(REPLAY):
             return Run.open(Path(replayed), self.stage)
         measuring = Session(profiles.load(self.profile), self.stage)
+        if not os.environ.get(session.RUN_ID):  # pages have no place for what is about to happen
+            before.announce(measuring)
         function(measuring)
         return measuring.save()
 

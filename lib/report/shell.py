@@ -18,6 +18,7 @@ from lib.experiment.system import system_id
 from lib.report import cells, failed, notebooks
 from lib.report.failed import Failed
 from lib.report.notebooks import Notebook
+from lib.show import interactive
 from lib.show.table import environment
 from lib.store import stage_file
 from lib.store.run import Run
@@ -191,5 +192,6 @@ def _environment(language: Language) -> Any:
 
     made = environment(cells.TEMPLATES, language)
     css, script = (Markup((cells.TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    script += Markup(interactive.script())
     made.globals |= {"css": css, "script": script, "words": WORDS.groups["page"], "languages": LANGUAGE_NAMES}
     return made
