@@ -12,6 +12,10 @@ class ReportError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in a notebook in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(ReportError):
     """A profile that cannot be used: the text names the file and the key."""
