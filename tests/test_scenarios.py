@@ -123,8 +123,9 @@ def test_offline_lanes_run_side_by_side(asked):
 
 
 @needs_loadgen
-def test_server_on_onnx_runtime(asked, infer):
-    outcome = server.server([Direct(infer, 8), Direct(infer, 8)], asked, 1500, 1.0, Serving(limit_ms=1000))
+@pytest.mark.parametrize("coalesce", [False, True])
+def test_server_on_onnx_runtime(asked, infer, coalesce):
+    outcome = server.server([Direct(infer, 8), Direct(infer, 8)], asked, 1500, 1.0, Serving(limit_ms=1000, coalesce=coalesce))
     assert outcome.valid, outcome.short
     assert outcome.scheduled == pytest.approx(1500, rel=0.15)
     assert outcome.latencies_ms["p99"] > 0
