@@ -1,0 +1,223 @@
+"""lib/measure/pipeline.py over lanes of the CPU: order, overlap, memory, and errors in every stage."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.errors import ReportError
+from lib.measure.lanes import Direct, threaded
+from lib.measure.pipeline import Pipeline
+
+WIDTH, CLASSES = 12, 10
+
+
+def outputs_of(x):
+    """Row -> scores with the largest at the row's first value: its class stands in the image."""
+    return np.eye(CLASSES, dtype=np.float32)[x[:, 0].astype(int) % CLASSES]
+
+
+def images_of(count):
+    rows = np.zeros((count, WIDTH), np.float32)
+    rows[:, 0] = np.random.default_rng(0).integers(0, CLASSES, count)
+    return rows
+
+
+def decode_of(images):
+    return lambda start, stop: images[start:stop]
+
+
+def ours():
+    return [thread for thread in threading.enumerate() if thread.name.startswith(("pipeline", "lane"))]
+
+
+@given(count=st.integers(1, 200), batch=st.integers(1, 33), lanes=st.integers(1, 4), readers=st.integers(1, 3), more=st.integers(1, 3))
+@settings(max_examples=30)
+def test_answers_are_in_the_order_of_the_images_whatever_the_ring(count, batch, lanes, readers, more):
+    images, random = images_of(count), np.random.default_rng(1)
+
+    def infer(x):
+        time.sleep(random.uniform(0, 2e-4))
+        return outputs_of(x)
+
+    with threaded(infer, lanes, batch) as made:
+        ran = Pipeline(made, batch, (WIDTH,), readers=readers, buffers=lanes + more).run(decode_of(images), count)
+    assert ran.answers.tolist() == images[:, 0].astype(int).tolist()
+    assert not ours()
+
+
+def test_it_runs_on_lanes_that_compute_when_they_are_asked_and_keeps_outputs_if_told():
+    images = images_of(50)
+    pipeline = Pipeline([Direct(outputs_of, 16)], 16, (WIDTH,))
+    for _ in range(2):
+        ran = pipeline.run(decode_of(images), 50, lambda outputs: outputs)
+        assert np.array_equal(ran.answers, outputs_of(images))
+
+
+def test_stages_run_at_the_same_time_and_the_slowest_is_told():
+    """20 batches; each stage sleeps, so that cores are not what limits."""
+    images = images_of(160)
+
+    def slow(seconds, then):
+        def doing(*given):
+            time.sleep(seconds)
+            return then(*given)
+
+        return doing
+
+    with threaded(slow(0.02, outputs_of), 2, 8) as lanes:
+        pipeline = Pipeline(lanes, 8, (WIDTH,), readers=2)
+        balanced = pipeline.run(slow(0.02, decode_of(images)), 160)
+        reading = pipeline.run(slow(0.06, decode_of(images)), 160)
+        computing = pipeline.run(decode_of(images), 160)
+    assert balanced.seconds < 0.7 * 20 * (0.02 + 0.02)
+    assert balanced.busy_s["decode"] >= 20 * 0.02
+    assert reading.starved_s > 2 * reading.waited_s
+    assert computing.waited_s > 2 * computing.starved_s
+
+
+def test_memory_is_the_ring_however_many_images():
+    row, batch, count = 1024, 64, 64 * 100
+    images = np.broadcast_to(np.zeros((1, row), np.float32), (count, row))  # takes no memory itself
+    with threaded(lambda x: x[:, :CLASSES].copy(), 2, batch) as lanes:
+        gc.collect()
+        tracemalloc.start()
+        pipeline = Pipeline(lanes, batch, (row,))
+        before = tracemalloc.get_traced_memory()[0] - pipeline.ring_bytes
+        pipeline.run(decode_of(images), count)
+        most = tracemalloc.get_traced_memory()[1] - before
+        tracemalloc.stop()
+    assert pipeline.ring_bytes == 4 * batch * row * 4
+    assert most < 1.2 * pipeline.ring_bytes
+
+
+class Failing:
+    """A lane whose submit or result fails at the nth batch."""
+
+    max_batch = 8
+
+    def __init__(self, stage, after):
+        self.stage, self.left, self.open = stage, after, False
+
+    def submit(self, inputs):
+        self.left -= 1
+        if self.stage == "submit" and self.left < 0:
+            raise ReportError("broken on purpose")
+        self.inputs, self.open = inputs, True
+
+    def result(self):
+        self.open = False
+        if self.stage == "result" and self.left < 0:
+            raise ReportError("broken on purpose")
+        return outputs_of(self.inputs)
+
+
+def fail_in(stage, after):
+    """Run a pipeline of 13 batches whose `stage` fails at its nth batch; returns its lanes."""
+    images, calls = images_of(100), iter(range(100))
+
+    def counted(name, then):
+        def doing(*given):
+            if stage == name and next(calls) >= after:
+                raise ReportError("broken on purpose")
+            return then(*given)
+
+        return doing
+
+    lanes = [Failing(stage, after // 2), Failing(stage, after // 2)]
+    pipeline = Pipeline(lanes, 8, (WIDTH,), readers=2)
+    with pytest.raises(ReportError, match="broken on purpose"):
+        pipeline.run(counted("decode", decode_of(images)), 100, counted("answer", lambda outputs: outputs.argmax(1)))
+    return lanes
+
+
+@pytest.mark.parametrize("after", [0, 1, 4, 11])
+@pytest.mark.parametrize("stage", ["decode", "submit", "result", "answer"])
+def test_an_error_in_any_stage_ends_it_cleanly(stage, after):
+    lanes = fail_in(stage, after)
+    assert not ours()
+    assert not any(lane.open for lane in lanes)  # what was handed over was waited for
+
+
+def test_a_hundred_pipelines_ended_by_an_error_leave_no_thread_and_no_memory():
+    threads = threading.active_count()
+
+    def ten():
+        for stage in ("decode", "submit", "result", "answer", "decode") * 2:
+            fail_in(stage, 5)
+        gc.collect()
+
+    ten()
+    tracemalloc.start()
+    ten()
+    after_ten = tracemalloc.get_traced_memory()[0]
+    for _ in range(9):
+        ten()
+    grown = tracemalloc.get_traced_memory()[0] - after_ten
+    tracemalloc.stop()
+    assert threading.active_count() == threads
+    assert grown < 20_000  # one buffer of the ring alone has 384 bytes; 90 rings would be 170,000
+
+
+def test_after_an_error_it_runs_again():
+    images = images_of(40)
+    pipeline = Pipeline([Direct(outputs_of, 8)], 8, (WIDTH,))
+
+    def broken(start, stop):
+        raise ZeroDivisionError("what\never")
+
+    with pytest.raises(ReportError) as caught:
+        pipeline.run(broken, 40)
+    assert str(caught.value) == "pipeline: ZeroDivisionError: what"
+    assert pipeline.run(decode_of(images), 40).answers.tolist() == images[:, 0].astype(int).tolist()
+
+
+def test_who_stops_it_is_heard():
+    def stopped(start, stop):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Pipeline([Direct(outputs_of, 8)], 8, (WIDTH,)).run(stopped, 40)
+    assert not ours()
+
+
+WRONG_IMAGES = [np.zeros((8, WIDTH), np.float64), np.zeros((7, WIDTH), np.float32), np.zeros((8, 1), np.float32)]
+
+
+@pytest.mark.parametrize("wrong", WRONG_IMAGES, ids=lambda x: f"{x.dtype}{x.shape}")
+def test_images_that_do_not_fit_are_refused_not_broadcast(wrong):
+    with pytest.raises(ReportError, match=r"images 0 to 8: .* do not fit"):
+        Pipeline([Direct(outputs_of, 8)], 8, (WIDTH,)).run(lambda start, stop: wrong, 8)
+
+
+def test_a_lane_that_answers_for_other_images_is_refused():
+    with pytest.raises(ReportError, match="7 answers for 8 images"):
+        Pipeline([Direct(lambda x: outputs_of(x)[1:], 8)], 8, (WIDTH,)).run(decode_of(images_of(8)), 8)
+
+
+LANE = Direct(outputs_of, 8)
+IMPOSSIBLE = {
+    "no lane": ([], 8, {}),
+    "no reader": ([LANE], 8, {"readers": 0}),
+    "as many buffers as lanes": ([LANE, LANE], 8, {"buffers": 2}),
+    "too large a batch": ([LANE], 9, {}),
+    "no batch": ([LANE], 0, {}),
+}
+
+
+@pytest.mark.parametrize(("lanes", "batch", "more"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_a_pipeline_that_cannot_run_is_refused(lanes, batch, more):
+    with pytest.raises(ReportError):
+        Pipeline(lanes, batch, (WIDTH,), **more)
+
+
+def test_no_images_are_refused():
+    with pytest.raises(ReportError, match="0 images"):
+        Pipeline([LANE], 8, (WIDTH,)).run(decode_of(images_of(1)), 0)
