@@ -18,7 +18,7 @@ from lib.measure.scenarios import checked, milliseconds
 
 P99 = needed(99)  # queries that carry it
 WARM = 3  # calls of a lane before, with one image and with as many as it takes
-LONGEST_S = 120.0  # of a run that is made longer until it carries its percentile
+LONGEST_S = 30.0  # of a run that is made longer until it carries its percentile
 
 
 class Serving(NamedTuple):
