@@ -74,7 +74,7 @@
     const dialog = document.createElement("dialog");
     dialog.className = "zoom";
     dialog.setAttribute("aria-label", image.alt);
-    dialog.append(Object.assign(new Image(), { src: image.src, alt: image.alt }));
+    dialog.append(Object.assign(new Image(), { src: image.src, alt: image.alt, tabIndex: 0 }));
     dialog.addEventListener("close", () => dialog.remove());
     document.body.append(dialog);
     dialog.showModal();
