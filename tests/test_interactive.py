@@ -131,6 +131,7 @@ def test_a_figure_is_shown_at_full_size_and_put_back(page: Any) -> None:
         image.click() if show_it == "click" else image.press(show_it)
         assert zoomed.evaluate("(i) => i.width === i.naturalWidth")
         assert zoomed.get_attribute("alt") == "What it shows"
+        assert zoomed.evaluate("(i) => i === document.activeElement")  # so that arrow keys scroll it
         zoomed.click(position={"x": 5, "y": 5}) if put_back == "click" else page.keyboard.press(put_back)
         zoomed.wait_for(state="detached")
         assert page.evaluate("document.activeElement.tagName") == "IMG"
