@@ -28,12 +28,12 @@ def measure(session):
     session.record(*records)"""
 MEASURE = "run = page.start(profile, {stage!r}).measure(measure)"
 NONE = "records = []"
-TABLE = """from lib.show import table as show
-from lib.text import Text
-rows = [{"name": Text("one", "一"), "value": 0.25}, {"name": Text("two", "二"), "value": Reason("no_gpu")}]
+TABLE = """rows = [{"name": Text("one", "一"), "value": 0.25}, {"name": Text("two", "二"), "value": Reason("no_gpu")}]
 columns = [show.Column("name", Text("Name", "名前")), show.Column("value", Text("Latency", "レイテンシ"), "ms", 2)]
 show.table(show.Table(rows, columns, Text("A table", "表の説明")))"""
-FIGURE = """def draw(language):
+FIGURE = """from lib.show import table as show
+from lib.text import Text
+def draw(language):
     from lib.show.figure import style, subplots
     with style(language):
         figure, axes = subplots()
@@ -94,16 +94,16 @@ def write(folder: Path, stage: str, *cells: Any, records: str = NONE) -> Path:
 
 
 def full(folder: Path, stage: str, level: str = "note") -> Path:
-    """A notebook and a page with sections, a table, a figure, words on standard error and findings, one of them of `level`."""
+    """A notebook and a page with a figure, a table, sections, words on standard error and findings, one of them of `level`."""
     page(folder.parent / "pages", stage[3:])
     return write(
         folder,
         stage,
+        code(FIGURE),
+        code(TABLE),
         *pair(f"## Method\n\nSome words. {LONG_EN}", f"## 方法\n\n説明である。{LONG_JA}"),
         code("from lib import progress\nprogress.say('half way')\nsecret_code = 1"),
-        code(TABLE),
         *pair("## Result\n\nMore words.", "## 結果\n\nさらに説明する。"),
-        code(FIGURE),
         code(FINDINGS.format(name=stage[3:]), "findings"),
         records=RECORDS.format(level=level),
     )

@@ -104,7 +104,7 @@ def test_the_page_has_its_table_and_its_finding_in_both_languages(html: Path) ->
         ("ja", "温度", "画像の枚数", "500枚では足りない。"),
     ):
         soup = page(html, "09_warmth", language)
-        assert soup.h1.text == title
+        assert soup.h1.text == f"09 {title}"
         assert soup.select_one("article caption").text == caption
         assert soup.select_one("article td.number").text == "500"
         assert soup.select_one(".banner li").text == finding

@@ -130,11 +130,13 @@ def test_the_question_and_its_answer_stand_on_the_first_screen(visit: Any, paths
         page.close()
 
 
-SEEN = """(height) => {  // words of <main> above `height` pixels that a reader sees
+SEEN = """(height) => {  // words of <main> above `height` pixels that a reader sees; bare numbers are none
+    const folded = (at) => !at.closest('summary') && at.closest('details:not([open])');
     const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT); let words = 0;
     for (let node = walk.nextNode(); node; node = walk.nextNode()) {
         const range = document.createRange(); range.selectNodeContents(node); const box = range.getBoundingClientRect();
-        if (box.height && box.top < height && node.parentElement.checkVisibility()) words += node.data.split(/\\s+/).filter(Boolean).length;
+        const seen = box.height && box.top < height && node.parentElement.checkVisibility() && !folded(node.parentElement);
+        if (seen) words += node.data.split(/\\s+/).filter((word) => /\\p{L}/u.test(word)).length;
     }
     return words;
 }"""
@@ -151,6 +153,15 @@ def test_the_overview_answers_on_its_first_screen_and_in_few_words(visit: Any, w
     if width == 1280:
         assert page.locator("article .table tbody tr").first.bounding_box()["y"] + 20 < 800
         assert page.locator(".charts figure").evaluate_all("(all) => new Set(all.map((e) => e.getBoundingClientRect().top)).size") == 1
+
+
+def test_every_page_answers_on_its_first_screen_and_in_few_words(visit: Any, html: Path) -> None:
+    for path in sorted((html / "en").glob("[0-9]*.html")):
+        page = visit(f"en/{path.name}", 1280)
+        assert 20 < page.evaluate(SEEN, 800) < 200, path.name
+        tops = [page.locator(f".answer {each}").first.bounding_box()["y"] for each in (".findings", "figure", ".table")]
+        assert all(top + 40 < 800 for top in tops), (path.name, tops)
+        assert tops[1] < tops[2]
 
 
 def test_the_overview_s_table_scrolls_and_its_first_column_stays(visit: Any) -> None:

@@ -64,12 +64,12 @@ def page(report: Path, name: str, language: str = "en", system: str = "") -> Bea
 def test_each_language_has_its_words_and_the_same_numbers(report: Path) -> None:
     english, japanese = (page(report, "01_note", language) for language in ("en", "ja"))
     assert (english.html["lang"], japanese.html["lang"]) == ("en", "ja")
-    assert (english.h1.text, japanese.h1.text) == ("Title of 01_note", "01_note の題")
+    assert (english.h1.text, japanese.h1.text) == ("01 Title of 01_note", "01 01_note の題")
     assert "Some words." in english.text
     assert "説明である" not in english.article.text
     assert "説明である" in japanese.text
     assert "Some words." not in japanese.text
-    numbers = [[cell.text for cell in soup.select("article td.number")] for soup in (english, japanese)]
+    numbers = [[cell.text for cell in soup.select("main td.number")] for soup in (english, japanese)]
     assert numbers == [["0.25", "not measured1"], ["0.25", "未測定1"]]
     assert [image["alt"] for image in english.select("img")] == ["A line that rises"]
     assert [image["alt"] for image in japanese.select("img")] == ["右上がりの線"]
@@ -102,7 +102,7 @@ def test_a_failed_notebook_has_a_page_that_says_so(report: Path) -> None:
     soup = page(report, "04_fails")
     assert soup.select_one(".banner li").text == "failed in cell 4 (1 / 0): ZeroDivisionError: division by zero"
     assert "セル4" in page(report, "04_fails", "ja").select_one(".banner li").text
-    assert (soup.h1.text, soup.select_one(".lede").text.strip()) == ("Title of 04_fails", "Is it good?")
+    assert (soup.h1.text, soup.select_one(".lede").text.strip()) == ("04 Title of 04_fails", "Is it good?")
     assert not soup.select("article .cell")
     assert not (small_report.pages(report) / "en" / "05_later.html").exists()
 
@@ -233,7 +233,7 @@ def test_a_notebook_that_cannot_show_its_records_keeps_no_other_from_being_shown
     notebook = moved.parent.parent / "notebooks" / "02_bad.ipynb"
     notebook.write_text(notebook.read_text().replace("secret_code = 1", "1 / 0"))
     shutil.rmtree(moved / "html")
-    with pytest.raises(ReportError, match=r"02_bad: cell 10 .*ZeroDivisionError: division by zero; all other pages are in"):
+    with pytest.raises(ReportError, match=r"02_bad: cell 12 .*ZeroDivisionError: division by zero; all other pages are in"):
         again(moved)
     lines = [line.text for line in page(moved, "02_bad").select(".banner li")]
     assert lines[0].startswith("the records cannot be shown by this version: 02_bad: cell 10")

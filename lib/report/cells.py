@@ -20,10 +20,11 @@ WRAPPED = re.compile(
 
 
 class Parts(NamedTuple):
-    """What a page is put together from. lede, content: HTML (markupsafe.Markup); sections: (id, title) of the `##` headings, with ids
-    that both languages share."""
+    """What a page is put together from. lede, answer, content: HTML (markupsafe.Markup), answer being what the notebook shows before its
+    first `##` heading; sections: (id, title) of these headings, with ids that both languages share."""
 
     lede: Any
+    answer: Any
     sections: list[tuple[str, str]]
     content: Any
 
@@ -40,6 +41,9 @@ def parts(notebook: Any, language: Language) -> Parts:
         cell = title.find_parent(class_="cell").extract()
         title.decompose()
         lede = cell.decode_contents().strip()
+    first = soup.select_one(".prose h2")
+    before = first.find_all_previous(class_="output") if first else []
+    answer = [output.extract() for output in reversed(before) if not output.find("h2")]
     sections = []
     for number, heading in enumerate(soup.select(".prose h2"), 1):
         heading["id"] = f"s{number}"
@@ -48,7 +52,7 @@ def parts(notebook: Any, language: Language) -> Parts:
         del heading["id"]
     for empty in [cell for cell in soup.select(".cell") if not cell.get_text(strip=True) and not cell.find(["img", "table"])]:
         empty.decompose()
-    return Parts(Markup(lede), sections, Markup(str(soup).strip()))
+    return Parts(Markup(lede), Markup("\n".join(map(str, answer))), sections, Markup(str(soup).strip()))
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from lib.experiment.candidate import Candidate, ordered
+from lib.pages import apart
 from lib.pages.against import reference
 from lib.pages.consistency import rules
 from lib.pages.consistency.exhibits import Disagreement, Disagreements
@@ -34,6 +35,12 @@ VIEWS: dict[str, Callable[[Apart], float]] = {  # what may colour the matrix
     "agreement": lambda apart: 100 * (1 - apart.agreement),
 }
 LINEAR = "agreement"  # the colours of the others are logarithmic
+
+
+def against(run: Run) -> Figure:
+    """How far each candidate that ran here lies from the reference."""
+    values = {candidate: found.max_abs for candidate, found in rules.against(run).items()}
+    return apart.differences(run, values, lambda candidate: candidate.label)
 
 
 def matrix(run: Run, view: str) -> Figure:

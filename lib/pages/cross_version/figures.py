@@ -35,6 +35,11 @@ class Panels(NamedTuple):
         return row._replace(calling=calling)
 
 
+def answer(run: Run) -> Figure:
+    """The figure of the first screen: versions on this machine where several ran, else the systems' plans."""
+    return ratios(run, "end_to_end") if len(Versions(run).names) > 1 else compare(run, "file_size")
+
+
 def ratios(run: Run, scope: str) -> Figure:
     """Throughput of each version over that of the lowest with its interval; filled where a difference, or that there is none, is shown."""
     found = Versions(run)

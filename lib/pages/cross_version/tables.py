@@ -20,11 +20,16 @@ from lib.show.table import Column, Table
 from lib.store.run import Run
 from lib.text import Text
 
-__all__ = ["builds", "changing", "cost", "every", "kept", "layers", "method", "overview", "plans", "ratios", "results"]
+__all__ = ["answer", "builds", "changing", "cost", "every", "kept", "layers", "method", "overview", "plans", "ratios", "results"]
 __all__ += ["same", "section", "several", "side_by_side", "speeds", "within", "workers"]
 Row = dict[str, Any]
 COMPARED_VARIANTS = ("", "shared_scales", "strongly_typed")
 COSTS = {"build_time": ("s", 1.0, 1), "file_size": ("MB", 1e-6, 2), "device_memory": ("MB", 1e-6, 2), "load_time": ("ms", 1.0, 1)}
+
+
+def answer(run: Run) -> Table:
+    """The table of the first screen: versions on this machine where several ran, else the systems."""
+    return speeds(run) if several(run) else ratios(run)
 
 
 def speeds(run: Run) -> Table:

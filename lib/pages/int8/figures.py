@@ -11,7 +11,7 @@ from lib.pages import against, common
 from lib.pages.int8 import rules
 from lib.pages.int8.rules import ONNX, TENSORRT, Model, W
 from lib.show import figure as base
-from lib.show.table import NO_CAPTION, Figure
+from lib.show.table import NO_CAPTION, NOT_RECORDED, Figure
 from lib.stats import Interval
 from lib.store.records import Reason
 from lib.store.run import Run
@@ -36,6 +36,9 @@ def comparison(run: Run) -> Figure:
             models.append(model)
             differences.append(base.Row(_name(model), look, found, marker))
             ratios.append(base.Row(NO_CAPTION, look, common.speedup(timed.get(model), timed.get(full)), marker))
+
+    if not models:
+        return base.sentence(NOT_RECORDED)
 
     def paint(axes: Any, language: Language) -> None:
         left, *right = np.atleast_1d(axes)
