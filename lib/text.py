@@ -7,7 +7,13 @@ from typing import Literal, NamedTuple
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
-END: dict[Language, re.Pattern[str]] = {"en": re.compile(r"(?<=[a-z0-9)\]%][.?!]) +(?=[A-Z0-9])"), "ja": re.compile(r"(?<=[。？])")}
+# A full stop, what closes behind it, and in English the space before what can begin a sentence.
+END: dict[Language, re.Pattern[str]] = {
+    "en": re.compile(r"(?<=\S)[.?!][)\]”’\"']* +(?=[A-Z0-9“‘\"'`(\[])"),
+    "ja": re.compile(r"[。？！]+(?=[^。？！])"),
+}
+ABBREVIATION = re.compile(r"\b(?:(?:e\.g|i\.e|vs|cf|ca|approx)\. +.|(?:nos?|figs?|pp?|vol|max|min)\. +\d)$", re.I)  # and what follows it
+OPENING, CLOSING = "([“（［「『【", ")]”）］」』】"
 
 
 class Text(NamedTuple):
@@ -21,6 +27,11 @@ class Text(NamedTuple):
         return self.en if language == "en" else self.ja
 
     def first(self, language: Language) -> tuple[str, str]:
-        """Its first sentence in one language, and the others, "" for none."""
-        first, *rest = END[language].split(self.in_(language), maxsplit=1)
-        return first, "".join(rest)
+        """Its first sentence in one language, and the others, "" for none. A sentence does not end inside brackets or quotation marks,
+        nor after an abbreviation ("e.g.", "no. 5")."""
+        text = self.in_(language)
+        for end in END[language].finditer(text):
+            before = text[: end.end()]
+            if not ABBREVIATION.search(text[: end.end() + 1]) and sum(map(before.count, OPENING)) <= sum(map(before.count, CLOSING)):
+                return before.rstrip(" "), text[end.end() :]
+        return text, ""

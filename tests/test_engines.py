@@ -156,7 +156,7 @@ def test_a_build_that_failed_is_red_and_what_cannot_be_built_is_a_note():
     assert "asked for fp16" in found(run, "failed")[0].text.ja
     assert "batch" not in found(run, "failed")[0].text.en
     (note,) = found(run, "unmeasured")
-    assert "TensorRT INT8 (calibrated), INT8 + FP16" in note.text.en
+    assert "TensorRT INT8 (calibrated) and INT8 + FP16" in note.text.en
     assert found(run, "built")[0].values == {"tensorrt": "TensorRT 8.5.3.1", "count": 1, "total": 4}
     assert [row["precision"].en for row in tables.engines(run).rows] == ["FP32", "FP16", "INT8 (calibrated), INT8 + FP16"]
 
@@ -173,7 +173,7 @@ def test_without_a_gpu_the_reason_is_one_note():
     never = missing("layers_time", "ms", "tensorrt/int8", "no_calibrator", batch_size=16, scope="gpu_compute")
     run = run_of(built("fp32"), built("fp16"), more=[*late, never, missing("file_size", "bytes", "tensorrt/int8", "no_calibrator")])
     (note,) = found(run, "not_run")
-    assert "TensorRT FP32, FP16 (no NVIDIA GPU on this system)" in note.text.en
+    assert "TensorRT FP32 and FP16 were not timed here (no NVIDIA GPU on this system)" in note.text.en
     assert "このシステムにNVIDIA GPUがない" in note.text.ja
     assert [row["sum"] for row in tables.summary(run).rows] == [Reason("no_gpu"), NO_INT8]
 
@@ -227,7 +227,7 @@ def test_an_engine_without_a_layer_in_its_type_is_red(precision):
 def test_tf32_in_an_fp32_engine_is_red_and_named():
     run = profiled({"fp32": engine_of("tf32")})
     assert bad(run) == ["alien_layers"]
-    assert "(Conv + relu1_1_1: TF32)" in found(run, "alien_layers")[0].text.en
+    assert "Namely Conv + relu1_1_1: TF32." in found(run, "alien_layers")[0].text.en
 
 
 def test_types_that_were_not_told_condemn_no_engine():
@@ -250,7 +250,7 @@ def test_where_no_product_is_named_the_layers_with_most_of_the_time_are_heavy():
 
 def test_more_layers_than_a_finding_names_are_counted():
     run = profiled({"fp32": [layer(f"Conv_{k}", "Conv", "tf32", 1.0) for k in range(5)]})
-    assert found(run, "alien_layers")[0].text.en.endswith(", 2 more).")
+    assert found(run, "alien_layers")[0].text.en.endswith(", 2 more.")
 
 
 def test_tables_compare_the_engines_in_their_units():

@@ -115,7 +115,7 @@ def test_only_the_best_of_what_is_surely_better_is_red_with_the_line_to_write():
     (better, *others) = rules.findings(run_of(found))
     assert (better.level, better.key) == ("bad", "better")
     assert (better.values["correct"], better.values["total"], better.values["own"]) == (440, 500, 300)
-    assert "channels as BGR, 440 of 500 images are right, with the profile's own choice 300" in better.text.en
+    assert "With channels as BGR, 440 of 500 images are right, not 300 (" in better.text.en
     assert "`preprocess.channels: BGR`" in better.text.en
     assert "`preprocess.channels: BGR`" in better.text.ja
     assert keys(others) == [("good", "accuracy")]

@@ -12,6 +12,10 @@ import pytest
 import yaml
 
 from lib.experiment import profile as config
+from lib.report import shell
+from lib.show.table import OPEN
+from lib.store.run import Run
+from lib.text import LANGUAGES, Text
 
 LIB = config.ROOT / "lib"
 FILES = sorted(LIB.rglob("words.yaml"))
@@ -43,6 +47,34 @@ def filled(text: str) -> dict[str, set[str]]:
         if field is not None:
             found.setdefault(field, set()).add(form or "")
     return found
+
+
+# Findings: the first sentence is all that stands open of a long one (lib/show/table.py), and is read in a glance --------------------
+
+FIRST_WORDS, FIRST_LETTERS = 25, 90  # of it, in English and in Japanese
+OPTIONAL = re.compile(r"\{(which|because|marking|chosen|saved)\}")  # values that are a sentence, or the end of one, or nothing
+RECORDED = (config.ROOT / "outputs" / "cifar10", *sorted((config.ROOT / "tests" / "own" / "recorded").iterdir()))
+SYSTEMS = sorted(folder for place in RECORDED for folder in (place / "results").iterdir())
+
+
+def test_the_first_sentence_of_a_finding_says_the_same_in_both_languages(path: Path) -> None:
+    for key, both in sentences(path).items():
+        if key.startswith("findings."):
+            plain = {language: OPTIONAL.sub(". " if language == "en" else "。", text) for language, text in both.items()}
+            said = Text(**{language: re.sub(r"\{(\w+)[^}]*\}", r"X_\1_1", text) for language, text in plain.items()})
+            first = {language: sorted(set(re.findall(r"X_(\w+?)_1", said.first(language)[0]))) for language in LANGUAGES}
+            assert first["en"] == first["ja"], key
+
+
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: f"{system.parent.parent.name}-{system.name}")
+def test_the_first_sentence_of_every_finding_of_the_recorded_runs_is_short(system: Path) -> None:
+    run = Run.open(system)
+    found = [(stage, finding) for stage in (*run.files, "09_claims") for finding in shell.findings(run.of(stage))]
+    assert len(found) > 8
+    for stage, (_, key, _, text) in found:
+        (english, _), (japanese, _) = text.first("en"), text.first("ja")
+        assert len(text.en.split()) <= OPEN or len(english.split()) <= FIRST_WORDS, (stage, key, english)
+        assert len(japanese) <= FIRST_LETTERS, (stage, key, japanese)
 
 
 def test_there_are_files_to_look_at() -> None:

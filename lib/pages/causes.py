@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from lib import stats
 from lib.experiment.candidate import Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
-from lib.pages import common
+from lib.pages import common, who
 from lib.store.records import Record
 from lib.store.run import Run
 from lib.words import Finding, Words
@@ -34,9 +34,9 @@ def usual(run: Run, accuracies: Iterable[Record]) -> list[Finding]:
     if not lost:
         return []
     if not plain:
-        return [W.finding("note", "usual_cause", what=listed(ordered(lost)), cause=W("causes.calibration"))]
+        return [W.finding("note", "usual_cause", what=listed(ordered(lost)), **who.of(lost), cause=W("causes.calibration"))]
     worst = min(plain, key=lambda candidate: plain[candidate].value or 0)
-    return [W.finding("note", "usual_cause", what=worst, cause=W(f"causes.{_cause(run, plain[worst])}"))]
+    return [W.finding("note", "usual_cause", what=worst, **who.of([worst]), cause=W(f"causes.{_cause(run, plain[worst])}"))]
 
 
 def _lost(one: Record) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from lib import stats
 from lib.experiment.candidate import HARNESS, Candidate, listed, ordered
 from lib.measure.state import disturbances
+from lib.pages import who
 from lib.stats import Interval
 from lib.store.records import WINDOWS, Reason, Record
 from lib.store.run import Run
@@ -102,10 +103,10 @@ def undisturbed(run: Run, record: Record) -> bool:
     return all(calm(run.of(stage)) for stage, file in run.files.items() if any(one is record for one in file.records))
 
 
-def unsettled(run: Run, latencies: Mapping[Any, Record]) -> list[Finding]:
-    """A note on latencies whose rounds do not agree. Keys: what a sentence calls them (Candidate, Text)."""
+def unsettled(run: Run, latencies: Mapping[Any, Record], noun: str = "candidates") -> list[Finding]:
+    """A note on latencies whose rounds do not agree. Keys: what a sentence calls them (Candidate, Text); noun: as `who.of` has it."""
     shaky = [name for name, latency in latencies.items() if not settled(run, latency)]
-    return [COMMON.finding("note", "unsettled", what=shaky)] if shaky else []
+    return [COMMON.finding("note", "unsettled", what=shaky, **who.of(shaky, noun))] if shaky else []
 
 
 def same_plan(sizes: Iterable[Record | None]) -> list[list[Record]]:
@@ -226,8 +227,9 @@ def losses(accuracies: Iterable[Record]) -> list[Finding]:
         found += [COMMON.finding(level, f"loss_{key}", candidate=c, points=apart, margin=most) for c, apart in by[key]]  # type: ignore[arg-type]
     if within := by["within"]:
         low, high = min(apart.low for _, apart in within), max(apart.high for _, apart in within)
-        what = listed(ordered(candidate for candidate, _ in within))
-        found.append(COMMON.finding("good", "loss_within", count=len(within), what=what, low=low, high=high, margin=most))
+        kept = [candidate for candidate, _ in within]
+        values = {"count": len(within), "what": listed(ordered(kept)), **who.of(kept)}
+        found.append(COMMON.finding("good", "loss_within", **values, low=low, high=high, margin=most))
     return found
 
 
@@ -248,7 +250,8 @@ def by_reason(records: Iterable[Record], of: Callable[[Record], K], failed: bool
 def failures(records: Iterable[Record]) -> list[Finding]:
     """A red finding for each candidate and reason that should have been measured and was not."""
     lost = _lost(record for record in records if record.reason and record.reason.failed)
-    return [COMMON.finding("bad", "failed", candidate=c or Text("", ""), why=_at(at, reason.text)) for (c, reason), at in lost.items()]
+    told = [(candidate or COMMON("who.something"), who.at(at, reason.text)) for (candidate, reason), at in lost.items()]
+    return [COMMON.finding("bad", "failed", candidate=c, why=why, because=who.because(why), **who.of([c])) for c, why in told]
 
 
 def unmeasured(records: Iterable[Record]) -> list[Finding]:
@@ -258,8 +261,9 @@ def unmeasured(records: Iterable[Record]) -> list[Finding]:
     some = {record.candidate for record in records if record.value is not None}
     lost: dict[Text, list[Candidate]] = defaultdict(list)
     for (candidate, reason), at in _lost(record for record in records if record.reason and not record.reason.failed).items():
-        lost[_at(at, reason.text) if candidate in some else reason.text].append(candidate)
-    return [COMMON.finding("note", "unmeasured", what=listed(ordered(candidates)), why=why) for why, candidates in lost.items()]
+        lost[who.at(at, reason.text) if candidate in some else reason.text].append(candidate)
+    said = {why: {"what": listed(ordered(lacking)), **who.of(lacking)} for why, lacking in lost.items()}
+    return [COMMON.finding("note", "unmeasured", why=why, because=who.because(why), **values) for why, values in said.items()]
 
 
 def _lost(records: Iterable[Record]) -> dict[tuple[Any, Any], list[int]]:
@@ -291,8 +295,3 @@ def joined(texts: Iterable[Text]) -> Text:
     """Several texts as one list."""
     english, japanese = zip(*texts, strict=True)
     return Text(", ".join(english), "、".join(japanese))
-
-
-def _at(sizes: Iterable[int], why: Text) -> Text:
-    at = [str(size) for size in sorted(set(sizes)) if size]
-    return COMMON("captions.at_batch", sizes=at, why=why) if at else why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from lib.pages.claims import claims, evidence, numbers
@@ -46,7 +47,9 @@ def _bases(told: list[Answered]) -> Iterator[Finding]:
 def _holding(told: list[Answered]) -> Iterator[Finding]:
     """What holds."""
     if good := [one.claim.label.text for one in told if one.answer.verdict == "holds"]:
-        yield W.finding("note", "holding", what=good)
+        counts = Counter(one.claim.topic for one in told if one.answer.verdict == "holds")
+        topics = [W("said.topic", topic=W(f"topics.{topic}"), count=count) for topic, count in counts.items()]
+        yield W.finding("note", "holding", what=good, topics=topics)
 
 
 def _hardware(run: Run) -> Iterator[Finding]:

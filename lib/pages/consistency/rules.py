@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lib.experiment.candidate import Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
-from lib.pages import common
+from lib.pages import common, who
 from lib.pages.against import reference
 from lib.pages.tolerance import limits, source, spread
 from lib.store.records import Reason, Record
@@ -129,7 +129,7 @@ def _over(run: Run) -> Iterator[Finding]:
         largest, least = max(apart[c].max_abs for c in group), min(apart[c].agreement for c in group)
         limit, agreement = limits(run, group[0])
         set_by = {"limit": limit, "limit_agreement": agreement, "source": source(run, group[0]), "reference": reference(run)}
-        yield W.finding("bad", "over", what=listed(group), largest=largest, least=least, total=images, **set_by)
+        yield W.finding("bad", "over", what=listed(group), **who.of(group), largest=largest, least=least, total=images, **set_by)
     if YARDSTICK in far:
         yield W.finding("bad", "export_over", candidate=YARDSTICK, reference=reference(run))
 
@@ -148,7 +148,7 @@ def _within(run: Run) -> Iterator[Finding]:
     if fine:
         farthest = max(fine, key=lambda candidate: apart[candidate].max_abs)
         values = {"largest": apart[farthest].max_abs, "least": min(apart[c].agreement for c in fine), "total": total(run)}
-        values |= {"reference": reference(run)}
+        values |= {"reference": reference(run), **who.of(fine, total=len(apart))}
         yield W.finding("good", "within", what=listed(fine), farthest=farthest, **values)
 
 
@@ -159,7 +159,7 @@ def _calls(run: Run) -> Iterator[Finding]:
     for candidate in ordered(r.candidate for r in other if r.candidate):
         own = [record for record in other if record.candidate == candidate]
         counts = {"differ": max(r.stats["total"] - r.stats["correct"] for r in own), "largest": max(r.stats["max_abs"] for r in own)}
-        counts |= {"equal": EQUAL * spread(run)}
+        counts |= {"equal": EQUAL * spread(run), "total": own[0].stats["total"]}
         yield W.finding("bad", "call_differs", candidate=candidate, batches=[r.batch_size for r in own], **counts)
     if fine := [record for record in done if equal(record, spread(run))]:
         candidates = {record.candidate for record in fine if record.candidate}
@@ -172,7 +172,8 @@ def _not_called(calls: list[Record]) -> Iterator[Finding]:
     """Ways to call an engine that this system lacks, by reason."""
     ways = [call for call in calls if call.candidate]
     for reason, lost in common.by_reason(ways, lambda call: (call.candidate.runner_label, call.candidate.way.label)).items():  # type: ignore[union-attr]
-        yield W.finding("note", "not_called", calls=[W("words.call", runner=runner, way=way) for runner, way in lost], why=reason.text)
+        told = [W("words.call", runner=runner, way=way) for runner, way in lost]
+        yield W.finding("note", "not_called", calls=told, count=len(told), why=reason.text, because=who.because(reason.text))
 
 
 def _layers(run: Run) -> Iterator[Finding]:
@@ -187,12 +188,13 @@ def _layers(run: Run) -> Iterator[Finding]:
         yield _begins(group, chosen)
     if grown:
         top, layer = max(((t, layer) for t in grown for layer in t.layers), key=lambda one: (one[1].value or 0.0) / one[0].limit)
-        what = {"what": listed(trace.candidate for trace in grown), "chosen": chosen, "marking": _marking(grown)}
+        what = {**_traced(grown), "chosen": chosen, "marking": _marking(grown)}
         most = {"largest": layer.value, "candidate": top.candidate, "limit": top.limit, "multiple": MULTIPLE}
         yield W.finding("note", "grows", **what, **most, **place(layer))
     for record in untraced(run):
         if record.reason not in lost and record.candidate and record.reason:
-            yield W.finding("note", "untraced", candidate=record.candidate, why=record.reason.text)
+            why = record.reason.text
+            yield W.finding("note", "untraced", candidate=record.candidate, why=why, because=who.because(why))
 
 
 def _begins(group: list[Trace], chosen: Text) -> Finding:
@@ -200,9 +202,15 @@ def _begins(group: list[Trace], chosen: Text) -> Finding:
     first, one = [trace.begins for trace in group if trace.begins], group[0]
     sizes = [layer.value for layer in first if layer.value is not None]
     size = W("words.size", size=max(sizes)) if len(sizes) == len(first) else Reason("not_finite").text
-    what = {"what": listed(trace.candidate for trace in group), "chosen": chosen, "marking": _marking(group), "size": size}
+    what = {**_traced(group), "chosen": chosen, "marking": _marking(group), "size": size}
     limits = {"yardstick": YARDSTICK, "limit": one.limit, "multiple": MULTIPLE, "count": len(one.layers)}
     return W.finding("note", "begins", **what, **limits, **place(first[0]))
+
+
+def _traced(group: list[Trace]) -> dict[str, Text]:
+    """The candidates in words."""
+    candidates = [trace.candidate for trace in group]
+    return {"what": listed(candidates), **who.of(candidates)}
 
 
 def place(layer: Record) -> dict[str, Any]:

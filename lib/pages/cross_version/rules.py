@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from lib.experiment.precision import PRECISIONS
-from lib.pages import against, common
+from lib.pages import against, common, who
 from lib.pages.cross_version import answers, code, costs, speed, systems
 from lib.pages.cross_version.answers import Answers
 from lib.pages.cross_version.speed import Comparison
@@ -210,7 +210,8 @@ def not_started(found: Versions) -> list[Finding]:
     for record in found.workers:
         if record.reason is not None:
             level: Level = "bad" if record.reason.key == "worker_failed" else "note"
-            made.append(W.finding(level, "not_started", worker=record.case.get("worker"), why=record.reason.text))
+            why = record.reason.text
+            made.append(W.finding(level, "not_started", worker=record.case.get("worker"), why=why, because=who.because(why)))
     return made
 
 
@@ -223,14 +224,22 @@ def not_measured(found: Versions) -> list[Finding]:
     made = []
     for why, lacking in by.items():
         what = [_lacking(version, lacking[version]) for version in found.ordered(lacking)]
-        made.append(
-            W.finding("bad", "failed", what=what, why=why.text) if why.failed else W.finding("note", "unmeasured", what=what, why=why.text)
-        )
+        values = {"what": what, "why": why.text, "because": who.because(why.text), **_who(lacking, what)}
+        made.append(W.finding("bad", "failed", **values) if why.failed else W.finding("note", "unmeasured", **values))
     return made
+
+
+def _who(lacking: dict[str, list[Engine]], what: list[Text]) -> dict[str, Text]:
+    """An engine or two by name, or how many; what: all of them, by version."""
+    every = [engine for engines in lacking.values() for engine in _once(engines)]
+    return who.of(what if len(every) <= who.NAMED else every, "engines", said=what)
 
 
 def _lacking(version: str, engines: list[Engine]) -> Text:
     """The engines of a version that lack something; one that lacks it however it is built is named once."""
+    return W("labels.lacking", version=version, engines=[engine.label for engine in _once(engines)])
+
+
+def _once(engines: list[Engine]) -> list[Engine]:
     every = sorted(set(engines), key=lambda engine: engine.place)
-    labels = [engine.label for engine in every if not engine.variant or Engine(engine.precision) not in every]
-    return W("labels.lacking", version=version, engines=labels)
+    return [engine for engine in every if not engine.variant or Engine(engine.precision) not in every]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lib.experiment.candidate import Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
-from lib.pages import common
+from lib.pages import common, who
 from lib.pages.engines import layers
 from lib.pages.engines.exhibits import Features, Layer, Network, Networks, Profiles
 from lib.store.records import Record
@@ -97,7 +97,8 @@ def _contradiction(candidate: Candidate, own: list[Layer]) -> Finding | None:
     told = {layer.type for layer in computing}
     if wrong := layers.not_allowed(candidate.precision, told):
         alien = [layer for layer in computing if layer.type in wrong]
-        return W.finding("bad", "alien_layers", engine=candidate.precision_label, layers=_names(alien))
+        counts = {"count": len(alien), "total": len(computing)}
+        return W.finding("bad", "alien_layers", engine=candidate.precision_label, layers=_names(alien), **counts)
     untold = {layer.type for layer in layers.heavy(own) if not layer.type}
     if layers.lacks_its_type(candidate.precision, told | untold):
         asked = type_label(PRECISIONS[candidate.precision].layer_types[0])
@@ -142,26 +143,27 @@ def _lower(run: Run) -> list[Candidate]:
 
 def _in_type(run: Run) -> Iterator[Finding]:
     """Of the heavy layers, how many run in the type that was asked: engines where all do, and those where the builder chose others."""
-    whole, parts = list[Text](), list[Text]()
+    whole, parts = list[Text](), dict[Text, Text]()
     for candidate, own in profiles(run).items():
         if _contradiction(candidate, own) is not None or candidate.precision not in PRECISIONS:
             continue
         heavy, label = layers.heavy(own), candidate.precision_label
         if others := layers.not_as_asked(candidate.precision, heavy):
             counts = {"right": len(heavy) - len(others), "count": len(heavy)}
-            parts.append(W("parts.in_type", engine=label, layers=_names(others), **counts))
+            parts[label] = W("parts.in_type", engine=label, layers=_names(others), **counts)
         else:
             whole.append(label)
     if whole:
         yield W.finding("good", "in_type", engines=whole)
     if parts:
-        yield W.finding("note", "partly_in_type", engines=parts)
+        yield W.finding("note", "partly_in_type", engines=list(parts.values()), names=list(parts))
 
 
 def _not_run(times: list[Record]) -> list[Finding]:
     """Why engines that exist were not run here."""
     lost = common.by_reason(times, lambda record: record.candidate)
-    return [W.finding("note", "not_run", engines=listed(candidates), why=reason.text) for reason, candidates in lost.items()]
+    said = {reason.text: {"engines": listed(candidates), **who.of(candidates, "engines")} for reason, candidates in lost.items()}
+    return [W.finding("note", "not_run", why=why, because=who.because(why), **values) for why, values in said.items()]
 
 
 def _names(some: list[Layer]) -> list[Text]:

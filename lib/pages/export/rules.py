@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lib.experiment.candidate import Candidate
-from lib.pages import against, causes, common
+from lib.pages import against, causes, common, who
 from lib.pages.export.exhibits import File, Files
 from lib.pages.tolerance import NONE, limits, source
 from lib.store.run import Run
@@ -45,8 +45,9 @@ def findings(run: Run) -> list[Finding]:
     inside = [candidate for candidate, good in told.items() if good]
     found = [_outside(run, candidate) for candidate, good in told.items() if good is False]
     if inside:
-        what = {"files": [label(candidate) for candidate in inside], "count": len(inside), "reference": against.reference(run)}
-        found.append(W.finding("good", "within", **what))
+        names = [label(candidate) for candidate in inside]
+        what = {"files": names, "count": len(inside), **who.of(names, "files", len(inside) + len(found))}
+        found.append(W.finding("good", "within", **what, reference=against.reference(run)))
     accuracies = [one for candidate in checked if (one := run.find("accuracy", candidate, case={})) is not None]
     found += against.unlabelled(run) + common.losses(accuracies) + causes.usual(run, accuracies)
     found += common.failures(run.records("max_abs"))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lib import stats
 from lib.experiment.candidate import PLAIN, Candidate, listed, ordered
 from lib.experiment.precision import PRECISIONS
-from lib.pages import against, causes, common
+from lib.pages import against, causes, common, who
 from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.text import Text
@@ -69,7 +69,7 @@ def findings(run: Run) -> list[Finding]:
     rules = (_losses, _steadiest, _settling, _saturates, _against_explicit, _same_plan)
     asked = [r for r in run.records() if r.metric in ("accuracy", "latency") and r.candidate]
     told = against.unlabelled(run) + [finding for rule in rules for finding in rule(run)]
-    told += common.unsettled(run, {model.label: latency for model, latency in latencies(run).items()})
+    told += common.unsettled(run, {model.label: latency for model, latency in latencies(run).items()}, "models")
     without = [record for record in asked if record.reason == NO_IMAGES]
     others = [record for record in asked if record not in without]
     return common.disturbed(run) + _failures(asked) + told + _nothing_to_calibrate(without) + common.unmeasured(others)
@@ -120,13 +120,14 @@ def _at(run: Run, runner: str) -> int:
 def _failures(asked: list[Record]) -> list[Finding]:
     """Red: what should have been measured and was not, with its calibration."""
     lost = common.by_reason(asked, lambda record: Model.of(record).label, failed=True)
-    return [COMMON.finding("bad", "failed", candidate=labels, why=reason.text) for reason, labels in lost.items()]
+    said = {reason.text: {"candidate": labels, **who.of(labels, "models")} for reason, labels in lost.items()}
+    return [COMMON.finding("bad", "failed", why=why, because=who.because(why), **values) for why, values in said.items()]
 
 
 def _nothing_to_calibrate(without: list[Record]) -> list[Finding]:
     """One note on all that lacks calibration images."""
-    what = listed(ordered(record.candidate for record in without if record.candidate))
-    return [W.finding("note", "nothing_to_calibrate", what=what)] if without else []
+    what = ordered(record.candidate for record in without if record.candidate)
+    return [W.finding("note", "nothing_to_calibrate", what=listed(what), **who.of(what))] if what else []
 
 
 def _losses(run: Run) -> list[Finding]:
@@ -142,7 +143,7 @@ def _losses(run: Run) -> list[Finding]:
     made = common.losses(accuracies) + causes.usual(run, accuracies)
     if over:
         what = [W("parts.points", model=m.label, points=common.points(found(run, "accuracy", m))) for m in over]
-        made.append(W.finding("note", "loss_elsewhere", what=what, margin=100 * common.LOSS_MARGIN))
+        made.append(W.finding("note", "loss_elsewhere", what=what, count=len(what), margin=100 * common.LOSS_MARGIN))
     return made
 
 
@@ -174,8 +175,11 @@ def _settling(run: Run) -> Iterator[Finding]:
         total = max((r.stats.get("total", 0) for r in run.records("agreement", candidate=candidate)), default=0)
         curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
         if curves:
-            enough = [W("parts.enough", method=method(name), images=settles(curve, total)) for name, curve in curves.items()]
-            yield W.finding("note", "settling", runner=candidate.runner_label, methods=enough, points=SETTLED_PER_MILLE / 10)
+            enough = {name: settles(curve, total) for name, curve in curves.items()}
+            late = [images for name, images in enough.items() if images == max(curves[name])]
+            told = W("parts.unsettled", images=max(late)) if late else W("parts.settles", images=max(enough.values()))
+            methods = [W("parts.enough", method=method(name), images=images) for name, images in enough.items()]
+            yield W.finding("note", "settling", runner=candidate.runner_label, told=told, methods=methods, points=SETTLED_PER_MILLE / 10)
 
 
 def settles(curve: dict[int, int], total: int) -> int:

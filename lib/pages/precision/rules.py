@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lib.experiment.candidate import Candidate
+from lib.experiment.candidate import Candidate, ordered
 from lib.pages import against, causes, common
 from lib.stats import Interval
 from lib.store.records import Record
@@ -56,7 +56,7 @@ def speed(run: Run) -> list[Finding]:
         return []
     size = run.profile.precision.batch_size
     top = max(found, key=lambda candidate: common.rate(found[candidate]).value)
-    others = [candidate for candidate in common.contenders(run, found) if candidate != top]
+    others = ordered(common.contenders(run, found) - {top})
     key = "fastest_among" if others else "fastest"
     made = [W.finding("note", key, candidate=top, rate=common.rate(found[top]), batch=size, others=others)]
     return made + [W.finding("note", "slower", candidate=c, ratio=apart) for c, apart in common.slower(run, found).items()]
@@ -70,13 +70,15 @@ def repeated(run: Run) -> list[Finding]:
             if record.value is not None and record.artifact_sha256:
                 by[record.candidate, record.batch_size, record.artifact_sha256].setdefault(stage, common.rate(record))
     twice, apart = {key: rates for key, rates in by.items() if len(rates) > 1}, list[Text]()
+    configurations = 0
     for (candidate, *_), ((first, one), *others) in ((key, rates.items()) for key, rates in twice.items()):
         there = [stage[:2] for stage, other in others if one.low > other.high or other.low > one.high]
         apart += [Text(f"{candidate.label.en} ({first[:2]}, {then})", f"{candidate.label.ja}（{first[:2]}、{then}）") for then in there]
+        configurations += bool(there)
     if not twice:
         return []
     level, key = ("warn", "repeated_apart") if apart else ("good", "repeated")
-    return [W.finding(level, key, what=apart, count=len(twice))]  # type: ignore[arg-type]
+    return [W.finding(level, key, what=apart, apart=configurations, count=len(twice))]  # type: ignore[arg-type]
 
 
 def asked(run: Run) -> list[Record]:

@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from lib.experiment.candidate import listed, ordered
-from lib.pages import common
+from lib.pages import common, who
 from lib.report.versus import numbers, sides
 from lib.report.versus.numbers import BETTER, WORSE, Compared
 from lib.report.versus.sides import W
 from lib.store.run import Run
 from lib.text import Text
-from lib.words import LEVELS, Finding
+from lib.words import LEVELS, Finding, Level
 
 LEVEL = {WORSE: "bad", BETTER: "good"}
 UNCLAIMED = ("disturbed", "one_block", "few_rounds")
@@ -32,7 +32,8 @@ def findings(a: Run, b: Run, found: Sequence[Compared]) -> list[Finding]:
         said.append(W.finding("note", "many", count=many))
     if sides.same_dataset(a, b):
         for side, only in zip("AB", numbers.missing(a, b), strict=True):
-            said += [W.finding("warn" if side == "A" else "note", "only_one", side=side, what=listed(ordered(only)))] if only else []
+            level: Level = "warn" if side == "A" else "note"
+            said += [W.finding(level, "only_one", side=side, what=listed(ordered(only)), **who.of(only))] if only else []
     return sorted(said, key=lambda finding: LEVELS.index(finding.level))
 
 
