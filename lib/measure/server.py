@@ -94,11 +94,11 @@ def highest_rate(
     """The run of the highest rate whose p99 was under the limit, None where none was, and all runs. measured: makes one at a rate.
 
     Doubles or halves `first` until one rate holds and another does not, then halves the distance between them (in logarithms), until it
-    is 2 % or there were `runs` runs. A rate so slow that p99 would take over LONGEST_S is not asked for.
+    is 2 % or there were `runs` runs. A rate so slow that p99 would take over LONGEST_S is not asked for: "none" may be one below that.
     """
-    held, failed, rate, tried = 0.0, math.inf, first, list[Outcome]()
-    best = None
-    while len(tried) < runs and failed > 1.02 * held and rate >= P99 / LONGEST_S:
+    held, failed, slowest, tried = 0.0, math.inf, P99 / LONGEST_S, list[Outcome]()
+    rate, best = max(first, slowest), None
+    while len(tried) < runs and failed > max(1.02 * held, slowest):
         outcome = measured(rate)
         tried.append(outcome)
         p99 = outcome.latencies_ms["p99"]
@@ -106,7 +106,7 @@ def highest_rate(
             held, best = rate, outcome
         else:
             failed = rate
-        rate = 2 * held if failed == math.inf else failed / 2 if not held else math.sqrt(held * failed)
+        rate = 2 * held if failed == math.inf else max(failed / 2, slowest) if not held else math.sqrt(held * failed)
     return best, tried
 
 
