@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import string
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,6 +111,7 @@ def test_japanese_is_of_one_style_and_has_no_english_in_it(path: Path) -> None:
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(LIB.rglob("*.py"))}
 
 
+@functools.cache
 def owners(path: Path) -> dict[str, Path]:
     """The names by which a module knows Words: name -> its words.yaml."""
     found = {}
@@ -126,20 +127,23 @@ def owners(path: Path) -> dict[str, Path]:
     return found
 
 
+@functools.cache
 def owned(path: Path) -> dict[str, Path]:
     assigned = [node for node in ast.walk(MODULES[path]) if isinstance(node, ast.Assign)]
     return {ast.unparse(n.targets[0]): path.with_name("words.yaml") for n in assigned if ast.unparse(n.value) == "Words(__file__)"}
 
 
-def asked(path: Path) -> Iterator[tuple[Path, ast.expr, bool]]:
+@functools.cache
+def asked(path: Path) -> list[tuple[Path, ast.expr, bool]]:
     """(words.yaml, the key's expression, whether it is a finding's) of every call that asks for a sentence."""
-    known = owners(path)
+    known, found = owners(path), []
     for node in ast.walk(MODULES[path]):
         if isinstance(node, ast.Call) and node.args:
             if isinstance(node.func, ast.Name) and node.func.id in known:
-                yield known[node.func.id], node.args[0], False
+                found.append((known[node.func.id], node.args[0], False))
             elif isinstance(node.func, ast.Attribute) and node.func.attr == "finding" and ast.unparse(node.func.value) in known:
-                yield known[ast.unparse(node.func.value)], node.args[1], True
+                found.append((known[ast.unparse(node.func.value)], node.args[1], True))
+    return found
 
 
 def pattern(key: ast.expr, finding: bool) -> str | None:
