@@ -187,7 +187,7 @@ def test_a_call_that_failed_is_red_and_one_that_a_version_lacks_is_a_note():
     lacks = [Record("call_agreement", "share", None, Candidate("tensorrt", p, V2), reason=no_call) for p in ("fp32", "fp16")]
     run = run_of(*against(ORT), lost, *lacks)
     assert [level for level, _ in said(run)] == ["bad", "good", "note"]
-    assert "compared: 1 (this version has no execute_async_v2). Namely TensorRT execute_async_v2." in finding(run, "not_called").text.en
+    assert "compared: 1 (this version has no execute_async_v2). These are TensorRT execute_async_v2." in finding(run, "not_called").text.en
     rows = {(row["precision"].en, row["call"]): row["differ"] for row in tables.calls(run).rows}
     assert rows == {("FP32", GRAPH.label): lost.reason, ("FP32, FP16", V2.label): no_call}
 

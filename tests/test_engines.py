@@ -227,7 +227,7 @@ def test_an_engine_without_a_layer_in_its_type_is_red(precision):
 def test_tf32_in_an_fp32_engine_is_red_and_named():
     run = profiled({"fp32": engine_of("tf32")})
     assert bad(run) == ["alien_layers"]
-    assert "Namely Conv + relu1_1_1: TF32." in found(run, "alien_layers")[0].text.en
+    assert "These are Conv + relu1_1_1: TF32." in found(run, "alien_layers")[0].text.en
 
 
 def test_types_that_were_not_told_condemn_no_engine():

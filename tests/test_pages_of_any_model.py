@@ -236,7 +236,7 @@ def test_limits_are_relative_to_the_spread_and_name_their_source() -> None:
 
 def test_names_of_classes_are_cut_and_an_unknown_truth_is_left_out() -> None:
     for case, true in (("onnx", True), ("unlabelled", False)):
-        figure = shown(case, "05_consistency").figure[1]
+        figure = shown(case, "05_consistency").figure[2]
         title = figure.draw("en").axes[0].get_title(loc="left")
         assert ("true:" in title) == true
         assert max(map(len, title.split("\n"))) < 45

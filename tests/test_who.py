@@ -26,9 +26,9 @@ def told(keys: tuple[str, ...], total: int = 0) -> tuple[str, str]:
         (("tensorrt/fp16", "cpp/fp16"), 0, "FP16 in TensorRT and TensorRT (C++)", ""),
         (("tensorrt/fp16", "onnxrt/fp32"), 0, "ONNX Runtime (CPU) FP32 and TensorRT FP16", ""),
         (("tensorrt/fp16", "tensorrt/fp16/+graph"), 0, "TensorRT FP16 and TensorRT FP16 (as a CUDA graph)", ""),
-        (KEYS, 0, "4 runners and precisions", " Namely ONNX Runtime (CPU) FP32; TensorRT FP32, FP16; TensorRT (C++) FP16."),
-        (KEYS, 4, "All 4 measured runners and precisions", " Namely ONNX Runtime (CPU) FP32; TensorRT FP32, FP16; TensorRT (C++) FP16."),
-        (KEYS[:3], 4, "3 of 4 measured runners and precisions", " Namely TensorRT FP32, FP16; TensorRT (C++) FP16."),
+        (KEYS, 0, "4 runners and precisions", " These are ONNX Runtime (CPU) FP32; TensorRT FP32, FP16; TensorRT (C++) FP16."),
+        (KEYS, 4, "All 4 measured runners and precisions", " These are ONNX Runtime (CPU) FP32; TensorRT FP32, FP16; TensorRT (C++) FP16."),
+        (KEYS[:3], 4, "3 of 4 measured runners and precisions", " These are TensorRT FP32, FP16; TensorRT (C++) FP16."),
     ],
 )
 def test_two_are_named_and_more_are_counted_with_their_names_behind(keys: tuple[str, ...], total: int, names: str, which: str) -> None:
@@ -42,7 +42,7 @@ def test_what_has_only_a_label_is_told_the_same_way() -> None:
     assert who.of(labels[:2], "models") == {"who": Text("a and b", "aとb"), "which": Text("", "")}
     assert who.of(labels, "models") == {
         "who": Text("3 models", "3個のモデル"),
-        "which": Text(" Namely a, b, c.", "該当するのはa、b、cである。"),
+        "which": Text(" These are a, b, c.", "該当するのはa、b、cである。"),
     }
 
 
