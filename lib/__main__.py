@@ -34,8 +34,8 @@ def program() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for what went wrong, 2 for a profile that cannot be used, 5 where --minutes were over;
-    with --strict 3 where nothing may go to production and 4 where that is undecided; of `compare` 3 where B is worse and 4 where nothing
-    could be judged.
+    with --strict 3 where nothing may go to production and 4 where that is undecided; of `compare` and `bench` 3 where something is worse and 4
+    where nothing could be judged.
 
     What went wrong is one line on standard error. Nothing heavy is imported before the profile has been checked.
     """
@@ -96,6 +96,17 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("render", "share", "readme", "seal", "migrate"):
             default = "the last one's" if name == "render" else "the only one"
             option("--system", default="", metavar="ID", help=f"whose results, a folder of results/ (default: {default})")
+        if name == "bench":
+            earlier = (
+                "compare with an earlier run: a folder below bench/ of the outputs, or results/SYSTEM of a report; exit code 3 where slower"
+            )
+            option("--against", default="", metavar="DIR", help=earlier)
+            option(
+                "--minutes",
+                default="",
+                metavar="N",
+                help="how long timing takes (default: 2), models and engines that are missing not counted",
+            )
         if name == "run":
             option("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
             option("--to", dest="last", default="", metavar="NN", help="end with notebook NN")
@@ -149,6 +160,15 @@ def _compare(options: argparse.Namespace) -> tuple[str, int]:
     return page.compare(options.a, options.b, options.to, percent and percent / 100)
 
 
+def _bench(options: argparse.Namespace) -> tuple[str, int]:
+    """Time the candidates of a profile in a few minutes, in one table; against an earlier run exit code 3 where something is slower,
+    4 where nothing could be judged, 2 where both share nothing."""
+    minutes = _positive(options.minutes, "--minutes", "--minutes 5 (make: MINUTES=5)")
+    from lib import bench
+
+    return bench.bench(options.profile, options.against, minutes)
+
+
 def _share(options: argparse.Namespace) -> str:
     """Pack the pages for others: a zip, and the overview as one HTML file."""
     from lib.report import share
@@ -182,11 +202,14 @@ def _clean(options: argparse.Namespace) -> str:
 
 
 def _readme(options: argparse.Namespace) -> str:
-    """Write the tables of a recorded run into the READMEs."""
+    """Write verdict, table and picture of a recorded run into the READMEs, and its pages."""
     results = _results(options)
-    from lib.report import readme
+    from lib.report import notebooks, pictures, readme, render, shell
 
-    return f"{_listed(readme.update(results))}: tables written"
+    html = render.render(options.name, system=results.name).index.parent / results.name
+    report = shell.gather(options.name, notebooks.FOLDER, results.name)
+    taken = pictures.take(report, html) if readme.block(report) == readme.GPU else []
+    return f"{_listed([*readme.update(report), *taken])}: written"
 
 
 def _seal(options: argparse.Namespace) -> str:
@@ -240,7 +263,9 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(map(shown, paths)) or "nothing"
 
 
-COMMANDS = {one.__name__[1:]: one for one in (_run, _new, _render, _compare, _share, _check, _lab, _readme, _seal, _migrate, _clean)}
+COMMANDS = {
+    one.__name__[1:]: one for one in (_run, _new, _render, _compare, _bench, _share, _check, _lab, _readme, _seal, _migrate, _clean)
+}
 
 
 if __name__ == "__main__":
