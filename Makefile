@@ -11,10 +11,11 @@ SYSTEM ?=
 A ?=
 B ?=
 PERCENT ?=
+AGAINST ?=
 PYTHON ?= python3
 TESTS ?= tests
 # Recipes read these from the environment, so that a name with spaces, quotes or braces is never read as anything but a name.
-export PROFILE MODEL DATA OUTPUTS FROM TO MINUTES SYSTEM A B PERCENT TESTS
+export PROFILE MODEL DATA OUTPUTS FROM TO MINUTES SYSTEM A B PERCENT AGAINST TESTS
 
 # Everything runs through the environment's own Python: scripts in .venv/bin would not stand a path with spaces.
 # An image of docker/ names the Python that it has everything for, and a folder of its own for what is compiled.
@@ -26,7 +27,7 @@ outputs = $(if $(OUTPUTS),--outputs="$$OUTPUTS")
 compile = $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help report new render share compare lab cpp test lint format lock clean distclean
+.PHONY: help report new render share compare bench lab cpp test lint format lock clean distclean
 
 help: ## this list
 	@echo 'usage: make TARGET [NAME=value …], PYTHON=python3.12 for the Python that .venv is made with'
@@ -54,6 +55,10 @@ compare: ## what differs between two runs beyond its interval; fails, saying 3, 
 	@$(if $(and $(A),$(B)),,echo 'error: A= and B= are missing: two runs, each a folder results/SYSTEM or a profile' >&2; exit 2)
 	$(run)
 	@exec $(PY) -m lib compare $(outputs) --to="$$TO" --percent="$$PERCENT" -- "$$A" "$$B"
+
+bench: ## time what runs here in a few minutes, in one table; fails, saying 3, where something is slower than before [PROFILE= OUTPUTS= MINUTES=2 AGAINST=an earlier folder of outputs/PROFILE/bench, or results/SYSTEM]
+	$(run)
+	@exec $(PY) -m lib bench --profile="$$PROFILE" $(outputs) $(if $(AGAINST),--against="$$AGAINST") $(if $(MINUTES),--minutes="$$MINUTES")
 
 lab: ## open the notebooks in JupyterLab [PROFILE= OUTPUTS=]
 	$(run)

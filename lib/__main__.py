@@ -34,8 +34,8 @@ def program() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for what went wrong, 2 for a profile that cannot be used, 5 where --minutes were over;
-    with --strict 3 where nothing may go to production and 4 where that is undecided; of `compare` and `bench` 3 where something is worse and 4
-    where nothing could be judged.
+    with --strict 3 where nothing may go to production and 4 where that is undecided; of `compare` and `bench` 3 where something is worse
+    and 4 where nothing could be judged.
 
     What went wrong is one line on standard error. Nothing heavy is imported before the profile has been checked.
     """

@@ -157,11 +157,12 @@ class Session:
         own = [file for file in files if file.stage.run_id == self.run_id]
         return [record for file in own for record in chosen(file.records, metric, {"case": {}} | where)]
 
-    def save(self) -> Run:
-        """Replace what this page recorded on this system, sealed, and open it."""
+    def save(self, folder: Path | None = None) -> Run:
+        """Replace what this page recorded on this system, sealed, and open it. folder: where that is not `results`."""
+        folder = folder or self.results
         seconds = round(time.perf_counter() - self._started, 1)
         here, profile = (system.system_id(), system.describe()), self.profile.model_dump()
         dataset = self.images.label, list(self.images.class_names)
         stage = Stage(self.stage, self.run_id, *here, profile, *dataset, self.started_at, seconds)
-        stage_file.write(self.results / f"{self.stage}.jsonl", stage, self.records, self.exhibits)
-        return Run.open(self.results, self.stage)
+        stage_file.write(folder / f"{self.stage}.jsonl", stage, self.records, self.exhibits)
+        return Run.open(folder, self.stage)

@@ -124,7 +124,7 @@ def changed(path: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
 )
 def test_what_is_sealed_and_yet_no_stage_is_named(path: Path, change: Callable[[list[dict[str, Any]]], Any], says: str) -> None:
     changed(path, change)
-    assert refused(path, says).endswith("run notebook 05_x again, or bring the file back as it was")
+    assert refused(path, says).endswith("measure 05_x again, or bring the file back as it was")
 
 
 def test_nesting_without_end_is_one_line(path: Path) -> None:

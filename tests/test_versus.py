@@ -218,7 +218,7 @@ def test_what_else_differs_is_named_by_kind() -> None:
     system = SYSTEM | {"cores": 16, "libraries": {"tensorflow": "2.22.0"}, "gpus": [{"name": "GPU", "driver_version": "1"}]}
     b = run(
         accuracy(REFERENCE, 450, artifact_sha256="b" * 64),
-        name="two",
+        system_id="other",
         system=system,
         profile={"measuring": {"rounds": 7}},
         dataset="letters",
@@ -227,7 +227,7 @@ def test_what_else_differs_is_named_by_kind() -> None:
     assert rows == {
         ("dataset", "Dataset"): ("digits", "letters"),
         ("model", "Model, SHA-256"): ("a" * 12, "b" * 12),
-        ("system", "System"): ("one", "two"),
+        ("system", "System"): ("test", "other"),
         ("system", "Cores"): ("2", "16"),
         ("system", "GPU"): ("–", "GPU"),
         ("system", "Driver"): ("–", "1"),

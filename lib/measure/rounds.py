@@ -18,6 +18,7 @@ import numpy as np
 from lib import progress
 from lib.errors import ReportError
 from lib.experiment.profile import Measuring
+from lib.stats import LEAST_ROUNDS
 from lib.store.records import PERCENTILES
 from lib.timer import CALLS, Clock, Slice, Timer, uncollected
 
@@ -40,12 +41,14 @@ def run(
     seed: str,
     clock: Clock = time.perf_counter_ns,
     ended: Callable[[], None] = lambda: None,
+    seconds: float = math.inf,
 ) -> tuple[dict[K, Series], dict[K, ReportError]]:
     """Time all candidates: what each took, and why those failed that did, both in the order of `timers`.
 
     Each is warmed up once, by slices as those that count, until `warmup_s` is over (at least one slice); then come `rounds` rounds of
     one slice of `slice_s` each, in an order drawn from `seed` for every round. Garbage collection rests during slices, as in timeit, and
-    is then what it was. `ended` is called after each round.
+    is then what it was. `ended` is called after each round. seconds: that the rounds may take; where they would take longer there are
+    fewer, at least LEAST_ROUNDS.
     One that raises ReportError, or tells a time that is not above 0, is dropped with that error and the others go on.
     """
     taken: dict[K, list[Slice]] = {key: [] for key in timers}
@@ -69,8 +72,9 @@ def run(
                     break
             bar.update()
     order, shuffled = list(timers), random.Random(seed)
-    with progress.bar(float(settings.rounds * sum(cost.values())), f"timing in {settings.rounds} rounds") as bar:
-        for _ in range(settings.rounds):
+    count = max(LEAST_ROUNDS, int(min(settings.rounds, 1e3 * seconds / max(1, sum(cost.values())))))
+    with progress.bar(float(count * sum(cost.values())), f"timing in {count} rounds") as bar:
+        for _ in range(count):
             shuffled.shuffle(order)
             for key in order:
                 if key not in failed and (one := take(key)) is not None:

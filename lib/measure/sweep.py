@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -29,16 +30,17 @@ class Arm(NamedTuple):
     case: tuple[tuple[str, Any], ...] = ()
 
 
-def timings(session: Session, candidates: Iterable[Candidate], batch_sizes: Iterable[int]) -> None:
+def timings(session: Session, candidates: Iterable[Candidate], batch_sizes: Iterable[int], seconds: float = math.inf) -> None:
     """Record the latency of each candidate at each batch size, and what else the processor did meanwhile.
 
     What this system cannot run, what an engine does not take, what failed and what answered wrongly is recorded with its
     reason; the others go on. Scope `end_to_end`; `gpu_compute` beside it where a backend tells the GPU's own time.
+    seconds: as to `rounds.run`.
     """
     sizes, candidates = list(batch_sizes), list(candidates)
     with ExitStack() as stack:
         opened = {candidate: entered(RUNNERS[candidate.runner], session, candidate, stack) for candidate in candidates}
-        timed(session, {Arm(candidate, size): opened[candidate] for candidate in candidates for size in sizes})
+        timed(session, {Arm(candidate, size): opened[candidate] for candidate in candidates for size in sizes}, seconds)
 
 
 def entered(make: Callable[[Session, Candidate], Runner], session: Session, candidate: Candidate, stack: ExitStack) -> Runner | Reason:
@@ -54,12 +56,12 @@ def opened(make: Callable[[], Runner], stack: ExitStack) -> Runner | Reason:
         return why(error)
 
 
-def timed(session: Session, arms: Mapping[Arm, Runner | Reason]) -> None:
+def timed(session: Session, arms: Mapping[Arm, Runner | Reason], seconds: float = math.inf) -> None:
     """`timings` of runners that are open (or the reasons why they are not)."""
-    session.record(*measured(session, arms))
+    session.record(*measured(session, arms, seconds))
 
 
-def measured(session: Session, arms: Mapping[Arm, Runner | Reason], **case: Any) -> list[Record]:
+def measured(session: Session, arms: Mapping[Arm, Runner | Reason], seconds: float = math.inf, **case: Any) -> list[Record]:
     """The records of `timed`; case: of the one that says what else the machine did."""
     batches = {size: inputs(session, size) for size in {arm.batch_size for arm in arms}}
     reasons: dict[Arm, Reason] = {}
@@ -72,7 +74,8 @@ def measured(session: Session, arms: Mapping[Arm, Runner | Reason], **case: Any)
             timers[arm] = _timer(runner, batches[arm.batch_size])
     gc.collect()  # once: among all that TensorFlow holds it takes longer than many a measurement
     with state.watch() as seen:
-        series, failed = rounds.run(timers, session.profile.measuring, f"{session.run_id}/{session.stage}", ended=seen.mark)
+        seed = f"{session.run_id}/{session.stage}"
+        series, failed = rounds.run(timers, session.profile.measuring, seed, ended=seen.mark, seconds=seconds)
     reasons |= {arm: why(error) for arm, error in failed.items()}
     made = list[Record]()
     for arm, runner in arms.items():

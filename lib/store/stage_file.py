@@ -170,4 +170,4 @@ def _wrong(path: Path, line: int, what: str) -> ReportError:
 
 
 def _remedy(path: Path) -> str:
-    return f"run notebook {path.stem} again, or bring the file back as it was"
+    return f"measure {path.stem} again, or bring the file back as it was"

@@ -21,7 +21,7 @@ from lib.show.columns import columns
 from lib.show.table import Column, Table
 from lib.store import files
 from lib.store.run import Run
-from lib.text import LANGUAGES, Language, Text
+from lib.text import LANGUAGES, Language
 from lib.words import COMMON
 
 MANY = 8  # rows of what else differs that stand open
@@ -42,7 +42,7 @@ def compare(given_a: str, given_b: str, to: str = "", limit: float | None = None
     files.write_text(path, page(a, b, found, limit))
     if not to:
         systems.write(path.parents[1])
-    said = f"{_lead(differs).en}\n{counted(found).en}: open {shown(path)}"
+    said = f"{sides.lead(differs).en}\n{counted(found).en}: open {shown(path)}"
     return said, numbers.exit_code(found, numbers.broken(a, b))
 
 
@@ -60,7 +60,7 @@ def _body(a: Run, b: Run, found: Sequence[Compared], limit: float, language: Lan
         language,
         w=W.groups["page"],
         sides=[(name, W("said.side", system=run.folder.name, date=shell.when(run.info.started_at))) for name, run in (("A", a), ("B", b))],
-        lead=_lead(differs),
+        lead=sides.lead(differs),
         differs=show.table_html(_differs(differs), language) if differs else "",
         findings=show.findings_html(findings(a, b, found), language),
         counted=counted(found),
@@ -68,12 +68,6 @@ def _body(a: Run, b: Run, found: Sequence[Compared], limit: float, language: Lan
         method=W("said.method", margin=100 * common.LOSS_MARGIN, limit=100 * limit, count=judged),
         command="make compare A=… B=…",
     )
-
-
-def _lead(differs: Sequence[Differs]) -> Text:
-    """In one sentence what else differs."""
-    kinds = list(dict.fromkeys(one.kind for one in differs))
-    return W("said.lead", kinds=[W(f"kinds.{kind}") for kind in kinds]) if kinds else W("said.alike")
 
 
 def _path(a: Run, b: Run, to: str) -> Path:

@@ -34,9 +34,17 @@ class Differs:
 def find(given: str) -> Run:
     """The run that is meant, as its newest page sees it.
 
-    given: a folder results/SYSTEM, one that holds such folders, PROFILE or PROFILE/SYSTEM of the outputs; where several systems ran, the
-    last one is meant. Raises ReportError, one line, where that is nothing or was altered.
+    given: as to `there`. Raises ReportError, one line, where that is nothing or was altered.
     """
+    if run := there(given):
+        return run
+    said = f"'{given}': nothing recorded there; name two runs, each a folder results/SYSTEM or a profile that was measured"
+    raise ReportError(f"{said} (make: A=… B=…)")
+
+
+def there(given: str) -> Run | None:
+    """The run that a folder results/SYSTEM holds, or one that holds such folders, or PROFILE or PROFILE/SYSTEM of the outputs; of several
+    the last one. None where nothing is recorded. Raises ReportError, one line, for what was altered."""
     profile = Path(given).stem if given.endswith(profiles.FILES) else given
     outputs = session.outputs(profile)
     places = [Path(given), Path(given) / "results", outputs / "results", outputs.parent / "results" / outputs.name]
@@ -45,8 +53,7 @@ def find(given: str) -> Run:
             return Run.open(place).newest()
         if below := [folder for folder in sorted(place.glob("*")) if any(folder.glob(RESULTS))]:
             return max((Run.open(folder).newest() for folder in below), key=lambda run: run.info.started_at)
-    said = f"'{given}': nothing recorded there; name two runs, each a folder results/SYSTEM or a profile that was measured"
-    raise ReportError(f"{said} (make: A=… B=…)")
+    return None
 
 
 def different(a: Run, b: Run) -> None:
@@ -62,7 +69,7 @@ def differences(a: Run, b: Run) -> list[Differs]:
     models = model(a, b)
     if models is None or models[0] != models[1]:
         found.append(Differs("model", W("names.model"), *(models or (UNKNOWN, UNKNOWN))))
-    found += _rows("system", [("system", a.folder.name, b.folder.name), *_machines(one.system, other.system)])
+    found += _rows("system", [("system", one.system_id, other.system_id), *_machines(one.system, other.system)])
     libraries = [run.info.system.get("libraries") or {} for run in (a, b)]
     names = dict.fromkeys([*libraries[0], *libraries[1]])
     versions = [(Text(name, name), *(each.get(name, UNKNOWN) for each in libraries)) for name in names]
@@ -72,6 +79,12 @@ def differences(a: Run, b: Run) -> list[Differs]:
     keys = dict.fromkeys([*parameters[0], *parameters[1]])
     rows = [(Text(key, key), *(each.get(key, UNKNOWN) for each in parameters)) for key in keys]
     return found + [Differs("parameters", *row) for row in rows if row[1] != row[2]]
+
+
+def lead(differs: Iterable[Differs]) -> Text:
+    """In one sentence what else differs."""
+    kinds = list(dict.fromkeys(one.kind for one in differs))
+    return W("said.lead", kinds=[W(f"kinds.{kind}") for kind in kinds]) if kinds else W("said.alike")
 
 
 def model(a: Run, b: Run) -> tuple[str, str] | None:

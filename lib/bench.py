@@ -1,0 +1,184 @@
+"""`make bench`: a profile's candidates timed against each other in a few minutes, one table, and held against an earlier run.
+
+It measures as the report does, in the same rounds and with the same models and engines, and compares as `make compare` does
+(lib/report/versus). What it measures lies in a folder of its own, sealed as all records are; results/ is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lib import progress, runners, session, stats
+from lib.errors import ConfigError, shown
+from lib.experiment import profile as profiles
+from lib.experiment import system
+from lib.experiment.candidate import Candidate, listed, ordered
+from lib.experiment.profile import Profile
+from lib.measure import sweep
+from lib.pages import common, who
+from lib.report import shell
+from lib.report.versus import numbers, sides
+from lib.report.versus.findings import findings
+from lib.report.versus.numbers import BETTER, SAME, UNDECIDED, WORSE, Compared
+from lib.runners import RUNNERS
+from lib.session import Session
+from lib.stats import Interval
+from lib.store.records import Record
+from lib.store.run import Run
+from lib.text import Text
+
+FOLDER, STAGE = "bench", "00_bench"  # outputs/PROFILE/bench/SYSTEM/TIME-RUN/00_bench.jsonl
+MINUTES, ROUNDS = 2.0, 16
+NOTHING_SHARED = 2  # exit code
+SHARE = ROUNDS + 1  # slices of each candidate, that of warming up too
+SAID = {WORSE: "slower", BETTER: "faster", SAME: "no difference", UNDECIDED: "cannot be told", "": "not judged"}
+HEAD = ("candidate", "batch", "median ms", "ms a call [95 %]", "images/s [95 %]", "times as fast [95 %]", "as")
+AGAINST = ("new / old [95 %]", "new is")
+Key = tuple[Candidate | None, int | None]
+
+
+def bench(given: str, against: str = "", minutes: float | None = None) -> tuple[str, int]:
+    """Time the profile's candidates; returns what to print, and the exit code: 0, or, against an earlier run, 3 where something is
+    slower or failed, 4 where nothing could be judged, 2 where both share nothing.
+
+    given: a profile, as `profile.locate` takes it; against: as `before` does, "" for nothing; minutes: that timing takes. Missing models
+    and engines are made first, as the report would. Raises ReportError.
+    """
+    profile = profiles.load(given)
+    session.check(profile)
+    old = before(against) if against else None
+    if not sys.stderr.isatty():
+        os.environ.setdefault(progress.LINES, "lines")  # a log of CI
+    new = measured(profile, 60 * (minutes or MINUTES))
+    return told(new, old)
+
+
+def before(given: str) -> Run:
+    """What an earlier run timed end to end.
+
+    given: a folder of bench/SYSTEM, results/SYSTEM of a report, one that holds such folders (of which the last run is meant), a file of
+    records in one, or a profile that was reported on. Raises ReportError where that is nothing or was altered.
+    """
+    path = Path(given)
+    found = sides.there(str(path.parent) if path.is_file() else given) or sides.there(str(path / system.system_id()))
+    if found is None:
+        raise ConfigError(f"'{given}': nothing recorded there; name a folder below outputs/PROFILE/bench, or results/SYSTEM of a report")
+    return _end_to_end(found)
+
+
+def measured(profile: Profile, seconds: float) -> Run:
+    """Time every candidate that runs here at batch size 1 and at the one that notebook 07 compares at; keep the records in a new folder.
+
+    seconds: that timing takes: ROUNDS rounds, of slices that fill them; fewer rounds where single calls are too long for that.
+    """
+    every = runners.candidates(profile)
+    here = [candidate for candidate in every if not RUNNERS[candidate.runner].unavailable(candidate.precision)]
+    asked = Session(profile, STAGE)
+    only_one = asked.profile.model is not None and asked.spec.batch is not None
+    sizes = sorted({asked.profile.precision.batch_size} | (set() if only_one else {1}))
+    slice_s = min(60.0, seconds / (SHARE * max(1, len(here) * len(sizes))))
+    settings = profile.measuring.model_copy(
+        update={"rounds": ROUNDS, "slice_s": slice_s, "warmup_s": min(slice_s, profile.measuring.warmup_s)}
+    )
+    asked.profile = asked.profile.model_copy(update={"measuring": settings})
+    named = " and ".join(map(str, sizes))
+    progress.say(
+        f"{len(here)} of {len(every)} candidates at batch {named}: about {progress.duration(seconds)}, once their models are there"
+    )
+    sweep.timings(asked, every, sizes, seconds * ROUNDS / SHARE)
+    time = asked.started_at[:19].replace(":", "")
+    return asked.save(asked.folder / FOLDER / system.system_id() / f"{time}-{asked.run_id}")
+
+
+def told(new: Run, old: Run | None) -> tuple[str, int]:
+    """The table of a run, what else is to be known of it, and, against `old`, how both compare; and the exit code of that."""
+    mine = _end_to_end(new)
+    latencies = {_key(record): record for record in mine.records("latency") if record.value is not None}
+    found = numbers.compared(old, mine, numbers.least(old, mine)) if old else []
+    apart = {(one.candidate, one.batch_size): one for one in found} if old else None
+    rows = [_row(record, latencies, mine.profile.reference, apart) for record in latencies.values()]
+    lines = _table([HEAD + (AGAINST if old else ()), *rows])
+    rounds = max((len(record.samples) for record in latencies.values()), default=0)
+    lines += ["", f"{rounds} rounds; reference: {mine.profile.reference.label.en}; kept: {shown(new.folder)}"]
+    lines += [f"{finding.level}: {finding.text.en}" for finding in common.disturbed(mine)]
+    if lost := _lost(mine.records("latency")):
+        lines.append(f"not measured: {lost}")
+    if old is None:
+        return "\n".join(lines), 0
+    said, code = _compared(old, mine, found)
+    return "\n".join([*lines, "", *said]), code
+
+
+def _compared(old: Run, new: Run, found: Sequence[Compared]) -> tuple[list[str], int]:
+    """What else differs, what the numbers say, and the exit code."""
+    broken, least = numbers.broken(old, new), numbers.least(old, new)
+    lines = [f"A, the old run: {shown(old.folder)}, {shell.when(old.info.started_at)}; B: this one; a difference counts beyond {least:.1%}"]
+    lines += [sides.lead(sides.differences(old, new)).en]
+    lines += [f"{finding.level}: {finding.text.en}" for finding in findings(old, new, found)]
+    if not found and not broken:
+        return [*lines, f"error: nothing in common with {shown(old.folder)}: no candidate and batch size is in both"], NOTHING_SHARED
+    return lines, numbers.exit_code(found, broken)
+
+
+def _row(record: Record, latencies: dict[Key, Record], reference: Candidate, apart: dict[Key, Compared] | None) -> tuple[str, ...]:
+    assert record.candidate is not None
+    own, size = common.full(record.candidate), record.batch_size
+    base, name = (
+        (reference, "reference") if record.candidate.precision == own.precision or (own, size) not in latencies else (own, "own FP32")
+    )
+    ratio = common.speedup(record, latencies.get((base, size)))
+    row = (record.candidate.label.en, str(size), f"{record.value:.4g}", f"{stats.time(record.samples):.4g}", _rate(common.rate(record)))
+    row += (f"{ratio:.3f}", name) if ratio else ("–", "–")
+    if apart is None:
+        return row
+    one = apart.get((record.candidate, size))
+    return row + ((f"{one.apart:.3f}" if one.apart else "–", SAID[one.said]) if one else ("–", "not in the old run"))
+
+
+def _rate(images_s: Interval) -> str:
+    return format(images_s, ",.0f" if images_s.value >= 100 else ".2f")
+
+
+def _lost(records: Iterable[Record]) -> str:
+    """Each reason why there is no number, with all that it holds for."""
+    sizes: dict[tuple[Candidate, Text], list[int]] = defaultdict(list)
+    some = set[Candidate]()
+    for record in records:
+        if record.candidate and record.reason:
+            sizes[record.candidate, record.reason.text].append(record.batch_size or 0)
+        elif record.candidate:
+            some.add(record.candidate)
+    by: dict[str, list[Candidate]] = defaultdict(list)
+    for (candidate, why), at in sizes.items():
+        by[(who.at(at, why) if candidate in some else why).en].append(candidate)
+    return " | ".join(f"{listed(ordered(found)).en}: {why}" for why, found in by.items())
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of columns, as wide as they must be: the first left, numbers right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(_cell(place, text, width) for place, (text, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows
+    ]
+
+
+def _cell(place: int, text: str, width: int) -> str:
+    left = place in (0, HEAD.index("as"), len(HEAD) + AGAINST.index("new is"))
+    return text.ljust(width) if left else text.rjust(width)
+
+
+def _key(record: Record) -> Key:
+    return record.candidate, record.batch_size
+
+
+def _end_to_end(run: Run) -> Run:
+    """A run with nothing but what it timed from host memory to host memory, and what disturbed that."""
+    files = {}
+    for stage, file in run.files.items():
+        kept = [record for record in file.records if record.metric in common.TIMED and record.scope != "gpu_compute"]
+        files[stage] = file._replace(records=kept)
+    return Run(run.folder, run.stage, files)

@@ -1,0 +1,242 @@
+"""`make bench`: one table, records of its own, and an earlier run held against this one. The runners are stand-ins that time themselves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import small_report
+from records import latency
+
+from lib import bench, session, stop
+from lib.__main__ import main
+from lib.errors import ReportError
+from lib.experiment.candidate import Candidate
+from lib.measure import rounds, sweep
+from lib.measure.state import Seen
+from lib.report.versus import sides
+from lib.runners import RUNNERS
+from lib.runners.base import Runner
+from lib.session import Session
+from lib.store.records import Reason
+from lib.timer import Slice
+
+NOISE = (1.002, 0.999, 1.001, 0.998)  # over again in every four rounds: how often warming up calls depends on the clock
+REFERENCE, FP32, INT8, LITE = (
+    Candidate(*key) for key in (("savedmodel", "fp32"), ("onnxrt", "fp32"), ("onnxrt", "int8_qdq"), ("tflite", "fp32"))
+)
+MS = {REFERENCE: 0.04, FP32: 0.02, INT8: 0.01, LITE: 0.03}  # a call of one image; of 32 it takes 16 times as long
+
+
+class Bench:
+    """The machine that is stood in for. ms: {candidate: ms a call, or what its timer raises}; other_cpu: what else it does."""
+
+    def __init__(self, outputs: Path) -> None:
+        self.outputs, self.ms, self.other_cpu = outputs, dict[Candidate, Any](MS), 0.0
+
+    @property
+    def kept(self) -> list[Path]:
+        """The records of all runs, the oldest first."""
+        return sorted((self.outputs / "quickstart" / "bench").rglob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+
+    def __call__(self, against: Path | str = "") -> int:
+        return main(["bench", "--minutes", "0.01", "--against", str(against)])
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
+    """The quickstart on a machine whose runners are stand-ins; TensorRT's cannot run there."""
+    machine = Bench(tmp_path)
+
+    class Fake(Runner):
+        precisions = ("fp32",)
+
+        def open(self) -> None:
+            pass
+
+        def infer(self, batch: np.ndarray) -> np.ndarray:
+            raise AssertionError("a stand-in times itself")
+
+        def timer(self, batch: np.ndarray) -> Callable[[float], Slice]:
+            ms, noise = machine.ms[self.candidate], itertools.cycle(NOISE)
+
+            def timed(seconds: float) -> Slice:
+                if isinstance(ms, BaseException):
+                    raise ms
+                return Slice(np.full(4, ms * (16 if len(batch) == 32 else 1) * next(noise)))
+
+            return timed
+
+    class Absent(Fake):
+        @classmethod
+        def unavailable(cls, precision: str) -> Reason | None:
+            return Reason("no_gpu")
+
+    @contextmanager
+    def watch() -> Any:
+        yield Seen(other_cpu=machine.other_cpu)
+
+    fakes = {"savedmodel": Fake, "onnxrt": type("Two", (Fake,), {"precisions": ("fp32", "int8_qdq")}), "tflite": Fake, "tensorrt": Absent}
+    for name in list(RUNNERS):
+        monkeypatch.delitem(RUNNERS, name)
+    for name, fake in fakes.items():
+        monkeypatch.setitem(RUNNERS, name, fake)
+    monkeypatch.setattr(sweep.state, "watch", watch)
+    images = SimpleNamespace(x_test=np.zeros((40, 32, 32, 3), np.uint8), label="digits", class_names=["0", "1"])
+    monkeypatch.setattr(Session, "images", images)
+    monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
+    return machine
+
+
+def rows(out: str) -> dict[tuple[str, str], list[str]]:
+    """{(candidate, batch): cells} of a table in columns that two blanks keep apart."""
+    head, *lines = out.split("\n\n")[0].splitlines()
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
+    assert all(len(line) <= len(head.split("  ")) for line in cells)
+    return {(line[0], line[1]): line[2:] for line in cells}
+
+
+def test_one_table_with_intervals_and_what_is_missing_at_its_end(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert made() == 0
+    out, err = capsys.readouterr()
+    found = rows(out)
+    assert set(found) == {(one.label.en, size) for one in MS for size in ("1", "32")}
+    median, took, rate, ratio, of = found[INT8.label.en, "32"]
+    assert (float(median), of) == (pytest.approx(0.16, rel=0.01), "own FP32")
+    assert took.startswith("0.16 [0.159")
+    assert rate.startswith("200,000 [")
+    assert ratio.startswith("2.000 [")
+    assert (found[FP32.label.en, "1"][3][:7], found[FP32.label.en, "1"][4]) == ("2.000 [", "reference")
+    assert found[REFERENCE.label.en, "1"][3:] == ["–", "–"]
+    assert f"not measured: {Candidate('tensorrt', 'fp32').label.en}: no NVIDIA GPU on this system" in out
+    assert "4 of 5 candidates at batch 1 and 32" in err
+
+
+def test_its_records_are_sealed_and_results_are_not_touched(made: Bench) -> None:
+    made()
+    (path,) = made.kept
+    run = sides.there(str(path.parent))
+    assert run is not None
+    assert run.info.stage == path.stem == bench.STAGE
+    assert {(one.candidate, one.batch_size) for one in run.records("latency") if one.value} == {
+        (one, size) for one in MS for size in (1, 32)
+    }
+    assert not (made.outputs / "quickstart" / "results").exists()
+    path.write_text(path.read_text().replace("onnxrt/fp32", "onnxrt/fp16"))
+    with pytest.raises(ReportError, match="altered since it was recorded"):
+        bench.before(str(path))
+
+
+@pytest.mark.parametrize("how", [lambda path: path, lambda path: path.parent, lambda path: path.parents[1], lambda path: path.parents[2]])
+def test_against_a_run_that_was_the_same_it_says_0(made: Bench, how: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]) -> None:
+    made()
+    capsys.readouterr()
+    assert made(how(made.kept[0])) == 0
+    out = capsys.readouterr().out
+    assert {cells[-1] for cells in rows(out).values()} == {"no difference"}
+    assert "A and B differ in the model." in out  # that of stand-ins is not known
+    assert len(made.kept) == 2
+
+
+@pytest.mark.parametrize(("factor", "said", "code"), [(1.5, "slower", 3), (0.5, "faster", 0), (1.02, "cannot be told", 0)])
+def test_what_is_slower_beyond_interval_and_least_ratio_ends_with_3(
+    made: Bench, factor: float, said: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made()
+    capsys.readouterr()
+    made.ms[FP32] = factor * MS[FP32]
+    assert made(made.kept[0]) == code
+    out = capsys.readouterr().out
+    found = rows(out)
+    assert {found[FP32.label.en, size][-1] for size in ("1", "32")} == {said}
+    assert found[FP32.label.en, "1"][-2].startswith(f"{1 / factor:.3f} [")
+    assert found[LITE.label.en, "1"][-1] == "no difference"
+    assert (f"bad: B is slower: {FP32.label.en}" in out) == (code == 3)
+
+
+def test_what_fails_now_and_did_not_before_ends_with_3(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made()
+    made.ms[LITE] = ReportError("it fell over")
+    capsys.readouterr()
+    assert made(made.kept[0]) == 3
+    out = capsys.readouterr().out
+    assert f"not measured: {LITE.label.en}: failed: it fell over" in out
+    assert f"bad: {LITE.label.en} was measured in A and failed in B" in out
+
+
+def test_a_disturbed_machine_judges_nothing_and_says_so(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made()
+    made.ms[FP32], made.other_cpu = 9.0, 0.5
+    capsys.readouterr()
+    assert made(made.kept[0]) == 4
+    out = capsys.readouterr().out
+    assert "other programs used 50% of the processor time" in out
+    assert {cells[-1] for cells in rows(out).values()} == {"not judged"}
+
+
+def test_a_report_s_latencies_serve_too_and_what_else_differs_is_said(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    results = made.outputs / "quickstart" / "results" / "elsewhere"
+    before = [latency(FP32.key, [0.01 * noise for noise in NOISE], batch_size=1), latency("cpp/fp16", NOISE, batch_size=1)]
+    before.append(latency(INT8.key, NOISE, batch_size=1, scope="gpu_compute"))
+    small_report.recorded(results, "06_batching", before)
+    assert made(results) == 3
+    out = capsys.readouterr().out
+    found = rows(out)
+    assert found[FP32.label.en, "1"][-1] == "slower"
+    assert found[INT8.label.en, "1"][-1] == "not in the old run"
+    assert "A and B differ in the model, the system" in out
+    assert f"Measured in A only: {Candidate.parse('cpp/fp16').label.en}" in out
+
+
+def test_nothing_in_common_is_one_line_and_2(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    results = made.outputs / "quickstart" / "results" / "here"
+    small_report.recorded(results, "06_batching", [latency("cpp/fp16", NOISE, batch_size=1)])
+    assert made(results) == 2
+    assert "error: nothing in common with " in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_run_that_is_stopped_leaves_the_earlier_ones_as_they_were(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made()
+    (path,) = made.kept
+    before = path.read_bytes()
+    made.ms[LITE] = KeyboardInterrupt()
+    assert made(path) == stop.STATUS
+    assert capsys.readouterr().err.endswith("error: stopped; the same command reuses what is built and measures again\n")
+    assert {file for file in (made.outputs / "quickstart" / "bench").rglob("*") if file.is_file()} == {path}
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("given", ["nowhere", "/", "quickstart", "with space/出力"])
+def test_what_is_no_run_is_one_line(made: Bench, given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert made(given) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"error: '{given}': nothing recorded there; name a folder")
+    assert not made.kept
+
+
+def test_minutes_that_are_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--minutes", "-1"]) == 2
+    assert capsys.readouterr().err.startswith("error: --minutes -1: give a positive number")
+
+
+@pytest.mark.parametrize(("call_ms", "count"), [(1.0, bench.ROUNDS), (1000.0, 8), (1e6, 3)])
+def test_rounds_are_as_many_as_fit_and_three_at_the_least(made: Bench, call_ms: float, count: int) -> None:
+    """A round costs, of each of two, a call that is timed and the one before it."""
+    settings = bench.profiles.load("quickstart").measuring.model_copy(update={"rounds": bench.ROUNDS, "warmup_s": 0.0})
+    timers = dict.fromkeys("ab", lambda seconds: Slice(np.full(1, call_ms)))
+    series, _ = rounds.run(timers, settings, "seed", seconds=32.0)
+    assert {len(one.rounds_ms) for one in series.values()} == {count}
+
+
+def test_precisions_that_stand_alone_are_held_against_the_reference(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    RUNNERS["onnxrt"].precisions = ("int8_qdq",)
+    assert made() == 0
+    *_, ratio, of = rows(capsys.readouterr().out)[INT8.label.en, "1"]
+    assert (ratio[:7], of) == ("4.000 [", "reference")
