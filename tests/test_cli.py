@@ -480,13 +480,14 @@ def test_make_alone_lists_targets_and_what_each_takes(made: Path) -> None:
     assert err == ""
     assert "PYTHON=" in out.splitlines()[0]
     targets = {line.split()[0]: line for line in out.splitlines()[1:]}
-    assert {"report", "new", "render", "share", "compare", "lab", "cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
+    assert {"report", "new", "render", "share", "compare", "bench", "lab", "cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
     takes = {
         "report": ("PROFILE", "OUTPUTS", "FROM", "TO", "MINUTES"),
         "new": ("MODEL", "DATA", "PROFILE"),
         "render": ("PROFILE", "OUTPUTS", "SYSTEM"),
         "share": ("PROFILE", "OUTPUTS", "SYSTEM"),
         "compare": ("A", "B", "TO", "PERCENT", "OUTPUTS"),
+        "bench": ("PROFILE", "OUTPUTS", "MINUTES", "AGAINST"),
         "lab": ("PROFILE",),
         "test": ("TESTS",),
     }
