@@ -120,7 +120,7 @@ def _compared(old: Run, new: Run, found: Sequence[Compared]) -> tuple[list[str],
     lines += [sides.lead(sides.differences(old, new)).en]
     lines += [f"{finding.level}: {finding.text.en}" for finding in findings(old, new, found)]
     if not found and not broken:
-        return [*lines, f"error: nothing in common with {shown(old.folder)}: no candidate and batch size is in both"], NOTHING_SHARED
+        return [*lines, f"error: nothing shared with {shown(old.folder)}: no candidate and batch size on the same images"], NOTHING_SHARED
     return lines, numbers.exit_code(found, broken)
 
 

@@ -198,7 +198,7 @@ def test_nothing_in_common_is_one_line_and_2(made: Bench, capsys: pytest.Capture
     results = made.outputs / "quickstart" / "results" / "here"
     small_report.recorded(results, "06_batching", [latency("cpp/fp16", NOISE, batch_size=1)])
     assert made(results) == 2
-    assert "error: nothing in common with " in capsys.readouterr().out.splitlines()[-1]
+    assert "error: nothing shared with " in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_run_that_is_stopped_leaves_the_earlier_ones_as_they_were(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
