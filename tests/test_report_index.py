@@ -73,6 +73,13 @@ def test_nothing_measured_is_no_table(tmp_path: Path) -> None:
     assert tables(tmp_path) == []
 
 
+def test_where_every_candidate_has_a_reason_alone_there_are_no_charts_and_a_page(tmp_path: Path) -> None:
+    run = small_report.recorded(tmp_path, "07_precision", [missing("accuracy", "share", HALF, reason="no_gpu")])
+    (unmeasured,) = candidates.tables(run, None)
+    assert index.charts(unmeasured.rows) == []
+    assert "no NVIDIA GPU" in index.page(Report("quickstart", tmp_path, run, []), "en")
+
+
 @pytest.mark.parametrize("dataset", ["digits", RANDOM])
 def test_random_input_is_said(tmp_path: Path, dataset: str) -> None:
     run = small_report.recorded(tmp_path, "07_precision", [accuracy(REFERENCE, 450)], dataset=dataset)

@@ -59,8 +59,8 @@ def number(run: Run, candidate: Candidate, column: Column) -> Record | None:
 
 
 def measured(row: dict[str, Any], column: Column) -> bool:
-    """Whether a row carries a number in this column."""
-    return isinstance(row[column.key], (int, float, stats.Interval))
+    """Whether a row carries a number in this column; one of reasons alone has none."""
+    return isinstance(row.get(column.key), (int, float, stats.Interval))
 
 
 def _candidates(run: Run) -> list[Candidate]:

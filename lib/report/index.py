@@ -91,7 +91,7 @@ def charts(rows: list[dict[str, Any]]) -> list[Figure]:
 def judged(rows: list[dict[str, Any]]) -> Column:
     """What the answers of these rows of the headline table are judged by."""
     told = any(headline.measured(row, headline.ACCURACY) for row in rows)
-    unknown = any(row[headline.ACCURACY.key] == NO_LABELS for row in rows)
+    unknown = any(row.get(headline.ACCURACY.key) == NO_LABELS for row in rows)
     return headline.AGREEMENT if unknown and not told else headline.ACCURACY
 
 
