@@ -75,6 +75,21 @@ def of(record: Record, metric: str, version: str = NEW, build: int | None = None
     return told and "variant" not in record.case and build in (None, record.case["build"])
 
 
+@pytest.mark.parametrize("runner", ["tensorrt", "cpp"])
+def test_what_another_page_found_wrong_with_its_own_engine_is_not_held_against_another_version(runner: str) -> None:
+    wrong = Finding("bad", "any", {"candidate": Candidate(runner, "int8")}, COMMON("table.more"))
+    made = verdict(findings={"05_consistency": [wrong]})
+    assert [one.decision for one in made.judged] == ["undecided", "rejected"]
+    assert [one.decision for one in made.beside] == ["accepted", "accepted"]
+
+
+def test_a_version_of_which_nothing_is_recorded_is_undecided_for_that_reason() -> None:
+    made = verdict(change=lambda record: None if "tensorrt" in record.case else record)
+    assert made.beside == ()
+    assert made.told.en.endswith("Undecided on TensorRT 10.6.0: none of its engines was measured.")
+    assert made.told.ja.endswith("理由：測定したエンジンがない。")
+
+
 def test_every_version_has_its_candidates_its_checks_and_its_sentence() -> None:
     made = verdict()
     assert made.decision == "accepted"

@@ -24,7 +24,7 @@ def told(judged: Sequence[Judged], decision: Decision, fastest: Sequence[Candida
             alike.setdefault(one.reasons[0][0], []).append(one.label)
     parts = [WORDS("parts.because", what=what, why=why) for why, what in list(alike.items())[:NAMED]]
     more = sum(map(len, list(alike.values())[NAMED:]))
-    why = listing([*parts, *([WORDS("parts.and_more", count=more)] if more > 0 else [])])
+    why = listing([*parts, *([WORDS("parts.and_more", count=more)] if more > 0 else [])]) if parts else WORDS("reasons.no_engine")
     return WORDS(f"sentences.{decision}", on=on, why=why)
 
 

@@ -51,8 +51,12 @@ def alone(run: Run, version: str, build: int) -> Run:
 
 
 def about_others(red: Mapping[str, Sequence[Finding]], candidate: Candidate) -> dict[str, list[Finding]]:
-    """Red findings without those in which another page speaks of its own engine of the candidate's name."""
-    return {stage: [one for one in found if stage == PAGE or not about.concerns(one, candidate, "")] for stage, found in red.items()}
+    """Red findings without those in which another page speaks of its own engine of the candidate's name, from Python or C++."""
+    engines = [candidate, *(Candidate(runner, candidate.precision) for runner in ENGINES)]
+    return {
+        stage: [one for one in found if stage == PAGE or not any(about.concerns(one, each, "") for each in engines)]
+        for stage, found in red.items()
+    }
 
 
 def worst(each: Mapping[int, Judged]) -> Judged:
