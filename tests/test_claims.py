@@ -158,6 +158,13 @@ def test_a_page_that_measures_nothing_is_not_there_where_nothing_is_recorded(tmp
     assert not shell.Stage(notebook, Run(tmp_path, STAGE, {}), None).there
 
 
+def test_a_page_that_measures_nothing_says_that_it_cannot_be_shown() -> None:
+    (notebook,) = (one for one in notebooks.find() if one.derived)
+    folder = next((config.ROOT / "outputs" / "cifar10" / "results").iterdir())
+    (said,) = shell.Stage(notebook, Run.open(folder, STAGE), None, broken="09_claims: cell 3 KeyError").failures
+    assert "09_claims: cell 3 KeyError" in said.en
+
+
 def test_of_the_recorded_runs_only_what_none_of_them_timed_is_left_open() -> None:
     # Batch size 1, ONNX Runtime and loading were not timed on a GPU; the two versions ran on no machine together.
     for folder in (config.ROOT / "outputs" / "cifar10" / "results").iterdir():

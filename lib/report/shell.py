@@ -82,7 +82,8 @@ class Stage:
             shown = WORDS("said.earlier_records", date=when(self.run.info.started_at)) if earlier and not self.broken else Text("", "")
             values = {"cell": self.failed.cell, "line": self.failed.line, "error": self.failed.error}
             said.append(WORDS("said.failed", **values, earlier=shown))
-        return said + ([WORDS("said.broken", error=self.broken)] if self.broken and earlier else [])
+        own = earlier or not self.run.measured  # one that is derived shows what the others recorded
+        return said + ([WORDS("said.broken", error=self.broken)] if self.broken and own else [])
 
     @property
     def problems(self) -> list[Text]:
