@@ -236,7 +236,7 @@ def test_a_notebook_that_cannot_show_its_records_keeps_no_other_from_being_shown
     with pytest.raises(ReportError, match=r"02_bad: cell 12 .*ZeroDivisionError: division by zero; all other pages are in"):
         again(moved)
     lines = [line.text for line in page(moved, "02_bad").select(".banner li")]
-    assert lines[0].startswith("the records cannot be shown by this version: 02_bad: cell 10")
+    assert lines[0].startswith("the records cannot be shown by this version: 02_bad: cell 12")
     assert lines[1] == "Look at <7>"
     assert "Some words." in page(moved, "01_note").text
     assert "02_bad the records cannot be shown" in page(moved, "index").select_one(".banner").text

@@ -14,7 +14,6 @@ from lib.stats import Interval
 from lib.store.records import Reason
 
 Verdict = Literal["faster", "slower", "same", "undecided", "disturbed"]
-SCOPES = ("end_to_end", "gpu_compute")
 
 
 @dataclass(frozen=True)
