@@ -83,6 +83,12 @@ def test_what_another_page_found_wrong_with_its_own_engine_is_not_held_against_a
     assert [one.decision for one in made.beside] == ["accepted", "accepted"]
 
 
+def test_the_plan_that_cpp_calls_is_the_one_that_python_calls() -> None:
+    made = verdict(accept=LIMITS | {"candidates": ["cpp/int8"]})
+    assert check(made, "plan_mb", Candidate("cpp", "int8")).outcome == "passed"
+    assert {one.decision for one in made.beside} == {"accepted"}
+
+
 def test_a_version_of_which_nothing_is_recorded_is_undecided_for_that_reason() -> None:
     made = verdict(change=lambda record: None if "tensorrt" in record.case else record)
     assert made.beside == ()

@@ -46,6 +46,7 @@ def alone(run: Run, version: str, build: int) -> Run:
     """The run as if this build's engines were all that TensorRT had here: what other pages recorded of theirs is left out."""
     files = {stage: file._replace(records=[r for r in file.records if not _engine(r)]) for stage, file in run.files.items()}
     own = [_own(record) for record in run.of(PAGE).records() if _engine(record) and _of(record, version, build)]
+    own += [replace(r, candidate=Candidate(CPP, r.candidate.precision)) for r in own if r.candidate and r.metric == "file_size"]  # one plan
     files[PAGE] = files[PAGE]._replace(records=[*files[PAGE].records, *own])
     return Run(run.folder, PAGE, files)
 
