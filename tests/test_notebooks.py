@@ -43,8 +43,8 @@ def test_nbconvert_runs_a_notebook_from_another_folder(tmp_path: Path) -> None:
     assert Run.open(results, QUICK.stem).measured
 
 
-@pytest.mark.parametrize("given", ["2024", "3.5", "True"])
-def test_a_profile_that_is_no_text_is_one_line(tmp_path: Path, given: str) -> None:
+def test_a_profile_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    given = "2024"  # papermill makes a number of it; other values: tests/test_profile.py
     words = (QUICK, tmp_path / "out.ipynb", "--cwd", QUICK.parent, "--log-level", "ERROR", "--no-progress-bar")
     done = front_end("papermill", *words, "-p", "profile", given, cwd=tmp_path)
     assert done.returncode != 0
