@@ -22,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 for _of_make in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROFILE", "OUTPUTS", "FROM", "TO", "MINUTES", "STRICT", "SYSTEM", "TESTS"):
     os.environ.pop(_of_make, None)  # under `make test`
 PYTHONS = os.environ.pop("TENSORRT_PYTHONS", "")  # for tests/test_gpu_versions.py alone: any other report would build for minutes
+COVERAGE = "COVERAGE_PROCESS_CONFIG"  # what tells coverage in another process that it is wanted
 hypothesis.settings.register_profile("report", deadline=None, max_examples=50)  # no deadline: machines differ
 hypothesis.settings.load_profile("report")
 
@@ -43,6 +44,31 @@ TINY = {
     "measuring": {"warmup_s": 0.01, "slice_s": 0.01, "rounds": 3, "tolerance": 0.5},
     "batching": {"batch_sizes": [1, 8, 32]},
 }
+
+# Coverage looks into the kernels and programs that tests start, which costs them a third more time. Of these files it does not: what
+# they start is the project's code run once more, which tests/test_own_report.py, tests/test_cli.py or a test in this process covers.
+UNCOVERED = {
+    "test_added",
+    "test_added_page",
+    "test_cpp_runner",
+    "test_notebooks",
+    "test_own_recorded",
+    "test_pages_browser",
+    "test_report_render",
+    "test_report_run",
+    "test_seal",
+    "test_share",
+    "test_training",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def covered(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whether coverage looks into what a test file starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.stem in UNCOVERED:
+            patch.delenv(COVERAGE, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
