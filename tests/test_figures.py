@@ -114,11 +114,9 @@ def covered(figure, renderer) -> list[tuple[str, str]]:
     found = []
     for texts in groups:
         upright = [text for text in texts if text.get_text().strip() and text.get_visible() and text.get_rotation() % 90 == 0]
-        for one, other in itertools.combinations(upright, 2):
-            # A box is as high as its font's tallest letters: by a tenth two may touch without a letter on another.
-            first, second = (text.get_window_extent(renderer).shrunk(0.95, 0.9) for text in (one, other))
-            if first.overlaps(second):
-                found.append((one.get_text(), other.get_text()))
+        # A box is as high as its font's tallest letters: by a tenth two may touch without a letter on another.
+        boxes = [(text.get_text(), text.get_window_extent(renderer).shrunk(0.95, 0.9)) for text in upright]
+        found += [(one, other) for (one, first), (other, second) in itertools.combinations(boxes, 2) if first.overlaps(second)]
     return found
 
 
