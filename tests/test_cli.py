@@ -480,7 +480,8 @@ def test_make_alone_lists_targets_and_what_each_takes(made: Path) -> None:
     assert err == ""
     assert "PYTHON=" in out.splitlines()[0]
     targets = {line.split()[0]: line for line in out.splitlines()[1:]}
-    assert {"report", "new", "render", "share", "compare", "bench", "lab", "cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
+    assert {"report", "new", "render", "share", "compare", "bench", "lab"} <= targets.keys()
+    assert {"cpp", "test", "lint", "format", "lock", "clean"} <= targets.keys()
     takes = {
         "report": ("PROFILE", "OUTPUTS", "FROM", "TO", "MINUTES"),
         "new": ("MODEL", "DATA", "PROFILE"),

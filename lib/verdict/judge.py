@@ -50,8 +50,8 @@ class Verdict:
 
     @property
     def decision(self) -> Decision:
-        """Of all candidates together (`overall`)."""
-        return overall(self.every)
+        """Of the candidates together (`overall`): those of the TensorRT that runs here, where it ran; one beside it decides nothing then."""
+        return overall(self.judged or self.beside)
 
     @property
     def exit_code(self) -> int:
@@ -80,9 +80,9 @@ def judge(run: Run, profile: Profile, findings: Mapping[str, Sequence[Finding]],
     beside = {label: _of(run, profile, version, label, red, failed) for version, label in others.items()}
     judged = () if absent and beside else tuple(_judged(run, profile, one, red, failed, tensorrt) for one in asked)
     fastest = _fastest(run, profile, _accepted(judged))
-    told = [] if absent and beside else [(overall(judged), sentence.told(judged, overall(judged), fastest, tensorrt, absent))]
-    told += [(overall(one), sentence.told(one, overall(one), _accepted(one), label, None)) for label, one in beside.items()]
-    sentences = [text for _, text in sorted(told, key=lambda one: EXIT[one[0]])]
+    told = [] if absent and beside else [sentence.told(judged, overall(judged), fastest, tensorrt, absent)]
+    others_told = [(overall(one), sentence.told(one, overall(one), _accepted(one), label, None)) for label, one in beside.items()]
+    sentences = told + [text for _, text in sorted(others_told, key=lambda one: EXIT[one[0]])]
     return Verdict(profile, run, judged, tuple(chain(*beside.values())), left_out, fastest, tensorrt, against.said(*sentences))
 
 
