@@ -46,8 +46,9 @@ def test_a_profile_lies_beside_the_model_and_works(tmp_path: Path, data: Path, m
     said = new(model.name, data.name, "").splitlines()
     assert said[0] == "flowers 2.onnx: input 'pixels', float32 NCHW [any, 3, 8, 8]; output 'scores', 5 classes, logits"
     assert said[1] == "images: 20 test images of 5 of the 5 classes, 10 to calibrate INT8 on"
-    assert said[2].startswith("preprocessing: a guess, ")
-    assert said[3] == "flowers 2.yaml: written; read it, then: make report PROFILE='flowers 2.yaml'"
+    assert said[2] == "classes: the sorted names of the folders in test/"
+    assert said[3].startswith("preprocessing: a guess, ")
+    assert said[4] == "flowers 2.yaml: written; read it, then: make report PROFILE='flowers 2.yaml'"
     profile = written(tmp_path / "flowers 2.yaml")
     assert (profile.model.file, profile.dataset.folder, profile.dataset.labels) == ("flowers 2.onnx", "写真 1", None)
     text = (tmp_path / "flowers 2.yaml").read_text(encoding="utf-8")
@@ -199,8 +200,8 @@ def test_bytes_go_in_as_they_are(tmp_path: Path, data: Path) -> None:
     assert written(tmp_path / "model.yaml").preprocess.preset == "none"
 
 
-def test_the_guess_follows_the_model_and_the_images_overrule_it(tmp_path: Path) -> None:
-    """A model that tells bright from dark, but only where the pixels are 0 to 255."""
+def _bright(folder: Path) -> Path:
+    """A model that tells dark (0) from bright (1), but only where the pixels are 0 to 255."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -215,17 +216,45 @@ def test_the_guess_follows_the_model_and_the_images_overrule_it(tmp_path: Path) 
     given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 8, 8])
     made = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
     graph = helper.make_graph(nodes, "bright", [given], [made], [*stored, numpy_helper.from_array(np.int64([1]), "one")])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "bright.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "bright.onnx")
+    return folder / "bright.onnx"
+
+
+def test_the_guess_follows_the_model_and_the_images_overrule_it(tmp_path: Path) -> None:
+    model = _bright(tmp_path)
     pixels = np.concatenate([np.full((30, 8, 8, 3), 60, np.uint8), np.full((30, 8, 8, 3), 200, np.uint8)])
     np.savez(tmp_path / "data.npz", images=pixels, labels=np.repeat([0, 1], 30))
-    said = new(str(tmp_path / "bright.onnx"), str(tmp_path / "data.npz"), "")
+    said = new(str(model), str(tmp_path / "data.npz"), "")
     assert "preprocessing: a guess, none; of 60 test images right: none 60, " in said
     assert not session.outputs("bright").exists()  # what the trial made is gone
     assert written(tmp_path / "bright.yaml").preprocess.preset == "none"
     assert "without images: imagenet" in (tmp_path / "bright.yaml").read_text()
     # Labels that no preprocessing explains: the guess stays and says so.
     np.savez(tmp_path / "odd.npz", images=pixels, labels=np.arange(60) % 2)
-    assert "but none is better than guessing" in new(str(tmp_path / "bright.onnx"), str(tmp_path / "odd.npz"), str(tmp_path / "odd.yaml"))
+    assert "but none is better than guessing" in new(str(model), str(tmp_path / "odd.npz"), str(tmp_path / "odd.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("names", "levels", "taken"), [(("a", "b"), (60, 200), "folders"), (("b", "a"), (60, 200), "file"), (("b", "a"), (130, 130), "file")]
+)
+def test_the_folders_order_is_taken_where_that_of_a_file_of_names_is_no_better_than_guessing(
+    tmp_path: Path, names: tuple[str, str], levels: tuple[int, int], taken: str
+) -> None:
+    """names: of the folders of dark and of bright images; levels: their pixels; the file of names always says b, a."""
+    from PIL import Image
+
+    for name, level in zip(names, levels, strict=True):
+        (tmp_path / "images" / "test" / name).mkdir(parents=True)
+        for index in range(30):
+            Image.new("RGB", (8, 8), (level, level, level)).save(tmp_path / "images" / "test" / name / f"{index}.png")
+    (tmp_path / "labels.txt").write_text("b\na\n")
+    said = new(str(_bright(tmp_path)), str(tmp_path / "images"), "")
+    first = "classes: labels.txt, beside the model\n"
+    instead = "in the order of labels.txt, beside the model, the model is no better than guessing"
+    folders = f"classes: the sorted names of the folders in test/; {instead}\n"
+    assert {"file": first, "folders": folders}[taken] in said
+    assert ("none is better than guessing" in said) == (levels == (130, 130))
+    assert written(tmp_path / "bright.yaml").dataset.classes == ("labels.txt" if taken == "file" else None)
 
 
 def test_arithmetic_before_the_first_layer_is_seen(tmp_path: Path) -> None:

@@ -112,11 +112,11 @@ def _fits(data: Path, path: Path, spec: ModelSpec) -> bool:
     return False
 
 
-def images(data: Path, path: Path, spec: ModelSpec) -> Data:
+def images(data: Path, path: Path, spec: ModelSpec, files: bool = True) -> Data:
     """What lies in `data`, a folder or an .npz, for the model `path`. Opens no image.
 
-    A file of class names (CLASS_FILES) beside model or images is taken where it fits. Images that no folder of a class holds have no
-    labels. Raises ConfigError, one line, for what is neither or cannot be used.
+    A file of class names (CLASS_FILES) beside model or images is taken where it fits and `files` says so. Images that no folder of a class
+    holds have no labels. Raises ConfigError, one line, for what is neither or cannot be used.
     """
     kind, reader = ("folder", folder) if data.is_dir() else ("npz", npz)
     if not data.exists():
@@ -124,10 +124,14 @@ def images(data: Path, path: Path, spec: ModelSpec) -> Data:
     if kind == "npz" and data.suffix.lower() != ".npz":
         raise ConfigError(f"{shown(data)}: neither a folder nor an .npz; DATA names one that holds test/CLASS/ and calibration/CLASS/")
     given = {kind: str(data)} | ({"labels": "none"} if kind == "folder" and not _labelled(data) else {})
-    for file in _class_files(data, path):
+    for file in _class_files(data, path) if files else ():
         with contextlib.suppress(ConfigError):
             named = given | {"classes": str(file)}
-            return _data(named, reader.scan(Dataset(**named), Path, spec.classes), f"the lines of {file.name}")
+            return _data(
+                named,
+                reader.scan(Dataset(**named), Path, spec.classes),
+                f"{names.shown(file.name)}, beside the {'model' if file.parent == path.parent else 'images'}",
+            )
     by = "the sorted names of the folders in test/" if kind == "folder" else "class_names of the file, or numbers"
     try:
         return _data(given, reader.scan(Dataset(**given), Path, spec.classes), by)

@@ -25,6 +25,7 @@ from lib.session import Session
 
 FILES = ("preprocessor_config.json", "config.json")  # transformers' and timm's
 ONE = {"scale": 1 / 255}  # 0 to 1, which no preset is
+NO_BETTER = "none is better than guessing: the order of the classes or the preprocessing is another"
 MOST = 200  # images that presets are tried on
 UNCHANGED = ("Cast", "Transpose", "Identity", "Pad", "Reshape", "Resize")  # operators that do not mean the pixels' range
 ARITHMETIC = ("Mul", "Div", "Sub", "Add", "BatchNormalization")
@@ -181,7 +182,7 @@ def _best(first: Guess, candidates: Mapping[str, dict[str, Any]], right: Mapping
     total, doubt = int(counts.sum()), ""
     close = [name for name in correct if name != best and stats.paired(*_alone(right[best], right[name]), total).high >= 0]
     if stats.at_chance(correct[best], total, stats.chance_level(counts.tolist())):
-        doubt = "none is better than guessing: the order of the classes or the preprocessing is another"
+        doubt = NO_BETTER
     elif close:
         doubt = f"so few images do not tell it from {', '.join(close)}"
     because = first.because if best == first.name else f"right most often of what was tried; without images: {first.name}, {first.because}"

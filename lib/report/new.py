@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,27 @@ def new(model: str, data: str, to: str) -> str:
     images = found.images(place, path, reading.spec) if place else None
     guessed = guess.of(path, reading.spec, file)
     if not guessed.sure and file is None and images and images.present:
-        guessed = guess.tried(guessed, _profile(target, path, reading, images, guessed), reading.spec)
+        images, guessed = _tried(target, path, reading, images, guessed)
     draft = Draft(target, path, reading, images, guessed, refused)
     files.write_text(target, "\n".join(_lines(draft)) + "\n")
     return "\n".join(_summary(draft))
+
+
+def _tried(target: Path, model: Path, reading: Reading, images: Data, first: Guess) -> tuple[Data, Guess]:
+    """The guess tried on images; with the folders' own order where that of a file of names makes all no better than guessing, and this
+    does not."""
+
+    def trial(tried_on: Data) -> Guess:
+        return guess.tried(first, _profile(target, model, reading, tried_on, first), reading.spec)
+
+    guessed = trial(images)
+    if guessed.doubt == guess.NO_BETTER and {"folder", "classes"} <= set(images.settings):
+        place = Path(images.settings["folder"])
+        by_folders = found.images(place, model, reading.spec, files=False)
+        if not by_folders.unnamed and (other := trial(by_folders)).right and other.doubt != guess.NO_BETTER:
+            why = f"{by_folders.named_by}; in the order of {images.named_by}, the model is no better than guessing"
+            return replace(by_folders, named_by=why), other
+    return images, guessed
 
 
 def _target(model: Path, to: str) -> Path:
@@ -186,6 +203,8 @@ def _summary(draft: Draft) -> Iterator[str]:
     guessed, outputs = draft.guess, session.outputs(draft.target.stem)
     yield f"{names.shown(draft.model.name)}: {found.model_line(draft.reading.spec)}"
     yield f"images: {found.data_line(draft.images, draft.reading.spec)}"
+    if draft.images and not draft.images.unnamed and draft.images.named_by != "numbers":
+        yield f"classes: {draft.images.named_by}"
     why = f"; of {guessed.tried} test images right: {_counts(guessed)}" if guessed.right else f": {guessed.because}"
     but = f"; but {guessed.doubt}" if guessed.doubt else ""
     yield f"preprocessing: {'' if guessed.sure else 'a guess, '}{_called(guessed)}{why}{but}"
