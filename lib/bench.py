@@ -43,7 +43,7 @@ Key = tuple[Candidate | None, int | None]
 
 def bench(given: str, against: str = "", minutes: float | None = None) -> tuple[str, int]:
     """Time the profile's candidates; returns what to print, and the exit code: 0, or, against an earlier run, 3 where something is
-    slower or failed, 4 where nothing could be judged, 2 where both share nothing.
+    slower or failed, 4 where no comparison was decided, 2 where both share nothing.
 
     given: a profile, as `profile.locate` takes it; against: as `before` does, "" for nothing; minutes: that timing takes. Missing models
     and engines are made first, as the report would. Raises ReportError.

@@ -160,6 +160,16 @@ def test_what_is_slower_beyond_interval_and_least_ratio_ends_with_3(
     assert (f"bad: B is slower: {FP32.label.en}" in out) == (code == 3)
 
 
+def test_where_every_comparison_is_undecided_it_ends_with_4(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made()
+    capsys.readouterr()
+    made.ms = {one: 1.02 * ms for one, ms in MS.items()}
+    assert made(made.kept[0]) == 4
+    out = capsys.readouterr().out
+    assert {cells[-1] for cells in rows(out).values()} == {"cannot be told"}
+    assert "warn: Nothing was decided" in out
+
+
 def test_what_fails_now_and_did_not_before_ends_with_3(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     made()
     made.ms[LITE] = ReportError("it fell over")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from lib.report.versus.findings import counted, findings
 from lib.report.versus.numbers import BETTER, SAME, UNDECIDED, WORSE, Compared
 from lib.store.records import WINDOWS, Record
 from lib.store.run import Run
+from lib.text import Text
 
 STEADY = [10.0, 10.01, 9.99, 10.0, 10.02]
 REFERENCE = "savedmodel/fp32"
@@ -49,7 +51,7 @@ def code(a: Run, b: Run) -> int:
 
 @pytest.mark.parametrize(
     ("factor", "said", "ends"),
-    [(1.1, WORSE, 3), (0.9, BETTER, 0), (1.0, SAME, 0), (1.019, UNDECIDED, 0), (1.0201, UNDECIDED, 0), (1.03, WORSE, 3)],
+    [(1.1, WORSE, 3), (0.9, BETTER, 0), (1.0, SAME, 0), (1.019, UNDECIDED, 4), (1.0201, UNDECIDED, 4), (1.03, WORSE, 3)],
 )
 def test_speed_is_worse_only_beyond_the_least_ratio(factor: float, said: str, ends: int) -> None:
     a, b = (run(latency("onnxrt/fp32", times(scale))) for scale in (1.0, factor))
@@ -162,7 +164,7 @@ def test_agreement_is_judged_where_nobody_labelled_the_images_alone() -> None:
     a, b = (run(agreement("onnxrt/fp16", differ), *unlabelled("onnxrt/fp16")) for differ in (0, 100))
     assert judged(a, b) == {("agreement", "onnxrt/fp16"): WORSE}
     assert keys(findings(a, b, numbers.compared(a, b, 0.02))) == [("bad", "agreement_worse")]
-    a, b = (run(agreement("onnxrt/fp16", differ), accuracy("onnxrt/fp16", 450)) for differ in (0, 100))
+    a, b = (run(agreement("onnxrt/fp16", differ), accuracy("onnxrt/fp16", 45000, 50000)) for differ in (0, 100))
     assert judged(a, b)["agreement", "onnxrt/fp16"] == ""
     assert code(a, b) == 0
 
@@ -176,7 +178,7 @@ def test_file_sizes_are_shown_and_judged_by_nobody() -> None:
 
 @pytest.mark.parametrize(("reason", "ends"), [("failed", 3), ("no_gpu", 0)])
 def test_what_failed_in_b_and_ran_in_a_is_worse_and_what_could_not_run_is_said(reason: str, ends: int) -> None:
-    same = accuracy("onnxrt/fp32", 450)
+    same = accuracy("onnxrt/fp32", 45000, 50000)
     a = run(same, latency("tensorrt/fp16", STEADY))
     values = {"error": "no plan"} if reason == "failed" else {}
     b = run(same, missing("latency", "ms", "tensorrt/fp16", reason, batch_size=32, scope="end_to_end", values=values))
@@ -319,10 +321,55 @@ def test_the_command_ends_with_what_it_found(outputs: Path, capsys: pytest.Captu
         out, err = capsys.readouterr()
         assert (out.count("\n"), err.count("\n")) == ((2, 0) if ends in (0, 3) else (0, 1))
     record(outputs / "letters" / "results" / "here", [accuracy("onnxrt/fp32", 450)], dataset="letters")
+    capsys.readouterr()
     assert main(["compare", "before", "letters"]) == 4
+    assert capsys.readouterr().out.splitlines()[1].startswith("warn: Nothing is compared: ")  # why it is 4
 
 
 def test_what_is_counted_is_every_number() -> None:
     a, b = (run(*of_model("aa", 9000, (5, 5)), latency("onnxrt/fp32", times(scale))) for scale in (1.0, 1.5))
     assert counted(numbers.compared(a, b, 0.02)).en == "1 worse, 0 better, 2 the same, 0 undecided, 0 not judged"
-    assert numbers.exit_code([Compared("latency", Candidate("a", "b"), *a.records("latency") * 2, None, UNDECIDED)], {}) == 0
+    assert numbers.exit_code([Compared("latency", Candidate("a", "b"), *a.records("latency") * 2, None, UNDECIDED)], {}) == 4
+
+
+def test_where_no_comparison_was_decided_that_is_said_and_ends_with_4() -> None:
+    """Nothing worse among what is undecided or not judged is no good news; one comparison that is decided is."""
+    open_ = [accuracy("onnxrt/fp32", 450), latency("onnxrt/fp32", [10.0, 10.0])]
+    a, b = run(*open_), run(*open_)
+    found = numbers.compared(a, b, 0.02)
+    assert sorted(one.said for one in found) == ["", UNDECIDED]
+    assert code(a, b) == 4
+    (said,) = [one for one in findings(a, b, found) if one.key == "nothing_decided"]
+    assert (said.level, said.values) == ("warn", {"undecided": 1, "unjudged": 1})
+    assert "good" not in {level for level, _ in keys(findings(a, b, found))}
+    a, b = (run(*open_, latency("cpp/fp16", STEADY)) for _ in "ab")
+    assert code(a, b) == 0
+    assert ("good", "nothing_worse") in keys(findings(a, b, numbers.compared(a, b, 0.02)))
+
+
+def test_limits_of_acceptance_are_no_difference_in_measuring() -> None:
+    same = accuracy(REFERENCE, 450, artifact_sha256="a" * 64)
+    a, b = run(same), run(same, profile={"accept": {"latency_p99_ms": 5.0}})
+    assert a.profile.accept != b.profile.accept
+    assert sides.differences(a, b) == []
+    assert sides.lead([]).en.startswith("A and B have the same dataset")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "en", "ja"),
+    [
+        (["model"], "differ in the model.", "AとBはモデルが異なる"),
+        (["system", "parameters"], "differ in the system and parameters.", "AとBはシステム、パラメータが異なる"),
+        (["model", "system", "versions"], "differ in the model, the system and versions.", "AとBはモデル、システム、バージョンが異なる"),
+    ],
+)
+def test_what_differs_is_listed_as_one_writes_it(kinds: list[str], en: str, ja: str) -> None:
+    said = sides.lead(sides.Differs(kind, Text("x", "x"), 1, 2) for kind in [*kinds, kinds[0]])
+    assert en in said.en
+    assert ja in said.ja
+
+
+def test_a_copied_folder_is_no_other_system(outputs: Path) -> None:
+    here = outputs / "before" / "results" / "here"
+    copy = shutil.copytree(here, outputs / "elsewhere" / "copied by hand")
+    assert "system" not in {one.kind for one in sides.differences(sides.find(str(here)), sides.find(str(copy)))}

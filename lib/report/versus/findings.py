@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lib.experiment.candidate import listed, ordered
 from lib.pages import common, who
 from lib.report.versus import numbers, sides
-from lib.report.versus.numbers import BETTER, WORSE, Compared
+from lib.report.versus.numbers import BETTER, UNDECIDED, WORSE, Compared
 from lib.report.versus.sides import W
 from lib.store.run import Run
 from lib.text import Text
@@ -23,7 +23,7 @@ def findings(a: Run, b: Run, found: Sequence[Compared]) -> list[Finding]:
     said = [finding for one in found if one.said in LEVEL and one.metric != "latency" for finding in [_quality(one)]]
     broken = numbers.broken(a, b)
     said += [W.finding("bad", "failed", candidate=candidate, why=why) for candidate, why in broken.items()]
-    said += [*_speeds(found), *_summary(a, b, found)]
+    said += [*_speeds(found), *summary(a, b, found)]
     why = Counter(one.how for one in found if one.how in UNCLAIMED)
     said += [
         W.finding("warn" if how == "disturbed" else "note", "unjudged", count=count, how=W(f"how.{how}")) for how, count in why.items()
@@ -68,12 +68,16 @@ def _speeds(found: Sequence[Compared]) -> list[Finding]:
     ]
 
 
-def _summary(a: Run, b: Run, found: Sequence[Compared]) -> list[Finding]:
+def summary(a: Run, b: Run, found: Sequence[Compared]) -> list[Finding]:
+    """That nothing is worse in B, or why nobody can tell; none where something is worse."""
     judged = [one for one in found if one.said]
     if not sides.same_dataset(a, b):
         return [W.finding("warn", "other_dataset")]
     if not judged:
         return [W.finding("warn", "nothing_shared")]
-    if numbers.exit_code(found, numbers.broken(a, b)) == numbers.SOMETHING_WORSE:
+    code = numbers.exit_code(found, numbers.broken(a, b))
+    if code == numbers.SOMETHING_WORSE:
         return []
-    return [W.finding("good", "nothing_worse", count=len(judged), undecided=sum(one.said == "undecided" for one in judged))]
+    if code == numbers.NOTHING_DECIDED:
+        return [W.finding("warn", "nothing_decided", undecided=len(judged), unjudged=len(found) - len(judged))]
+    return [W.finding("good", "nothing_worse", count=len(judged), undecided=sum(one.said == UNDECIDED for one in judged))]

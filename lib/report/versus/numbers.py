@@ -24,7 +24,7 @@ QUALITY = ("accuracy", "agreement")
 METRICS = (*QUALITY, "latency", "file_size")
 LEVEL = 1 - stats.CONFIDENCE
 WORSE, BETTER, SAME, UNDECIDED = "worse", "better", "same", "undecided"
-NOT_WORSE, SOMETHING_WORSE, NOTHING_COMPARED = 0, 3, 4  # exit codes
+NOT_WORSE, SOMETHING_WORSE, NOTHING_DECIDED = 0, 3, 4  # exit codes
 SAID = {"faster": BETTER, "slower": WORSE, "same": SAME, "undecided": UNDECIDED}
 
 
@@ -70,11 +70,11 @@ def compared(a: Run, b: Run, limit: float) -> list[Compared]:
 
 
 def exit_code(found: Iterable[Compared], failed: Mapping[Candidate, Text]) -> int:
-    """0 where nothing is worse, 3 where something is or failed, 4 where nothing could be judged. failed: of `broken`."""
-    said = {one.said for one in found} - {""}
-    if failed or WORSE in said:
+    """0 where nothing is worse, 3 where something is or failed, 4 where no comparison was decided. failed: of `broken`."""
+    decided = {one.said for one in found} - {"", UNDECIDED}
+    if failed or WORSE in decided:
         return SOMETHING_WORSE
-    return NOT_WORSE if said else NOTHING_COMPARED
+    return NOT_WORSE if decided else NOTHING_DECIDED
 
 
 def broken(a: Run, b: Run) -> dict[Candidate, Text]:

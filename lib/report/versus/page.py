@@ -13,7 +13,7 @@ from lib.experiment.system import slug
 from lib.pages import common
 from lib.report import both, shell, systems
 from lib.report.versus import numbers, sides
-from lib.report.versus.findings import counted, findings
+from lib.report.versus.findings import counted, findings, summary
 from lib.report.versus.numbers import QUALITY, Compared
 from lib.report.versus.sides import Differs, W
 from lib.show import table as show
@@ -29,7 +29,7 @@ MANY = 8  # rows of what else differs that stand open
 
 def compare(given_a: str, given_b: str, to: str = "", limit: float | None = None) -> tuple[str, int]:
     """Write the page that compares two runs; returns what to print, and the exit code: 0 where nothing is worse in B beyond its interval,
-    3 where something is or failed, 4 where nothing could be judged.
+    3 where something is or failed, 4 where no comparison was decided.
 
     given_a, given_b: as `sides.find` takes them, A the run of before; to: the file to write, or a folder, "" for html/compare/ beside B's
     pages; limit: ratio of speeds that counts as a difference, None for the larger `measuring.least_ratio` of both. Raises ReportError.
@@ -42,8 +42,9 @@ def compare(given_a: str, given_b: str, to: str = "", limit: float | None = None
     files.write_text(path, page(a, b, found, limit))
     if not to:
         systems.write(path.parents[1])
-    said = f"{sides.lead(differs).en}\n{counted(found).en}: open {shown(path)}"
-    return said, numbers.exit_code(found, numbers.broken(a, b))
+    code = numbers.exit_code(found, numbers.broken(a, b))
+    why = [f"{one.level}: {one.text.en}" for one in summary(a, b, found) if code == numbers.NOTHING_DECIDED]
+    return "\n".join([sides.lead(differs).en, *why, f"{counted(found).en}: open {shown(path)}"]), code
 
 
 def page(a: Run, b: Run, found: Sequence[Compared], limit: float) -> str:

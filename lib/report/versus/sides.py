@@ -19,6 +19,7 @@ W = Words(__file__)
 RESULTS = "[0-9][0-9]_*.jsonl"
 HASH = 12  # hex digits of a file's SHA-256 that are shown
 UNKNOWN = "–"
+NOT_MEASURED = "accept."  # parameters that judge numbers and change none
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def different(a: Run, b: Run) -> None:
 
 
 def differences(a: Run, b: Run) -> list[Differs]:
-    """In what two runs differ besides their numbers, as their newest pages tell: dataset, model, system, versions, parameters."""
+    """In what two runs differ besides their numbers, as their newest pages tell: dataset, model, system, versions, and the parameters
+    that numbers depend on."""
     one, other = a.info, b.info
     found = [*_rows("dataset", [("dataset", one.dataset, other.dataset), ("classes", one.class_names, other.class_names)])]
     models = model(a, b)
@@ -76,15 +78,17 @@ def differences(a: Run, b: Run) -> list[Differs]:
     python = (Text("Python", "Python"), one.system.get("python", UNKNOWN), other.system.get("python", UNKNOWN))
     found += [Differs("versions", *row) for row in (python, *versions) if row[1] != row[2]]
     parameters = [dict(profiles.as_rows(run.profile)) for run in (a, b)]
-    keys = dict.fromkeys([*parameters[0], *parameters[1]])
+    keys = [key for key in dict.fromkeys([*parameters[0], *parameters[1]]) if not key.startswith(NOT_MEASURED)]
     rows = [(Text(key, key), *(each.get(key, UNKNOWN) for each in parameters)) for key in keys]
     return found + [Differs("parameters", *row) for row in rows if row[1] != row[2]]
 
 
 def lead(differs: Iterable[Differs]) -> Text:
     """In one sentence what else differs."""
-    kinds = list(dict.fromkeys(one.kind for one in differs))
-    return W("said.lead", kinds=[W(f"kinds.{kind}") for kind in kinds]) if kinds else W("said.alike")
+    *most, last = [W(f"kinds.{kind}") for kind in dict.fromkeys(one.kind for one in differs)] or [None]
+    if last is None:
+        return W("said.alike")
+    return W("said.lead", kinds=W("said.both", most=most, last=last) if most else last)
 
 
 def model(a: Run, b: Run) -> tuple[str, str] | None:
