@@ -146,10 +146,13 @@ def _positive(given: str, option: str, example: str) -> float | None:
 
 
 def _render(options: argparse.Namespace) -> tuple[str, int]:
-    """Render the pages again from what was recorded, with the parameters that were recorded."""
+    """Render the pages again from what was recorded, with the parameters that were recorded; the limits are those of the profile now."""
+    from lib.experiment import profile
     from lib.report import render
 
-    return _outcome(render.render(options.name, options.notebooks, options.system), options.strict)
+    there = profile.locate(options.profile).exists()  # else the limits are those that were recorded
+    accept = profile.load(options.profile).accept if there else None
+    return _outcome(render.render(options.name, options.notebooks, options.system, accept), options.strict)
 
 
 def _compare(options: argparse.Namespace) -> tuple[str, int]:

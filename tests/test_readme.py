@@ -215,12 +215,13 @@ def shown(name: str, which: int) -> Any:
 
 @pytest.mark.parametrize("name", readme.READMES.values())
 def test_the_readmes_show_a_profile_that_is_one(name: str) -> None:
-    assert config.Profile.model_validate({"name": "flowers"} | shown(name, 0)).preprocess.resize == "shortest_edge"
+    profile = config.Profile.model_validate({"name": "flowers"} | shown(name, 0) | shown(name, 1))
+    assert (profile.preprocess.resize, profile.accept.latency_p99_ms) == ("shortest_edge", 5.0)
 
 
 @pytest.mark.parametrize("name", readme.READMES.values())
 def test_the_readmes_workflow_asks_for_what_there_is(name: str, tmp_path: Path) -> None:
-    (job,) = shown(name, 1)["jobs"].values()
+    (job,) = shown(name, 2)["jobs"].values()
     (command,) = [step["run"] for step in job["steps"] if "make" in step.get("run", "")]
     dry = command.replace("make -C report", f"make -n -C '{config.ROOT}'")
     done = subprocess.run(["bash", "-ec", dry], cwd=tmp_path, capture_output=True, text=True, timeout=60, env={**os.environ, **job["env"]})

@@ -412,7 +412,10 @@ def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
         results = tmp_path / "outputs" / "quickstart" / "results" / "test"
         for stage, file in run_of(found, accept).files.items():
             stage_file.write(results / f"{stage}.jsonl", file.stage, file.records, {})
-        code = main(["render", "--profile", "quickstart", "--notebooks", str(tmp_path / "notebooks"), *more])
+        own = config.PARAMS / "quickstart.yaml"
+        profile = tmp_path / "quickstart.yaml"  # its limits count, not those that were recorded
+        profile.write_text(own.read_text(encoding="utf-8") + json.dumps({"accept": dict(accept)})[1:-1] + "\n", encoding="utf-8")
+        code = main(["render", "--profile", str(profile), "--notebooks", str(tmp_path / "notebooks"), *more])
         (page,) = (tmp_path / "outputs" / "quickstart" / "html").glob("**/en/index.html")
         return code, page.parent.parent
 
@@ -448,10 +451,17 @@ def test_a_run_is_judged_by_the_limits_that_its_profile_says_now(rendered: Calla
     place = folder
     while place.name != "outputs":
         place = place.parent
-    asked = run_of([], {"plan_mb": 1.0}).profile.model_dump()
-    outcome = render.write("quickstart", place.parent / "notebooks", "test", {}, asked)
+    outcome = render.render("quickstart", place.parent / "notebooks", "test", run_of([], {"plan_mb": 1.0}).profile.accept)
     assert outcome.exit_code == 3
     assert json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["accept"]["plan_mb"] == 1.0
+
+
+def test_rendering_refuses_a_limit_that_a_run_refuses(
+    rendered: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rendered(measured(INT8), {})
+    assert rendered(measured(INT8), {"latency_p99": 5.0})[0] == 2
+    assert "quickstart.yaml: key 'accept.latency_p99': unknown; did you mean latency_p99_ms?" in capsys.readouterr().err
 
 
 def test_make_hands_strict_on() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import ReportError
+from lib.experiment.accept import Accept
 from lib.report import cells, index, notebooks, replay, shell, systems
 from lib.report import verdict as verdicts
 from lib.report.shell import WORDS, Report, Stage
@@ -49,17 +50,25 @@ class Outcome:
         raise ReportError(f"{self.broken[0]}{more}; all other pages are in {self.index.parent}")
 
 
-def render(profile: str, folder: Path = notebooks.FOLDER, system: str = "") -> Outcome:
+def render(profile: str, folder: Path = notebooks.FOLDER, system: str = "", accept: Accept | None = None) -> Outcome:
     """Write outputs/PROFILE/html/SYSTEM/{en,ja}/*.html and html/index.html.
 
-    profile: its name; folder: of the notebooks; system: whose run, a folder of results/, "" for the one that ran last. Raises
+    profile: its name; folder: of the notebooks; system: whose run, a folder of results/, "" for the one that ran last; accept: the
+    limits that count, None for those that were recorded last. Raises
     ReportError, one line, where nothing has been recorded yet, records are not as they were written or pages cannot be
     written, and, when all other pages are there, for notebooks that cannot show their records again.
     """
-    return write(profile, folder, system, {}).checked()
+    return write(profile, folder, system, {}, accept=accept).checked()
 
 
-def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any], asked: Mapping[str, Any] | None = None) -> Outcome:
+def write(
+    profile: str,
+    folder: Path,
+    system: str,
+    executed: Mapping[str, Any],
+    asked: Mapping[str, Any] | None = None,
+    accept: Accept | None = None,
+) -> Outcome:
     """`render`, which leaves it to the caller what follows from records that cannot be shown again.
 
     executed: notebooks that were executed just now, by stage, which need no replay; asked: as in `shell.gather`.
@@ -75,7 +84,7 @@ def write(profile: str, folder: Path, system: str, executed: Mapping[str, Any], 
         if failure:
             by_stage[notebook.stage].broken = str(failure)
         _pages(html, report, by_stage[notebook.stage], None if failure else node)
-    verdict = verdicts.of(report, asked)  # when it is known which pages are broken
+    verdict = verdicts.of(report, accept)  # when it is known which pages are broken
     for language in LANGUAGES:
         files.write_text(html / language / "index.html", index.page(report, language, verdict))
     verdicts.write(html, verdict)

@@ -86,7 +86,7 @@ def _rendered(settings: config.Profile, folder: Path, ended: Ended, outputs: Pat
     if ended.stopped and not any((outputs / "results" / here).glob("[0-9][0-9]_*.json*")):
         return None
     try:
-        return render.write(settings.name, folder, here, ended.executed, settings.model_dump())
+        return render.write(settings.name, folder, here, ended.executed, settings.model_dump(), settings.accept)
     except ReportError as error:
         if ended.failure is None:
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ from lib.verdict.judge import Verdict, judge
 FORMS = {"verdict.json": forms.as_json, "verdict.xml": forms.as_junit, "summary.md": forms.summary}
 
 
-def of(report: Report, asked: Mapping[str, Any] | None = None) -> Verdict | None:
-    """The verdict on what a report shows, None where nothing is recorded yet. asked: values of the profile, whose limits count; None for
-    those that were recorded last."""
+def of(report: Report, accept: Accept | None = None) -> Verdict | None:
+    """The verdict on what a report shows, None where nothing is recorded yet. accept: the limits that count, None for those that were
+    recorded last."""
     if not report.run.measured:
         return None
     profile = report.run.profile
-    if asked is not None:
-        profile = profile.model_copy(update={"accept": Accept.model_validate(asked["accept"])})
+    if accept is not None:
+        profile = profile.model_copy(update={"accept": accept})
     found = {stage.notebook.stage: stage.findings for stage in report.stages}
     return judge(report.run, profile, found, [stage.notebook.stage for stage in report.stages if stage.failures])
 

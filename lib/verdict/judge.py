@@ -50,7 +50,7 @@ class Verdict:
 
     @property
     def decision(self) -> Decision:
-        """Of the candidates together (`overall`): those of the TensorRT that runs here, where it ran; one beside it decides nothing then."""
+        """Of the candidates together (`overall`): those of the TensorRT that runs here, where it ran, else of those beside it."""
         return overall(self.judged or self.beside)
 
     @property
