@@ -116,8 +116,9 @@ def test_only_the_best_of_what_is_surely_better_is_red_with_the_line_to_write():
     assert (better.level, better.key) == ("bad", "better")
     assert (better.values["correct"], better.values["total"], better.values["own"]) == (440, 500, 300)
     assert "With channels as BGR, 440 of 500 images are right, not 300 (" in better.text.en
-    assert "`preprocess.channels: BGR`" in better.text.en
-    assert "`preprocess.channels: BGR`" in better.text.ja
+    for text in better.text:
+        assert "preprocess.channels: BGR" in text
+        assert "`" not in text  # no Markdown: shown as it is
     assert keys(others) == [("good", "accuracy")]
     marked = [row["choice"].en for row in tables.probe(run_of(found)).rows if row.get("best")]
     assert marked == ["BGR", "tf"]
@@ -129,6 +130,15 @@ def test_what_gains_more_explains_the_other():
     found[1:] = [tried("channels", "BGR", 340, 10, 50), tried("order", "best", 240, 0, 180, "probed_labels", 250)]
     said = rules.findings(run_of(found))
     assert [key for level, key in keys(said) if level == "bad"] == ["better_labels"]
+
+
+@pytest.mark.parametrize(("kind", "total", "halves"), [("order", 250, True), ("offset", 500, False)])
+def test_an_order_that_was_fitted_says_of_which_images_its_numbers_are(kind, total, halves):
+    choice = "best" if kind == "order" else "+1"
+    (said, *_) = rules.findings(run_of([accuracy(REFERENCE, 50), tried(kind, choice, 240, 0, 180, "probed_labels", total)]))
+    assert said.key == "better_labels"
+    assert ("half of the images" in said.text.en, "残りの半分" in said.text.ja) == (halves, halves)
+    assert f"240 of {total} images are right; with the classes in their present order, 60 are (" in said.text.en
 
 
 def test_a_model_that_guesses_by_a_mistake_is_told_the_mistake_first():

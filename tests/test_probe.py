@@ -156,12 +156,22 @@ def classes_file(shapes: Path, order: list[int]) -> str:
     return "classes.txt"
 
 
+@pytest.mark.parametrize(("count", "cut"), [(11, False), (12, True)])
+def test_a_remedy_names_ten_classes_and_says_where_there_are_more(count, cut):
+    classes = np.arange(count)
+    line = probe._renamed(classes, classes + 1, tuple(f"c{k}" for k in classes))  # nothing comes after the last
+    assert (line.count("→"), line.endswith("…")) == (10, cut)
+
+
 def test_labels_off_by_one_are_found(opened, shapes):
     session = probed(opened("offset", dataset={"classes": classes_file(shapes, [4, 0, 1, 2, 3])}))
     record = found(session, "probed_labels")["offset", "+1"]
     assert ("offset", "+1") in better(session)
     assert record.value > 0.7
-    assert record.case["line"] == "dataset.classes: 黄色い 星 → green triangle, green triangle → 赤い 丸, 赤い 丸 → 青い 丸, …"
+    assert (
+        record.case["line"]
+        == "dataset.classes: 黄色い 星 → green triangle, green triangle → 赤い 丸, 赤い 丸 → 青い 丸, 青い 丸 → 青い 四角"
+    )
     assert ("offset", "-1") not in better(session)
     order = found(session, "probed_labels")["order", "best"]
     assert better(session)[0] == ("order", "best")

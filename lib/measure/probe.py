@@ -23,7 +23,7 @@ from lib.store.records import Reason, Record
 
 MOST_IMAGES = 1000
 AT_ONCE_BYTES = 1 << 24  # of model inputs, or of images in all their choices
-NAMED = 3  # classes in a line
+NAMED = 10  # classes in a line
 OWN = "own"
 
 

@@ -119,8 +119,8 @@ def _none_better(run: Run) -> list[Finding]:
 
 
 def _said(best: Tried) -> dict[str, object]:
-    stats = best.record.stats
-    values = {"choice": choice(best.record), "lines": [f"`{line}`" for line in lines(best.record)]}
+    stats, which = best.record.stats, W.groups["halves"].get(str(best.record.case.get("kind")), Text("", ""))
+    values = {"choice": choice(best.record), "lines": lines(best.record), "which": which}
     return values | {"correct": stats["correct"], "total": stats["total"], "own": best.own, "points": best.apart}
 
 
