@@ -143,6 +143,20 @@ RUNS: dict[str, tuple[list[Record], dict[str, Any], str, int, str, str]] = {
 }
 
 
+@pytest.mark.parametrize("accept", [{}, {"candidates": ["tensorrt/int8"]}])
+@pytest.mark.parametrize(
+    ("ran", "why"), [((), "the pages that run TensorRT, 03 and later, were not run"), (("03_engines",), "did not record")]
+)
+def test_where_no_page_that_runs_tensorrt_was_run_that_is_the_reason(accept: dict[str, Any], ran: tuple[str, ...], why: str) -> None:
+    run = run_of([], accept)
+    kept = Run(run.folder, "01_train", {stage: file for stage, file in run.files.items() if stage == "01_train"})
+    kept.files.update(dict.fromkeys(ran, run.files["07_precision"]))
+    made = judge(kept, kept.profile, {})
+    assert made.decision == "undecided"
+    assert why in made.told.en
+    assert ("03以降のページを実行していない" in made.told.ja) == (not ran)
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_four_runs_four_verdicts(name: str) -> None:
     found, accept, decision, code, english, japanese = RUNS[name]

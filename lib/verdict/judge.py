@@ -21,6 +21,7 @@ from lib.words import Finding
 BACKEND = "tensorrt"
 MADE_OF = ("dataset", "model", "train", "preprocess", "export", "engines")  # sections of a profile that decide what a candidate is
 NAMES = {"tensorrt": "TensorRT", "tensorrt-rtx-cu13-libs": "TensorRT for RTX"}  # library -> what it is called
+FIRST = "03"  # page that runs TensorRT; those behind it take its engines
 MEASURED = ("accuracy", "agreement", "latency")  # what a TensorRT that ran has some of
 
 
@@ -210,5 +211,7 @@ def _absent(run: Run, asked: Sequence[Candidate]) -> Text | None:
     if any(record.reason and record.reason.failed for record in own):
         return None
     reasons = Counter(record.reason for record in own if record.reason)
+    if not reasons and not any(stage >= FIRST and stage != versions.PAGE for stage in run.files):
+        return WORDS("reasons.not_run", first=FIRST)
     (why, _), *_ = reasons.most_common(1) or [(Reason("not_recorded"), 0)]
     return why.text
