@@ -84,8 +84,10 @@ def test_a_disturbed_machine_has_no_winner_and_says_so_first():
     run = recorded(share=0.4)
     assert keys(rules.findings(run))[0] == ("warn", "disturbed")
     assert not {"highest", "highest_at_once", "gains", "slower"} & {f.key for f in rules.findings(run)}
-    assert not any(row.get("best") for row in tables.summary(run).rows)
-    assert any(row.get("best") for row in tables.summary(recorded()).rows)
+    for one, best in ((run, False), (recorded(), True)):
+        summary = tables.summary(one)
+        assert any(row.get("best") for row in summary.rows) == best
+        assert ("Marked" in summary.caption.en, "印を付けた" in summary.caption.ja) == (best, best)
 
 
 def test_blocks_of_an_earlier_version_have_no_winner_and_that_is_said_once():

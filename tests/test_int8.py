@@ -167,7 +167,10 @@ def test_implicit_beside_explicit_names_a_winner_only_on_a_calm_machine(measured
     assert said(busy, "beside_explicit_timed") == []
     assert len(said(busy, "beside_explicit")) == 1
     assert rules.findings(made_run(STAGE, busy))[0].level == "warn"
-    assert not any(row["best"] & {"throughput"} for row in tables.costs(made_run(STAGE, busy)).rows)
+    costs = tables.costs(made_run(STAGE, busy))
+    assert not any(row["best"] & {"throughput"} for row in costs.rows)
+    assert "highest throughput" not in costs.caption.en
+    assert "highest throughput" in tables.costs(made_run(STAGE, measured)).caption.en
 
 
 def test_one_plan_under_two_names_says_how_far_two_measurements_lie_apart(measured: list[Record]) -> None:
@@ -199,10 +202,19 @@ def test_tables_compute_what_they_show_from_counts_and_rounds(measured: list[Rec
     assert "entropy, 320 images" in tables.calibrations(run).caption.en
 
 
+def test_the_caption_of_a_comparison_without_speeds_promises_none(measured: list[Record]) -> None:
+    shown = figures.comparison(made_run(STAGE, [record for record in measured if record.metric != "latency"]))
+    for language in LANGUAGES:
+        assert len(shown.draw(language).axes) == 1
+        assert "FP32" not in shown.caption.in_(language)
+
+
 def test_figures_have_a_panel_a_runner_and_a_row_a_model(measured: list[Record]) -> None:
     run = made_run(STAGE, measured)
     for language in LANGUAGES:
-        left, beside = figures.comparison(run).draw(language).axes
+        compared = figures.comparison(run)
+        left, beside = compared.draw(language).axes
+        assert "FP32" in compared.caption.in_(language)
         assert len(left.texts) == 5
         assert len(beside.texts) == 4  # ONNX Runtime is not timed here
         for figure in (figures.accuracy(run), figures.changed(run)):

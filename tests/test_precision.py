@@ -91,7 +91,10 @@ def test_a_disturbed_sweep_leaves_no_winner_here_either():
     run = recorded(share=0.5)
     assert keys(rules.findings(run))[0] == ("warn", "disturbed")
     assert not found(run, "fastest")
-    assert not any("throughput" in row.get("best", ()) for row in tables.cost(run).rows)
+    cost = tables.cost(run)
+    assert not any("throughput" in row.get("best", ()) for row in cost.rows)
+    assert "highest throughput" not in cost.caption.en
+    assert "highest throughput" in tables.cost(recorded()).caption.en
 
 
 def test_speeds_are_those_of_the_sweep_unless_it_has_not_run():

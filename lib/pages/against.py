@@ -72,3 +72,9 @@ def said(*sentences: Text) -> Text:
     """Sentences, one behind the other."""
     english, japanese = zip(*sentences, strict=True)
     return Text(" ".join(english), "".join(japanese))
+
+
+def marking(rows: Iterable[common.Row]) -> list[Text]:
+    """What a table of speeds says of the cells that are marked in it, in a sentence; none where none is."""
+    marked = set[str]().union(*(row.get("best", ()) for row in rows))
+    return [COMMON(f"captions.marked_{'_'.join(sorted(marked))}")] if marked else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lib.experiment.candidate import HARNESS, Candidate
-from lib.pages import common
+from lib.pages import against, common
 from lib.pages.batching import rules
 from lib.pages.batching.rules import W
 from lib.show.columns import columns
@@ -45,12 +45,12 @@ def summary(run: Run) -> Table:
         row |= dict.fromkeys(("latency_smallest", "latency"), curve[min(curve)].value)
         row |= {"gain": sizes and common.speedup(curve[sizes[1]], curve[sizes[0]])}
         rows.append(row | {"best": {"throughput"} if candidate in best else set()})
-    rows += _missing(run, curves)
+    rows, marked = rows + _missing(run, curves), against.marking(rows)
     if (batch := rules.only_batch(run)) is not None:  # there is nothing to choose
-        return Table(rows, columns(W, "runner precision throughput latency"), W("captions.summary_one", batch=batch))
+        return Table(rows, columns(W, "runner precision throughput latency"), against.said(W("captions.summary_one", batch=batch), *marked))
     small, large = sizes or ("–", "–")
     keys = "runner precision throughput best_batch enough latency_smallest gain"
-    return Table(rows, columns(W, keys), W("captions.summary", small=small, large=large))
+    return Table(rows, columns(W, keys), against.said(W("captions.summary", small=small, large=large), *marked))
 
 
 def detail(run: Run) -> Table:

@@ -49,8 +49,9 @@ def comparison(run: Run) -> Figure:
     axis_label = W("axes.difference" if labelled else "axes.changed")
     part, kind = ("parts.points_short", "comparison") if labelled else ("parts.changed_short", "comparison_changed")
     said = [W(part, model=m.label, points=row.value.value) for m, row in zip(models, differences, strict=True)]
-    size = {"columns": 1 + any(row.value for row in ratios), "height_in": base.height_in(models) + 0.2}
-    return base.plot(paint, W(f"alts.{kind}", models=said), W(f"captions.{kind}_plot"), **size)
+    speeds = any(row.value for row in ratios)
+    alt, caption = (W(f"{key}{'_timed' * speeds}", models=said) for key in (f"alts.{kind}", f"captions.{kind}_plot"))
+    return base.plot(paint, alt, caption, columns=1 + speeds, height_in=base.height_in(models) + 0.2)
 
 
 def _share(run: Run, model: Model) -> Interval | None:

@@ -58,7 +58,7 @@ def costs(run: Run) -> Table:
         rows.append(row | ({"size": size / 1e6, "size_ratio": size / base if base and model != full else None} if size else {}))
     common.mark(rows)
     sizes = sorted({latency.batch_size or 0 for latency in timed.values()})
-    caption = W("captions.costs", batch=sizes or ["–"], gpu=COMMON("captions.gpu_compute"))
+    caption = against.said(W("captions.costs", batch=sizes or ["–"]), *against.marking(rows), COMMON("captions.gpu_compute"))
     keys = "precision calibration throughput ratio gpu_compute size size_ratio"
     lost = common.missing_rows(_asked(run, "latency", models, scope="end_to_end").values(), "throughput", more=_lost)
     return Table(rows + lost, columns(W, keys), caption)

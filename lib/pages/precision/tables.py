@@ -57,4 +57,4 @@ def cost(run: Run) -> Table:
     common.mark(rows)
     caption = W("captions.cost_table", batch=run.profile.precision.batch_size if run.measured else "–")
     keys = "runner precision throughput ratio latency size load"
-    return Table(rows + common.missing_rows(sizes, "size"), columns(W, keys), caption)
+    return Table(rows + common.missing_rows(sizes, "size"), columns(W, keys), against.said(caption, *against.marking(rows)))
