@@ -22,7 +22,7 @@ STEADY = 1.5  # factor between the paces of the two halves of that time beyond w
 
 def say(text: str) -> None:
     """One line of progress at once: on standard error, which front ends show in red as if it were one, so there on standard output."""
-    front_end = "ipykernel" in sys.modules and os.environ.get(LINES) != "lines"
+    front_end = "ipykernel.kernelapp" in sys.modules and os.environ.get(LINES) != "lines"
     print(text, file=sys.stdout if front_end else sys.stderr, flush=True)
 
 
