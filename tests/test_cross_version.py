@@ -117,7 +117,10 @@ def test_a_system_that_cannot_be_read_is_red_and_the_rest_still_counts(tmp_path,
 def test_one_system_has_nothing_to_be_compared_with(tmp_path, opened):
     system(tmp_path, "only", "8.5.3.1")
     assert keys(rules.findings(opened("only"))) == [("note", "alone")]
-    assert system_tables.ratios(opened("only")).rows == []
+    empty = system_tables.ratios(opened("only"))
+    assert empty.rows == []
+    assert empty.nothing.ja == "比を示せるのは、二つ目のシステムの記録が加わってからである。"
+    assert table_html(empty, "ja").count(empty.nothing.ja) == 1  # in the table, and not above it too
     assert len(system_tables.results(opened("only")).rows) == 1
 
 

@@ -53,7 +53,7 @@ def ratios(run: Run) -> Table:
     found, _ = systems.systems(run)
     numbers = [Column(m, W(f"columns.{m}"), "×", 3, interval=m == "latency") for m in _shown(found)]
     if len(found) < 2:
-        return Table([], NAMES + numbers, W("captions.no_ratios"), nothing=W("captions.no_ratios"))
+        return Table([], NAMES + numbers, W("captions.ratios_empty"), nothing=W("captions.no_ratios"))
     base, *others = found
     rows = [_row(system, candidate, partial(systems.ratio, base)) for system in others for candidate in systems.candidates(found)]
     return Table(rows, NAMES + numbers, W("captions.ratios", baseline=f"{base.name}, {base.id}"))

@@ -38,7 +38,7 @@ def speeds(run: Run) -> Table:
     calling = speed.main_calling(found)
     spots = [spot for spot in found.spots if spot.scope == "end_to_end" and spot.calling == calling and not spot.engine.variant]
     if calling is None:
-        return Table([], columns(W, "precision"), W("captions.not_timed"), nothing=W("captions.not_timed"))
+        return Table([], columns(W, "precision"), W("captions.speeds_empty"), nothing=W("captions.not_timed"))
     caption = W("captions.speeds", calling=calling.label, base=found.base, least=speed.least_ratio(found))
     return _speeds(found, spots, columns(W, "precision batch_size"), caption)
 
