@@ -10,7 +10,7 @@ from records import accuracy, keys, latency, made_run, missing, other_cpu
 from lib.experiment.candidate import Candidate
 from lib.pages import common
 from lib.pages.precision import figures, rules, tables
-from lib.show.table import table_html
+from lib.show.table import style, table_html
 from lib.store.records import Record
 from lib.text import LANGUAGES
 
@@ -95,6 +95,22 @@ def test_a_disturbed_sweep_leaves_no_winner_here_either():
     assert not any("throughput" in row.get("best", ()) for row in cost.rows)
     assert "highest throughput" not in cost.caption.en
     assert "highest throughput" in tables.cost(recorded()).caption.en
+
+
+@pytest.mark.parametrize("times", [1.3, 6.0, 40.0])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_accuracy_against_throughput_has_ticks_and_whole_labels(times, language):
+    sweep = speeds(**{"onnxrt/fp32": 12.0, "onnxrt/int8_qdq": 12.0 / times})
+    run = replace(recorded(), files=recorded().files | made_run(SWEEP, sweep).files)
+    with style(language):
+        drawn = figures.trade(run).draw(language)
+        drawn.draw_without_rendering()
+        (axes,) = drawn.axes
+        low, high = axes.get_xlim()
+        assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 2
+        box = axes.yaxis.label.get_window_extent()
+        assert box.y0 >= 0
+        assert box.y1 <= drawn.bbox.height
 
 
 def test_speeds_are_those_of_the_sweep_unless_it_has_not_run():

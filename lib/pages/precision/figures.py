@@ -14,7 +14,7 @@ from lib.stats import Interval
 from lib.store.run import Run
 from lib.text import Language
 
-FINE = 5  # ratio of the largest to the smallest throughput up to which there is room for 1, 2 and 5 of every decade
+FINE = 100  # ratio of the largest to the smallest throughput up to which there is room for 1, 2 and 5 of every decade
 
 
 def accuracy(run: Run) -> Figure:
@@ -61,10 +61,10 @@ def trade(run: Run) -> Figure:
             text = {"textcoords": "axes fraction", "rotation": 35, "fontsize": 8, "color": colour, "arrowprops": arrow}
             axes.annotate(candidate.label.in_(language), (x, high), (place, 1.08), **text)
         axes.set_xlabel(W("axes.throughput_log").in_(language))
-        axes.set_ylabel(W(f"axes.{what}").in_(language))
+        axes.set_ylabel(W(f"axes.trade_{what}").in_(language))
 
     kind = "trade" if what == "accuracy" else "trade_agreement"
-    return base.plot(paint, W(f"alts.{kind}", reference=reference), W(f"captions.{kind}", reference=reference), height_in=4.8)
+    return base.plot(paint, W(f"alts.{kind}", reference=reference), W(f"captions.{kind}", reference=reference), height_in=5.2)
 
 
 def _judged(run: Run) -> tuple[str, dict[Candidate, Interval]]:
