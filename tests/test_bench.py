@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,7 +50,7 @@ class Bench:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
     """The quickstart on a machine whose runners are stand-ins; TensorRT's cannot run there."""
     machine = Bench(tmp_path)
 
@@ -83,15 +83,16 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
         yield Seen(other_cpu=machine.other_cpu)
 
     fakes = {"savedmodel": Fake, "onnxrt": type("Two", (Fake,), {"precisions": ("fp32", "int8_qdq")}), "tflite": Fake, "tensorrt": Absent}
-    for name in list(RUNNERS):
-        monkeypatch.delitem(RUNNERS, name)
-    for name, fake in fakes.items():
-        monkeypatch.setitem(RUNNERS, name, fake)
+    real = dict(RUNNERS)  # put back in this order: monkeypatch would turn it round
+    RUNNERS.clear()
+    RUNNERS.update(fakes)
     monkeypatch.setattr(sweep.state, "watch", watch)
     images = SimpleNamespace(x_test=np.zeros((40, 32, 32, 3), np.uint8), label="digits", class_names=["0", "1"])
     monkeypatch.setattr(Session, "images", images)
     monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
-    return machine
+    yield machine
+    RUNNERS.clear()
+    RUNNERS.update(real)
 
 
 def rows(out: str) -> dict[tuple[str, str], list[str]]:

@@ -290,11 +290,13 @@ def test_render_needs_no_profile_file(tmp_path, monkeypatch, capsys) -> None:
     asked = []
     monkeypatch.setattr(render, "render", lambda *arguments: asked.append(arguments) or Outcome(tmp_path, {"warn": 3}))
     (tmp_path / "broken.yaml").write_text("epochs: 1\n")
-    for profile in ("mine", str(tmp_path / "gone.yaml"), str(tmp_path / "broken.yaml")):
+    for profile in ("mine", str(tmp_path / "gone.yaml")):
         assert main(["render", "--profile", profile, "--system", "there"]) == 0
-        assert asked.pop() == (Path(profile).stem, config.ROOT / "notebooks", "there")
+        assert asked.pop() == (Path(profile).stem, config.ROOT / "notebooks", "there", None)
         assert capsys.readouterr().out == f"0 problems, 3 doubtful: open {tmp_path}\n"
-    assert main(["render", "--profile", ".."]) == 2
+    for wrong in ("..", str(tmp_path / "broken.yaml")):  # whose limits would count
+        assert main(["render", "--profile", wrong]) == 2
+    assert not asked
 
 
 def test_an_outputs_folder_may_have_any_name(tmp_path, monkeypatch, capsys) -> None:

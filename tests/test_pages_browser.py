@@ -155,13 +155,22 @@ def test_the_overview_answers_on_its_first_screen_and_in_few_words(visit: Any, w
         assert page.locator(".charts figure").evaluate_all("(all) => new Set(all.map((e) => e.getBoundingClientRect().top)).size") == 1
 
 
-def test_every_page_answers_on_its_first_screen_and_in_few_words(visit: Any, html: Path) -> None:
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_page_answers_on_its_first_screen_and_in_few_words(visit: Any, html: Path, width: int) -> None:
     for path in sorted((html / "en").glob("[0-9]*.html")):
-        page = visit(f"en/{path.name}", 1280)
+        page = visit(f"en/{path.name}", width)
         assert 20 < page.evaluate(SEEN, 800) < 200, path.name
         tops = [page.locator(f".answer {each}").first.bounding_box()["y"] for each in (".findings", "figure", ".table")]
-        assert all(top + 40 < 800 for top in tops), (path.name, tops)
+        assert all(top + 40 < 844 for top in tops), (path.name, tops)
         assert tops[1] < tops[2]
+
+
+def test_on_a_phone_the_other_findings_are_shown_when_asked_for(visit: Any) -> None:
+    page = visit("en/01_note.html", 390)
+    assert page.locator(".box .finding:visible").count() == 1
+    page.locator(".others label").click()
+    assert page.locator(".box .finding:visible").count() == 2
+    assert not visit("en/01_note.html", 1280).locator(".others").is_visible()
 
 
 def test_the_overview_s_table_scrolls_and_its_first_column_stays(visit: Any) -> None:

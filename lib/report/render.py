@@ -123,6 +123,7 @@ def page(report: Report, stage: Stage, node: Any, language: Language) -> str:
         findings=boxes[0],
         folded=boxes[1],
         more=WORDS("said.more", count=len(said[FINDINGS:])),
+        others=WORDS("said.others", count=len(said[1:FINDINGS])) if said[1:] else "",
         previous=there[at - 1].notebook if at else {"page": "index.html", "title": WORDS("page.overview")},
         next=there[at + 1].notebook if at + 1 < len(there) else None,
         records=path and {"name": path.relative_to(report.folder).as_posix(), "sha256": files.sha256(path)},
