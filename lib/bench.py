@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from lib.experiment import system
 from lib.experiment.candidate import Candidate, listed, ordered
 from lib.experiment.profile import Profile
 from lib.measure import sweep
-from lib.pages import common, who
+from lib.pages import common
 from lib.report import shell
 from lib.report.versus import numbers, sides
 from lib.report.versus.findings import findings
@@ -29,7 +28,6 @@ from lib.session import Session
 from lib.stats import Interval
 from lib.store.records import Record
 from lib.store.run import Run
-from lib.text import Text
 
 FOLDER, STAGE = "bench", "00_bench"  # outputs/PROFILE/bench/SYSTEM/TIME-RUN/00_bench.jsonl
 MINUTES, ROUNDS = 2.0, 16
@@ -145,17 +143,8 @@ def _rate(images_s: Interval) -> str:
 
 def _lost(records: Iterable[Record]) -> str:
     """Each reason why there is no number, with all that it holds for."""
-    sizes: dict[tuple[Candidate, Text], list[int]] = defaultdict(list)
-    some = set[Candidate]()
-    for record in records:
-        if record.candidate and record.reason:
-            sizes[record.candidate, record.reason.text].append(record.batch_size or 0)
-        elif record.candidate:
-            some.add(record.candidate)
-    by: dict[str, list[Candidate]] = defaultdict(list)
-    for (candidate, why), at in sizes.items():
-        by[(who.at(at, why) if candidate in some else why).en].append(candidate)
-    return " | ".join(f"{listed(ordered(found)).en}: {why}" for why, found in by.items())
+    lost = common.lacking(record for record in records if record.candidate)
+    return " | ".join(f"{listed(ordered(found)).en}: {why.en}" for why, found in lost.items())
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Language = Literal["en", "ja"]
@@ -35,3 +36,9 @@ class Text(NamedTuple):
             if not ABBREVIATION.search(text[: end.end() + 1]) and sum(map(before.count, OPENING)) <= sum(map(before.count, CLOSING)):
                 return before.rstrip(" "), text[end.end() :]
         return text, ""
+
+
+def joined(texts: Iterable[Text]) -> Text:
+    """Several texts as one list."""
+    english, japanese = zip(*texts, strict=True)
+    return Text(", ".join(english), "、".join(japanese))

@@ -13,7 +13,7 @@ from lib.pages import who
 from lib.stats import Interval
 from lib.store.records import WINDOWS, Reason, Record
 from lib.store.run import Run
-from lib.text import Text
+from lib.text import Text, joined
 from lib.words import COMMON, Finding
 
 TIMED = ("latency", "layers_time", "other_cpu")  # metrics that a page has where it timed anything
@@ -258,12 +258,19 @@ def unmeasured(records: Iterable[Record]) -> list[Finding]:
     """A note for every reason why something was not measured: the candidates that lack it, with the batch sizes where others have some."""
     asked = (record for record in records if record.reason != NO_LABELS)  # lib/pages/against.py says so once
     records = [record for record in asked if record.candidate and record.candidate.runner != HARNESS]
-    some = {record.candidate for record in records if record.value is not None}
-    lost: dict[Text, list[Candidate]] = defaultdict(list)
-    for (candidate, reason), at in _lost(record for record in records if record.reason and not record.reason.failed).items():
-        lost[who.at(at, reason.text) if candidate in some else reason.text].append(candidate)
-    said = {why: {"what": listed(ordered(lacking)), **who.of(lacking)} for why, lacking in lost.items()}
+    lost = lacking(record for record in records if not (record.reason and record.reason.failed))
+    said = {why: {"what": listed(ordered(those)), **who.of(those)} for why, those in lost.items()}
     return [COMMON.finding("note", "unmeasured", why=why, because=who.because(why), **values) for why, values in said.items()]
+
+
+def lacking(records: Iterable[Record]) -> dict[Text, list[Candidate]]:
+    """{why there is no number, with the batch sizes where the candidate has a number at others: the candidates}."""
+    records = list(records)
+    some = {record.candidate for record in records if record.value is not None}
+    found: dict[Text, list[Candidate]] = defaultdict(list)
+    for (candidate, reason), at in _lost(record for record in records if record.reason).items():
+        found[who.at(at, reason.text) if candidate in some else reason.text].append(candidate)
+    return found
 
 
 def _lost(records: Iterable[Record]) -> dict[tuple[Any, Any], list[int]]:
@@ -289,9 +296,3 @@ def missing_rows(records: Iterable[Record], *keys: str, more: Callable[[list[Rec
         row = {"runner": found[0].runner_label, "precision": joined(dict.fromkeys(candidate.precision_label for candidate in found))}
         rows.append(row | (more(lost) if more else {}) | dict.fromkeys(keys, reason))
     return rows
-
-
-def joined(texts: Iterable[Text]) -> Text:
-    """Several texts as one list."""
-    english, japanese = zip(*texts, strict=True)
-    return Text(", ".join(english), "、".join(japanese))

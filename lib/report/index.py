@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.data.dataset import RANDOM
-from lib.pages.common import NO_LABELS, joined
+from lib.pages.common import NO_LABELS
 from lib.report import candidates, headline, shell
 from lib.report import verdict as verdicts
 from lib.report.notebooks import Notebook
-from lib.report.readme import LIBRARIES
 from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
 from lib.show.figure import Row, bars, dots, plot
 from lib.show.table import NO_CAPTION, Column, Figure
 from lib.store.run import Run
-from lib.text import Language, Text
+from lib.text import Language, Text, joined
 from lib.verdict.judge import Verdict
 
 WIDTH_IN, AROUND_IN = 4.85, 0.55  # of a chart: two stand side by side; its axis
@@ -106,9 +105,8 @@ def _chart(rows: list[Row], column: Column, draw: Any, form: Any) -> Figure:
 
 def machine(system: Mapping[str, Any]) -> Text:
     """What a run was measured on, in one line. system: as its records hold it."""
-    libraries = [f"{said} {system['libraries'][name]}" for name, said in LIBRARIES.items() if name in system["libraries"]]
     facts = {key: system[key] for key in ("cpu", "cores", "os", "python")}
-    return WORDS("said.environment", gpus=_gpus(system), libraries=libraries, **facts)
+    return WORDS("said.environment", gpus=_gpus(system), libraries=shell.libraries(system), **facts)
 
 
 def _gpus(system: Mapping[str, Any]) -> Text:

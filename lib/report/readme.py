@@ -22,8 +22,6 @@ READMES: dict[Language, str] = {"en": "README.md", "ja": "README.ja.md"}
 GPU, CPU = "gpu", "cpu"  # what stands between markers of that name: a run in which TensorRT was timed, and one in which it was not
 TOLD = (headline.ACCURACY, headline.AGREEMENT, headline.THROUGHPUT, headline.LATENCY)  # one of these that is shown makes a row
 OPEN = 3  # problems, and doubts, that are said
-LIBRARIES = {"tensorflow": "TensorFlow", "onnxruntime": "ONNX Runtime", "onnxruntime-gpu": "ONNX Runtime", "tensorrt": "TensorRT"}
-LIBRARIES |= {"tensorrt-rtx-cu13-libs": "TensorRT for RTX"}
 
 
 def update(report: Report, root: Path = config.ROOT) -> list[Path]:
@@ -105,8 +103,7 @@ def _measured_on(report: Report, language: Language) -> str:
     run, info = report.run, report.run.info
     system = info.system
     facts = {"dataset": info.dataset, "cpu": system["cpu"], "cores": system["cores"], "date": info.started_at[:10]}
-    facts |= {"gpu": system["gpus"][0]["name"] if system["gpus"] else shell.NO_GPU, "batch": headline.batch_size(run)}
-    facts["libraries"] = [f"{said} {system['libraries'][name]}" for name, said in LIBRARIES.items() if name in system["libraries"]]
+    facts |= {"gpu": shell.gpu(system), "batch": headline.batch_size(run), "libraries": shell.libraries(system)}
     facts |= {"profile": report.profile, "system": run.folder.name, "pages": [stage[:2] for stage in sorted(run.files)]}
     return "\n".join([WORDS("readme.measured_on", **facts).in_(language), *_wrong(report, language)])
 

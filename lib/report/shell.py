@@ -28,6 +28,8 @@ from lib.words import LEVELS, Finding, Words
 WORDS = Words(__file__)
 LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "ja": "日本語"}
 NO_GPU = WORDS("said.no_gpu")
+LIBRARIES = {"tensorflow": "TensorFlow", "onnxruntime": "ONNX Runtime", "onnxruntime-gpu": "ONNX Runtime", "tensorrt": "TensorRT"}
+LIBRARIES |= {"tensorrt-rtx-cu13-libs": "TensorRT for RTX"}
 
 
 def findings(run: Run) -> list[Finding]:
@@ -172,14 +174,23 @@ def write(template: str, language: Language, report: Report, run: Run, **values:
 def _facts(info: stage_file.Stage) -> list[tuple[Text, Any, str]]:
     """(name, value, hint) of profile, dataset, system and date for a page's head."""
     system = info.system
-    gpu = system["gpus"][0]["name"] if system["gpus"] else NO_GPU
-    machine = WORDS("said.machine", cpu=system["cpu"], cores=system["cores"], gpu=gpu)
+    machine = WORDS("said.machine", cpu=system["cpu"], cores=system["cores"], gpu=gpu(system))
     return [
         (WORDS("said.profile"), info.profile.get("name", ""), ""),
         (WORDS("said.dataset"), info.dataset, ""),
         (WORDS("said.system"), machine, info.system_id),
         (WORDS("said.date"), when(info.started_at), info.run_id),
     ]
+
+
+def gpu(system: Mapping[str, Any]) -> Any:
+    """The name of a recorded system's first GPU, or that there is none."""
+    return system["gpus"][0]["name"] if system["gpus"] else NO_GPU
+
+
+def libraries(system: Mapping[str, Any]) -> list[str]:
+    """The libraries of a recorded system that run models, with their versions."""
+    return [f"{said} {system['libraries'][name]}" for name, said in LIBRARIES.items() if name in system["libraries"]]
 
 
 def fill(template: str, language: Language, **values: Any) -> str:

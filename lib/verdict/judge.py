@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 
 from lib import stats
@@ -97,11 +98,11 @@ def _of(
     run: Run, profile: Profile, version: str, label: str, red: Mapping[str, list[Finding]], failed: Sequence[str]
 ) -> tuple[Judged, ...]:
     """The candidates of a TensorRT beside this one, each by all its builds."""
-    made = []
+    made, alone = [], cache(lambda build: versions.alone(run, version, build))
     for one in ordered(profile.accept.asked or versions.candidates(run, version)):
         about_it = versions.about_others(red, one)
         numbers = versions.builds(run, version, one.precision)
-        each = {n: _judged(versions.alone(run, version, n), profile, one, about_it, failed, label) for n in numbers}
+        each = {n: _judged(alone(n), profile, one, about_it, failed, label) for n in numbers}
         made.append(replace(versions.worst(each), tensorrt=label))
     return tuple(made)
 

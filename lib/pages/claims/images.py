@@ -14,7 +14,7 @@ from lib.pages.claims.verdicts import Answer
 from lib.stats import Interval
 from lib.store.records import Reason
 from lib.store.run import Run
-from lib.text import Text
+from lib.text import Text, joined
 
 
 def loss(rule: claims.Loss, run: Run) -> Answer | Reason:
@@ -25,7 +25,7 @@ def loss(rule: claims.Loss, run: Run) -> Answer | Reason:
         if isinstance(counts, Reason):
             return counts
         told.append((candidate, common.percent(stats.paired(*counts))))
-    ours = common.joined(W("ours.points", candidate=candidate, points=points) for candidate, points in told)
+    ours = joined(W("ours.points", candidate=candidate, points=points) for candidate, points in told)
     losing, margin = [candidate for candidate, points in told if points.high < 0], 100 * common.LOSS_MARGIN
     if losing:
         return Answer("fails", W("why.loses", what=losing), ours)
@@ -57,7 +57,7 @@ def same(rule: claims.Same, run: Run) -> Answer | Reason:
         if isinstance(found, Reason):
             return found
         told.append((candidate, found))
-    ours = common.joined(_differ(candidate, one) for candidate, one in told)
+    ours = joined(_differ(candidate, one) for candidate, one in told)
     changing = [candidate for candidate, one in told if one.differ and one.share.low > rule.allowed]
     changing += [candidate for candidate, one in told if one.differ and not rule.allowed and candidate not in changing]
     if changing:

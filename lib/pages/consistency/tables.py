@@ -15,6 +15,7 @@ from lib.show.columns import columns
 from lib.show.table import Table, named
 from lib.store.records import Record
 from lib.store.run import Run
+from lib.text import joined
 
 
 def against(run: Run) -> Table:
@@ -86,7 +87,7 @@ def _alike(lost: list[Record]) -> list[list[Record]]:
 
 def _calls(lost: list[Record]) -> dict[str, Any]:
     """The ways of calling among records without a number."""
-    return {"call": common.joined(dict.fromkeys(record.candidate.way.label for record in lost if record.candidate))}
+    return {"call": joined(dict.fromkeys(record.candidate.way.label for record in lost if record.candidate))}
 
 
 def layers(run: Run) -> Table:

@@ -15,6 +15,7 @@ from lib.show.columns import columns
 from lib.show.table import Table, named
 from lib.store.records import Record
 from lib.store.run import Run
+from lib.text import joined
 from lib.words import COMMON
 
 
@@ -108,6 +109,6 @@ def _asked(run: Run, metric: str, models: Iterable[Model], **where: Any) -> dict
 def _lost(records: list[Record]) -> dict[str, Any]:
     """Calibrations that have no number for one reason."""
     models = [model for model in map(Model.of, records) if model.method]
-    methods = {"method": common.joined(dict.fromkeys(rules.method(model.method) for model in models))} if models else {}
+    methods = {"method": joined(dict.fromkeys(rules.method(model.method) for model in models))} if models else {}
     alone = len(records) == len(models) == 1
     return methods | ({"calibration": models[0].calibration, "images": models[0].images} if alone else {})

@@ -119,17 +119,10 @@ def _one(a: Run, b: Run, mine: Record, other: Record, limit: float) -> Compared 
 def _time(a: Run, b: Run, one: Compared, limit: float) -> Compared:
     blocks = common.one_block(one.a) or common.one_block(one.b)
     few = min(len(one.a.samples), len(one.b.samples)) < LEAST_ROUNDS
-    why = (
-        "one_block"
-        if blocks
-        else "few_rounds"
-        if few
-        else ""
-        if common.undisturbed(a, one.a) and common.undisturbed(b, one.b)
-        else "disturbed"
-    )
-    if why:
-        return replace(one, how=why)
+    if blocks or few:
+        return replace(one, how="one_block" if blocks else "few_rounds")
+    if not (common.undisturbed(a, one.a) and common.undisturbed(b, one.b)):
+        return replace(one, how="disturbed")
     apart = stats.ratio(one.b.samples, one.a.samples)
     p = _p_of_rounds(one.a.samples, one.b.samples, math.log1p(limit))
     return replace(one, apart=apart, said=SAID[stats.claim(apart, limit)], how="rounds", p=p)
