@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.profile import Train
 from lib.models import train as training
+from lib.models import vgg
 
 
 def settings(quick, **changes):
@@ -271,6 +273,25 @@ def test_the_users_keras_settings_change_neither_model_nor_key(write_profile, tm
     assert [done.returncode for done in said] == [0, 0], said[0].stderr + said[1].stderr
     assert "float32 {'float32'}" in said[0].stdout
     assert len({done.stdout for done in said}) == 1
+
+
+def test_a_trained_network_is_read_by_a_keras_that_does_not_know_its_layers_description(write_profile, tmp_path):
+    """Keras 3.12, the last for Python 3.10, does not read what 3.15 wrote; the weights are the same."""
+    settings = config.load(str(write_profile(**{"train.conv_filters": [[4]], "train.dense_units": 8}))).train
+    made, file = vgg.build(settings, 10), tmp_path / "model.keras"
+    made.save(file)
+    newer = tmp_path / "newer.keras"
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(newer, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, json.dumps({"class_name": "Functional2"}) if name == "config.json" else old.read(name))
+    read = vgg.load(newer, settings, 10)
+    assert all((a == b).all() for a, b in zip(made.get_weights(), read.get_weights(), strict=True))
+    other = settings.model_copy(update={"dense_units": 16})
+    with pytest.raises(ReportError, match=r"newer\.keras: holds no weights of this profile's network"):
+        vgg.load(newer, other, 10)
+    newer.write_bytes(b"no zip")
+    with pytest.raises(ReportError, match=r"newer\.keras: holds no weights"):
+        vgg.load(newer, settings, 10)
 
 
 def test_a_keras_file_that_keras_does_not_take_is_one_line(write_profile, tmp_path):

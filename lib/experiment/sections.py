@@ -168,13 +168,23 @@ class Batching(Strict):
 
 
 class Versions(Strict):
-    """Notebook 08: what is compared between TensorRT's versions, each precision built `builds` times a version."""
+    """Notebook 08: what is compared between TensorRT's versions, each precision built `builds` times a version.
 
+    Each build is timed as `measuring` says, but for what is here: less of each, for it is the builds that are many.
+    """
+
+    rounds: Annotated[int, Field(ge=3, le=1000)] = 6
+    slice_s: Annotated[float, Field(gt=0, le=60)] = 0.05
+    warmup_s: Annotated[float, Field(ge=0, le=600)] = 0.2
     builds: Annotated[int, Field(ge=1, le=20)] = 3
     batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32), Distinct] = Field(default_factory=lambda: [1, 8, 32])
     precisions: Annotated[list[str], Field(min_length=1), Distinct, AfterValidator(_precisions)] = Field(
         default_factory=lambda: ["fp32", "fp16", "int8", "int8_qdq"]
     )
+
+    def timed(self, measuring: Measuring) -> Measuring:
+        """How builds are timed."""
+        return measuring.model_copy(update={name: getattr(self, name) for name in ("rounds", "slice_s", "warmup_s")})
 
 
 class Precision(Strict):

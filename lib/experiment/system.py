@@ -17,7 +17,8 @@ from typing import Any
 from lib import cuda
 from lib.stop import told
 
-LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13-libs", "numpy")
+LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu")
+LIBRARIES += ("tensorrt", "tensorrt-rtx-cu13-libs", "numpy")
 GPU_FIELDS = ("name", "compute_cap", "driver_version", "memory.total")
 # What decides on kernels and so on answers, of x86 and of Arm: the width of vectors, half precision, INT8 products (exact or saturated).
 CPU_FEATURES = {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni"}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lib.errors import NotMeasured, ReportError
 from lib.experiment import system
 from lib.export import lite, quantize, sample_files, saved, tf_onnx
-from lib.models import keras_file
+from lib.models import source
 from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
@@ -42,7 +42,7 @@ def saved_model(session: Session) -> Artifact:
         session,
         "saved_model",
         {"model": own.sha256},
-        lambda at: saved.build(keras_file.load(own.file(keras_file.FILE)), session.spec, at / SAVED_MODEL),
+        lambda at: saved.build(source.network(session.profile, session.spec, own), session.spec, at / SAVED_MODEL),
     )
 
 

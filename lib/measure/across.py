@@ -14,6 +14,7 @@ from lib import deadline, plans, progress
 from lib.errors import ReportError
 from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.experiment.precision import PRECISIONS
+from lib.experiment.sections import Measuring
 from lib.measure import predictions, sweep
 from lib.measure.kept import kept
 from lib.plans import builds
@@ -170,13 +171,17 @@ class Block:
     def timed(self, size: int) -> list[Record]:
         """The latency of every engine in every way at a batch size, measured once a run; a variant is called from Python alone."""
         plans = sorted(plan_sha256(engine) for engine in self.engines if not isinstance(engine.built, Reason))
-        about = {"plans": plans, "measuring": self.session.profile.measuring.model_dump()}
+        about = {"plans": plans, "measuring": self._how.model_dump()}
         return kept(self.session, f"{self.precision} at batch {size}", about, lambda: self._measured(size))
 
     def _measured(self, size: int) -> list[Record]:
         deadline.check(self._needed_s(size))
         arms = {sweep.Arm(c, size, tuple(sorted(case.items()))): self._runner(c, engine) for c, case, engine in self._wanted(size)}
-        return sweep.measured(self.session, arms, block=self.name(size))
+        return sweep.measured(self.session, arms, settings=self._how, block=self.name(size))
+
+    @property
+    def _how(self) -> Measuring:
+        return self.session.profile.versions.timed(self.session.profile.measuring)
 
     def _wanted(self, size: int) -> Iterable[tuple[Candidate, dict[str, Any], Engine | None]]:
         largest = max(self.session.profile.versions.batch_sizes)
@@ -203,10 +208,19 @@ class Block:
             return engine.built
         if candidate.runner == CPP and (reason := _no_program(engine)):
             return reason
-        return sweep.opened(lambda: engine.runner(self.session, candidate.runner, candidate.way), self.stack)
+        runner = sweep.opened(lambda: engine.runner(self.session, candidate.runner, candidate.way), self.stack)
+        return self._begun(runner) if isinstance(runner, Cpp) else runner
+
+    def _begun(self, runner: Cpp) -> Runner | Reason:
+        """Its program, started: programs start beside each other, once for all batch sizes."""
+        try:
+            runner.begin(sweep.inputs(self.session, max(self.session.profile.versions.batch_sizes)))
+        except ReportError as error:
+            return sweep.why(error)
+        return runner
 
     def _needed_s(self, size: int) -> float:
         """About how long its rounds take: both scopes of every arm, the warm-up, and the start of the C++ programs."""
-        settings, arms = self.session.profile.measuring, [candidate for candidate, _, _ in self._wanted(size)]
+        settings, arms = self._how, [candidate for candidate, _, _ in self._wanted(size)]
         programs = sum(candidate.runner == CPP for candidate in arms)
         return PROGRAM_S * programs + len(arms) * (settings.warmup_s + 2.2 * settings.slice_s * (settings.rounds + 1))

@@ -14,6 +14,7 @@ from lib import onnx_session
 from lib.deadline import OutOfTime
 from lib.errors import NotMeasured, ReportError, WrongOutput
 from lib.experiment.candidate import Candidate
+from lib.experiment.sections import Measuring
 from lib.measure import rounds, state
 from lib.runners import RUNNERS
 from lib.runners.base import Runner, wrong_output
@@ -61,8 +62,10 @@ def timed(session: Session, arms: Mapping[Arm, Runner | Reason], seconds: float 
     session.record(*measured(session, arms, seconds))
 
 
-def measured(session: Session, arms: Mapping[Arm, Runner | Reason], seconds: float = math.inf, **case: Any) -> list[Record]:
-    """The records of `timed`; case: of the one that says what else the machine did."""
+def measured(
+    session: Session, arms: Mapping[Arm, Runner | Reason], seconds: float = math.inf, settings: Measuring | None = None, **case: Any
+) -> list[Record]:
+    """The records of `timed`; settings: other than the profile's; case: of the one that says what else the machine did."""
     batches = {size: inputs(session, size) for size in {arm.batch_size for arm in arms}}
     reasons: dict[Arm, Reason] = {}
     timers: dict[Arm, Timer] = {}
@@ -75,7 +78,7 @@ def measured(session: Session, arms: Mapping[Arm, Runner | Reason], seconds: flo
     gc.collect()  # once: among all that TensorFlow holds it takes longer than many a measurement
     with state.watch() as seen:
         seed = f"{session.run_id}/{session.stage}"
-        series, failed = rounds.run(timers, session.profile.measuring, seed, ended=seen.mark, seconds=seconds)
+        series, failed = rounds.run(timers, settings or session.profile.measuring, seed, ended=seen.mark, seconds=seconds)
     reasons |= {arm: why(error) for arm, error in failed.items()}
     made = list[Record]()
     for arm, runner in arms.items():

@@ -18,6 +18,8 @@ from lib.store import files
 from lib.store.artifacts import Artifact, Store
 
 if TYPE_CHECKING:
+    import keras
+
     from lib.data.dataset import Images
     from lib.experiment.profile import Model, Profile
 
@@ -60,6 +62,13 @@ def artifact(profile: Profile, spec: ModelSpec, images: Callable[[], Images], st
     path, reader = _file(profile.model, profile.path)
     inputs = {"version": VERSION, "sha256": _hashes(path), "output": spec.output, "size": list(spec.size)}
     return store.get_or_build("own_model", inputs, lambda folder: reader.copy(path, folder, spec))
+
+
+def network(profile: Profile, spec: ModelSpec, artifact: Artifact) -> keras.Model:
+    """The Keras model of an `artifact` that holds a .keras file, not compiled. Raises ReportError, one line, where it cannot be loaded."""
+    if profile.train is None:
+        return keras_file.load(artifact.file(keras_file.FILE))
+    return vgg.load(artifact.file(vgg.FILE), profile.train, spec.classes)
 
 
 def _hashes(path: Path) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib import models
 from lib.data.preprocess import Rules
+from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.spec import ModelSpec
+from lib.models import tensors
 
 if TYPE_CHECKING:
     import keras
@@ -41,3 +45,16 @@ def build(settings: config.Train, classes: int) -> keras.Model:
     x = layers.ReLU(name="relu_dense1")(x)
     x = layers.Dense(classes, name="logits")(x)
     return keras.Model(inputs, layers.Softmax(name=SPEC.output)(x), name="vgg")
+
+
+def load(path: Path, settings: config.Train, classes: int) -> keras.Model:
+    """The trained network of a file: its weights alone, for a file's description of layers is read by no older Keras than wrote it.
+
+    Raises ReportError for weights that are not of this network.
+    """
+    network = build(settings, classes)
+    try:
+        network.load_weights(path)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ReportError(f"{path}: holds no weights of this profile's network: {tensors.first_line(error)}; train it again") from None
+    return network

@@ -112,12 +112,21 @@ class Cpp(EngineRunner):
 
         def timed(seconds: float) -> Slice:
             self._serve(batch)
-            if self._server is None or not self._server.alive:
-                words = self._words(write_samples(self._file("served.npy"), self._served))
-                self._server = Server(*words, said=self._file("said"), path=program(self.version))
-            return self._server.ask(len(batch), seconds)
+            return self._started().ask(len(batch), seconds)
 
         return timed
+
+    def begin(self, batch: np.ndarray) -> None:
+        """Start the process for timers of this batch and of all that begin it, and do not wait for it: several start beside each other."""
+        check_batch(batch, self.session.spec)
+        self._serve(batch)
+        self._started()
+
+    def _started(self) -> Server:
+        if self._server is None or not self._server.alive:
+            words = self._words(write_samples(self._file("served.npy"), self._served))
+            self._server = Server(*words, said=self._file("said"), path=program(self.version))
+        return self._server
 
     def _serve(self, batch: np.ndarray) -> None:
         """Have the process that is asked next know these images."""

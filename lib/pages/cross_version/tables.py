@@ -192,7 +192,7 @@ def plans(run: Run) -> Table:
 
 def method(run: Run) -> Table:
     """The settings of the measurement; folded."""
-    measuring, found = run.profile.measuring, Versions(run)
+    measuring, found = run.profile.versions.timed(run.profile.measuring), Versions(run)
     shown = {
         "builds": max((speed.count(found, name, engine) for name in found.names for engine in found.engines), default=0),
         "rounds": measuring.rounds,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from lib.data.dataset import Images
 from lib.errors import ConfigError
 from lib.measure import accuracy, predictions
-from lib.models import keras_file, train
+from lib.models import source, train
 from lib.pages import classes
 from lib.pages.train.exhibits import Epoch, Example, Examples, History, Layer, Network, Samples
 from lib.session import Session
 from lib.store import picture
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
+
+if TYPE_CHECKING:
+    import keras
 
 SAMPLES = 2  # training images shown of each class
 EXAMPLES = 6  # test images shown that are right, and as many that are wrong
@@ -57,12 +62,11 @@ def _training(session: Session, trained: Artifact) -> None:
     session.record(Record("training_time", "s", seconds, stats={"epochs": len(history)}, artifact_sha256=trained.sha256))
     session.record(Record("parameters", "count", parameters, artifact_sha256=trained.sha256))
     session.exhibit("history", History(epochs=[Epoch(**epoch) for epoch in history]))
-    session.exhibit("network", Network(layers=layers(trained)))
+    session.exhibit("network", Network(layers=layers(source.network(session.profile, session.spec, trained))))
 
 
-def layers(trained: Artifact) -> list[Layer]:
-    """The layers of a trained model that hold parameters or change the resolution."""
-    network = keras_file.load(trained.file(keras_file.FILE))
+def layers(network: keras.Model) -> list[Layer]:
+    """The layers of a model that hold parameters or change the resolution."""
     kept = [layer for layer in network.layers if layer.count_params() or "Pool" in type(layer).__name__]
     return [
         Layer(name=each.name, kind=type(each).__name__, shape=list(each.output.shape[1:]), parameters=each.count_params()) for each in kept
