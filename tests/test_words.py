@@ -59,7 +59,8 @@ def test_every_common_sentence_is_in_both_languages():
     assert all(both.en and both.ja for keys in COMMON.groups.values() for both in keys.values())
 
 
-WAYS = st.builds(Way, st.sampled_from(["", "enqueueV3", "execute_async_v2"]), st.booleans(), st.integers(1, 64), st.booleans())
+APIS, YES_NO = st.sampled_from(["", "enqueueV3", "execute_async_v2"]), st.booleans()
+WAYS = st.builds(Way, APIS, YES_NO, st.integers(1, 64), YES_NO, YES_NO)
 
 
 def test_every_reason_that_is_given_has_words():

@@ -13,7 +13,7 @@ from lib.words import COMMON, LIST_MARK
 # Backend -> what it is called, in the order of the report; each class of lib/runners enters itself when it is defined.
 LABELS: dict[str, Text] = {}
 HARNESS = "null"  # the backend that runs no model: what it measures is the harness
-WAY = re.compile(r"(?P<api>\w*)(?P<graph>\+graph)?(\+lanes(?P<lanes>[1-9]\d*))?(?P<byte>\+uint8)?")
+WAY = re.compile(r"(?P<api>\w*)(?P<graph>\+graph)?(\+lanes(?P<lanes>[1-9]\d*))?(?P<byte>\+uint8)?(?P<classes>\+classes)?")
 
 
 @dataclass(frozen=True, order=True)
@@ -21,24 +21,27 @@ class Way:
     """How a runner is called.
 
     api: the call, e.g. "execute_async_v2" ("" for the runner's own usual one); graph: replayed as a CUDA graph;
-    lanes: contexts that run side by side; byte_input: uint8 images, the preprocessing inside the engine.
+    lanes: contexts that run side by side; byte_input: uint8 images, the preprocessing inside the engine; classes: the arg max inside it,
+    int32 classes in place of all outputs.
     """
 
     api: str = ""
     graph: bool = False
     lanes: int = 1
     byte_input: bool = False
+    classes: bool = False
 
     @property
     def key(self) -> str:
         """As records name it: "" for the plain way, e.g. `enqueueV3+graph`."""
         lanes = f"+lanes{self.lanes}" if self.lanes > 1 else ""
-        return self.api + "+graph" * self.graph + lanes + "+uint8" * self.byte_input
+        return self.api + "+graph" * self.graph + lanes + "+uint8" * self.byte_input + "+classes" * self.classes
 
     @property
     def label(self) -> Text:
         """In words, empty for the plain way."""
-        given = {self.api: bool(self.api), "graph": self.graph, "lanes": self.lanes > 1, "byte_input": self.byte_input}
+        given = {self.api: bool(self.api), "graph": self.graph, "lanes": self.lanes > 1}
+        given |= {"byte_input": self.byte_input, "classes": self.classes}
         ways = COMMON.groups["ways"]
         parts = [COMMON(f"ways.{name}", lanes=self.lanes) if name in ways else Text(name, name) for name, there in given.items() if there]
         return Text(*(LIST_MARK[language].join(part.in_(language) for part in parts) for language in LANGUAGES))
@@ -49,7 +52,7 @@ class Way:
         found = WAY.fullmatch(text)
         if not found:
             raise ValueError(f"'{text}' is no way of calling")
-        return cls(found["api"], bool(found["graph"]), int(found["lanes"] or 1), bool(found["byte"]))
+        return cls(found["api"], bool(found["graph"]), int(found["lanes"] or 1), bool(found["byte"]), bool(found["classes"]))
 
 
 PLAIN = Way()
