@@ -29,6 +29,8 @@ HEAVY = (
     "scipy",
     "sklearn",
     "pycuda",
+    "polygraphy",
+    "torch",
 )
 
 
@@ -57,6 +59,7 @@ TOWER = (
     "verdict",
     "pages",
     "measure",
+    "rivals",
     "runners",
     "plans",
     "export",
@@ -125,7 +128,7 @@ def test_imports_go_downwards(name):
 
 @pytest.mark.parametrize("name", [name for name in PATHS if name.startswith("lib.pages.") and not name.endswith(".measure")])
 def test_pages_touch_the_world_where_they_measure_alone(name):
-    assert not {other for other in GRAPH[name] if room(other) in ("trt", "runners", "cuda", "export", "models")}
+    assert not {other for other in GRAPH[name] if room(other) in ("trt", "rivals", "runners", "cuda", "export", "models")}
 
 
 @pytest.mark.parametrize("stage", sorted(path.stem for path in (config.ROOT / "notebooks").glob("*.ipynb")))
