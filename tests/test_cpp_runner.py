@@ -58,9 +58,11 @@ hash = hashlib.sha256(pathlib.Path(given["plan"]).read_bytes()).hexdigest()
 if given["sha256"] != hash:
     sys.exit("runner: " + given["plan"] + ": its SHA-256 is " + hash)
 x = np.load(given["samples"])
-assert x.dtype == np.float32 and x.flags.c_contiguous
+assert x.dtype in (np.float32, np.uint8) and x.flags.c_contiguous
 p = x.reshape(len(x), -1)[:, 200:210] + np.float32(0.1)
 p /= p.sum(1, keepdims=True)
+if given.get("outputs") == "classes":
+    p = p.argmax(1).astype(np.int32)
 if "predictions" in given and mode() != "no file":
     p = {{"short": p[1:], "double": p.astype(float), "flat": p.ravel()}}.get(mode(), p)
     np.save(given["predictions"], p)
@@ -68,7 +70,8 @@ if "predictions" in given and mode() != "no file":
         os.truncate(given["predictions"], 300)
 for line in sys.stdin if "serve" in given else []:
     asked = json.loads(line)
-    said = {{"latencies_ms": [2.0, float(x[: asked["batch"]].sum())], "gpu_ms": None if given["api"] == "executeV2" else [1.5]}}
+    alone = given["api"] != "executeV2" and "lanes" not in given
+    said = {{"latencies_ms": [2.0, float(x[: asked["batch"]].sum())], "gpu_ms": [1.5] if alone else None, "enqueue_ms": asked["batch"] / 8}}
     if mode() == "serve wrong":
         said = {{"error": "p[0]: NaN", "kind": "wrong_output"}}
     if mode() == "serve failed":
@@ -79,9 +82,9 @@ for line in sys.stdin if "serve" in given else []:
         os.kill(os.getpid(), 9)
     if mode() == "serve hangs":
         time.sleep(60)
-    print({{"serve text": "Hello", "serve list": "[]", "serve empty": "{{}}", "serve null": '{{"latencies_ms": null, "gpu_ms": null}}',
-           "serve none": '{{"latencies_ms": [], "gpu_ms": null}}', "serve NaN": '{{"latencies_ms": [NaN], "gpu_ms": null}}',
-           "serve words": '{{"latencies_ms": ["x"], "gpu_ms": null}}'}}.get(mode(), json.dumps(said)), flush=True)
+    odd = {{"serve null": {{"latencies_ms": None}}, "serve none": {{"latencies_ms": []}}, "serve NaN": {{"latencies_ms": [float("nan")]}},
+           "serve words": {{"latencies_ms": ["x"]}}, "serve no enqueue": {{"enqueue_ms": None}}}}.get(mode(), {{}})
+    print({{"serve text": "Hello", "serve list": "[]", "serve empty": "{{}}"}}.get(mode(), json.dumps(said | odd)), flush=True)
 """
 
 
@@ -375,7 +378,9 @@ def test_the_build_says_which_calls_it_has(program, quick, monkeypatch):
     assert Cpp.ways("fp16") == [PLAIN, Way(api="executeV2"), Way(graph=True)]
     for way in (PLAIN, Way("enqueueV3"), Way("executeV2"), Way(graph=True), Way("enqueueV3", graph=True)):
         assert Cpp.takes(Candidate("cpp", "fp16", way))
-    for way in (Way("executeV2", graph=True), Way("execute_async_v2"), Way(lanes=2), Way(byte_input=True)):
+    for way in (Way(lanes=2), Way("enqueueV3", graph=True, lanes=8)):
+        assert Cpp.takes(Candidate("cpp", "fp16", way))
+    for way in (Way("executeV2", graph=True), Way("executeV2", lanes=2), Way("execute_async_v2"), Way(byte_input=True), Way(classes=True)):
         with pytest.raises(ReportError, match="not called by"):
             Cpp(quick, Candidate("cpp", "fp16", way))
     for said in ("nothing", "3", "", "[]", '["enqueueV3"]', '{"apis": ["enqueueV3"]}', '{"apis": 3, "tensorrt": "8", "library": "8"}'):
@@ -394,6 +399,36 @@ def test_the_way_is_passed_on(quick, here, images, way, api, graph):
     assert (found.gpu_ms is None) == (api == "executeV2")
     for called in here.calls:
         assert (called["api"], "graph" in called) == (api, graph)
+
+
+@pytest.mark.parametrize("way", [Way(lanes=3), Way(graph=True, lanes=8)])
+def test_lanes_reach_it_and_tell_times_between_batches(quick, here, images, batches, way):
+    with Cpp(quick, Candidate("cpp", "fp16", way)) as run:
+        assert np.allclose(run.infer(images), expected(images), rtol=1e-6)
+        assert run.told() == {}
+        for size in (8, 32):
+            assert run.timer(batches[size])(0).gpu_ms is None
+        assert run.told() == {"enqueue_ms": {"8": 1.0, "32": 4.0}}
+    for called in here.calls:
+        assert (called["lanes"], called["api"], "graph" in called) == (str(way.lanes), "enqueueV3", way.graph)
+
+
+def test_an_engine_with_bytes_in_and_classes_out(quick, here, images):
+    x = quick.images.x_test[:40]
+    way = Way(graph=True, lanes=2, byte_input=True, classes=True)
+    with Cpp(quick, Candidate("cpp", "fp16", way), EngineRunner.artifact) as run:
+        got = run.infer(x)
+        assert got.dtype == np.int32
+        assert got.tolist() == (x.reshape(len(x), -1)[:, 200:210]).argmax(axis=1).tolist()
+        with pytest.raises(ReportError, match="input must be a uint8 array"):
+            run.infer(images)
+        here.mode("double")
+        with pytest.raises(ReportError, match=r"predictions are float64 \(40,\)"):
+            run.infer(x)
+        here.mode("")
+        run.timer(x[:8])(0)
+    assert {called["outputs"] for called in here.calls} == {"classes"}
+    assert here.calls[-1]["lanes"] == "2"
 
 
 def test_predictions_give_it_all_test_images_at_once_and_depend_on_the_program(quick, here):
@@ -442,6 +477,7 @@ def test_other_images_take_another_process(quick, here, batches):
         ("serve none", r"no times"),
         ("serve NaN", r"no times"),
         ("serve words", r"no times"),
+        ("serve no enqueue", r"no times"),
         ("error", r"^the C\+\+ runner: no device memory left$"),
         ("silent", r"ended with exit code 3"),
     ],

@@ -87,7 +87,7 @@ public:
         const cudaError_t status = allocate(&memory, size);
         if (status == cudaErrorMemoryAllocation) {
             static_cast<void>(cudaGetLastError());  // it does not stick: take it away, the next call is fine
-            throw Error("no memory left for " + std::to_string(size) + " bytes; use smaller batches");
+            throw Error("no memory left for " + std::to_string(size) + " bytes; use smaller batches or fewer lanes");
         }
         check(status, "allocation");
         memory_.reset(static_cast<std::byte*>(memory));

@@ -16,8 +16,6 @@ namespace {
 
 using nvinfer1::OptProfileSelector;
 
-constexpr int PROFILE = 0;
-
 // The library that is there must be of the headers' major version: another one has other virtual functions.
 void check_library() {
     const std::string found = library_version();
@@ -35,8 +33,10 @@ Type type_of(const std::string& name, nvinfer1::DataType type) {
             return Type::float16;
         case nvinfer1::DataType::kUINT8:
             return Type::uint8;
+        case nvinfer1::DataType::kINT32:
+            return Type::int32;
         default:
-            throw Error("the plan's tensor " + name + " is not float32, float16 or uint8");
+            throw Error("the plan's tensor " + name + " is not float32, float16, uint8 or int32");
     }
 }
 
@@ -67,27 +67,26 @@ void Logger::log(Severity severity, const nvinfer1::AsciiChar* message) noexcept
 
 std::string Logger::take() { return std::exchange(errors_, {}); }
 
-Engine::Engine(const std::vector<char>& plan, const std::string& output) {
+Engine::Engine(const std::vector<char>& plan, const Way& way) {
     check_library();
     cuda::check_device();  // without one TensorRT 10 ends the process
     runtime_.reset(nvinfer1::createInferRuntime(logger_));
     need(runtime_ != nullptr, "createInferRuntime");
     engine_.reset(runtime_->deserializeCudaEngine(plan.data(), plan.size()));
     need(engine_ != nullptr, "deserializeCudaEngine (build the plan again with this TensorRT on this GPU)");
-    find_tensors(output);
-    read_limits();
-    context_.reset(engine_->createExecutionContext());
-    need(context_ != nullptr, "createExecutionContext");
+    find_tensors(way.output);
+    read_profiles(way);
 }
 
-nvinfer1::Dims Engine::input_shape(std::size_t batch) const {
-    if (batch < smallest_ || batch > largest_) {
-        throw Error("a batch of " + std::to_string(batch) + " is outside the plan's profile, " + std::to_string(smallest_) + " to " +
-                    std::to_string(largest_));
-    }
-    nvinfer1::Dims shape = engine_->getTensorShape(input_.c_str());
-    shape.d[0] = static_cast<std::decay_t<decltype(shape.d[0])>>(batch);  // 32 bits until 9.x, then 64
-    return shape;
+std::unique_ptr<nvinfer1::IExecutionContext> Engine::new_context() {
+    std::unique_ptr<nvinfer1::IExecutionContext> context(engine_->createExecutionContext());
+    need(context != nullptr, "createExecutionContext");
+    logger_.take();  // before 10 a new context may complain that another one has the first profile
+    return context;
+}
+
+std::int32_t Engine::profile(std::size_t batch, std::size_t lane) const {
+    return static_cast<std::int32_t>(profile_of(profiles_, batch, std::min(lane, lanes_ - 1), lanes_));
 }
 
 void Engine::need(bool succeeded, const std::string& call) {
@@ -118,20 +117,20 @@ void Engine::find_tensors(const std::string& output) {
     image_ = tensor(input_);
     output_ = chosen_output(outputs, output);
     row_ = tensor(output_);
-    classes_ = classes_in(output_, row_.shape);
-    if (row_.type == Type::uint8) {
-        throw Error("the plan's output " + output_ + " is uint8, wanted float32 or float16");
-    }
     std::copy_if(outputs.begin(), outputs.end(), std::back_inserter(other_outputs_), [this](const auto& name) { return name != output_; });
 }
 
-void Engine::read_limits() {
-    const auto images = engine_->getTensorShape(input_.c_str()).d[0];
-    const auto limit = [&](OptProfileSelector which) {
-        return static_cast<std::size_t>(images < 0 ? engine_->getProfileShape(input_.c_str(), PROFILE, which).d[0] : images);
-    };
-    smallest_ = limit(OptProfileSelector::kMIN);
-    largest_ = limit(OptProfileSelector::kMAX);
+void Engine::read_profiles(const Way& way) {
+    const auto images = input_shape().d[0];
+    const std::int32_t count = way.api == "executeV2" ? 1 : engine_->getNbOptimizationProfiles();  // others have bindings of their own
+    for (std::int32_t i = 0; i < count; ++i) {
+        const auto limit = [&](OptProfileSelector which) {
+            return static_cast<std::size_t>(images < 0 ? engine_->getProfileShape(input_.c_str(), i, which).d[0] : images);
+        };
+        profiles_.push_back({limit(OptProfileSelector::kMIN), limit(OptProfileSelector::kOPT), limit(OptProfileSelector::kMAX)});
+    }
+    lanes_ = images >= 0 || NV_TENSORRT_MAJOR >= 10 ? 1 : way.lanes;
+    limits_ = limits_of(profiles_, lanes_);
 }
 
 // What a tensor holds an image: all behind its first dimension. Throws Error where another dimension is open.
@@ -141,7 +140,7 @@ Tensor Engine::tensor(const std::string& name) const {
     for (int i = 1; i < dims.nbDims; ++i) {
         shape.push_back(static_cast<std::uint64_t>(std::max<std::int64_t>(dims.d[i], 0)));
     }
-    if (shape.empty() || values_in(shape) == 0) {
+    if (dims.nbDims < 1 || values_in(shape) == 0) {
         throw Error("the plan's tensor " + name + " is not of shape (N, ...) with N alone open");
     }
     return {type_of(name, engine_->getTensorDataType(name.c_str())), shape};

@@ -1,4 +1,4 @@
-// A plan, deserialised: what it takes and gives, and the context that runs it.
+// A plan, deserialised: what it takes and gives, and the contexts that run it.
 #pragma once
 
 #include <NvInferRuntime.h>
@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "tensor.hpp"
+#include "lanes.hpp"
+#include "program.hpp"
 
 namespace report {
 
@@ -27,26 +28,29 @@ private:
     std::string errors_;
 };
 
-// One network with one input (N, ...) of float32, float16 or uint8, and an output (N, classes) of float32 or float16 that is meant.
+// One network with one input (N, ...), and an output (N, ...) that is meant.
 class Engine {
 public:
-    // output: the name of the one that is meant, "" for the only one. Throws Error where TensorRT refuses the plan or its inputs and
-    // outputs are others. Loading runs code from the plan.
-    Engine(const std::vector<char>& plan, const std::string& output);
+    // Throws Error where TensorRT refuses the plan, or it has other inputs or outputs, or too few profiles for the lanes. Loading runs
+    // code from the plan.
+    Engine(const std::vector<char>& plan, const Way& way);
+
+    // Its profile is for its lane to choose.
+    std::unique_ptr<nvinfer1::IExecutionContext> new_context();
 
     nvinfer1::ICudaEngine& cuda_engine() const { return *engine_; }
-    nvinfer1::IExecutionContext& context() const { return *context_; }
     const std::string& input() const { return input_; }
     const std::string& output() const { return output_; }
     const std::vector<std::string>& other_outputs() const { return other_outputs_; }
     const Tensor& image() const { return image_; }
     const Tensor& row() const { return row_; }  // of the output, an image
-    std::size_t classes() const { return classes_; }
-    std::size_t smallest_batch() const { return smallest_; }
-    std::size_t largest_batch() const { return largest_; }
+    Limits limits() const { return limits_; }
 
-    // The input's shape with `batch` images. Throws Error where the plan's profile does not hold that many.
-    nvinfer1::Dims input_shape(std::size_t batch) const;
+    // The input's shape as the plan has it: the first dimension is -1 where the batch is open.
+    nvinfer1::Dims input_shape() const { return engine_->getTensorShape(input_.c_str()); }
+
+    // The profile that a lane has for such batches. Throws Error where the plan has none.
+    std::int32_t profile(std::size_t batch, std::size_t lane) const;
 
     // Throws Error "CALL: the errors TensorRT logged" unless it succeeded.
     void need(bool succeeded, const std::string& call);
@@ -56,21 +60,20 @@ public:
 
 private:
     void find_tensors(const std::string& output);
-    void read_limits();
+    void read_profiles(const Way& way);
     Tensor tensor(const std::string& name) const;
 
     Logger logger_;  // the rest refers to it: first to be made, last to go
     std::unique_ptr<nvinfer1::IRuntime> runtime_;
     std::unique_ptr<nvinfer1::ICudaEngine> engine_;
-    std::unique_ptr<nvinfer1::IExecutionContext> context_;
     std::string input_;
     std::string output_;
     std::vector<std::string> other_outputs_;
     Tensor image_;
     Tensor row_;
-    std::size_t classes_ = 0;
-    std::size_t smallest_ = 1;
-    std::size_t largest_ = 1;
+    Limits limits_;
+    std::vector<Profile> profiles_;
+    std::size_t lanes_ = 1;  // that need a profile each
 };
 
 }  // namespace report

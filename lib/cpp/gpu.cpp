@@ -1,7 +1,6 @@
 #include "gpu.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 
 #if NV_TENSORRT_MAJOR < 10
@@ -21,10 +20,16 @@ Build this_build() {
     return build;
 }
 
-Gpu::Gpu(const std::vector<char>& plan, const Way& way)
-    : engine_(plan, way.output), legacy_(way.api == "executeV2"), graph_(way.graph) {}
+Gpu::Gpu(const std::vector<char>& plan, const Way& way) : engine_(plan, way) {
+    while (lanes_.size() < way.lanes) {
+        lanes_.emplace_back(engine_, lanes_.size(), way);
+    }
+}
 
-std::byte* Gpu::prepare(std::size_t batch) {
+GpuLane::GpuLane(Engine& engine, std::size_t index, const Way& way)
+    : engine_(engine), index_(index), legacy_(way.api == "executeV2"), graph_(way.graph), context_(engine.new_context()) {}
+
+std::byte* GpuLane::prepare(std::size_t batch) {
     if (batch != batch_) {
         graph_all_.reset();
         graph_compute_.reset();
@@ -33,6 +38,7 @@ std::byte* Gpu::prepare(std::size_t batch) {
         if (batch > room_) {
             make_room(batch);
         }
+        bind_all();
         batch_ = batch;
     }
     if (graph_ && !graph_all_) {
@@ -41,8 +47,7 @@ std::byte* Gpu::prepare(std::size_t batch) {
     return buffers_->host_input.data();
 }
 
-double Gpu::run_end_to_end() {
-    const auto start = std::chrono::steady_clock::now();
+void GpuLane::launch() {
     if (graph_all_) {
         graph_all_->launch(stream_);
     } else {
@@ -50,11 +55,9 @@ double Gpu::run_end_to_end() {
         enqueue();
         copy_out();
     }
-    stream_.wait();
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::optional<double> Gpu::run_on_gpu() {
+std::optional<double> GpuLane::run_on_gpu() {
     if (legacy_) {
         return std::nullopt;
     }
@@ -69,53 +72,69 @@ std::optional<double> Gpu::run_on_gpu() {
     return stop_.ms_since(start_);
 }
 
-void Gpu::fetch_output() {
+void GpuLane::fetch_output() {
     copy_out();
     stream_.wait();
 }
 
-// All bits set are NaN in float32 and in float16.
-void Gpu::clear_output() {
+// All bits set are NaN in float32 and in float16, -1 in int32.
+void GpuLane::clear_output() {
     std::fill_n(buffers_->host_output.data(), buffers_->host_output.size(), std::byte{0xFF});
     const cuda::DeviceBytes& device = buffers_->device_output;
     cuda::check(cudaMemsetAsync(device.data(), 0xFF, device.size(), stream_.get()), "cudaMemsetAsync");
     stream_.wait();
 }
 
-std::vector<float> Gpu::output() const { return to_floats(engine_.row().type, buffers_->host_output.data(), batch_ * classes()); }
+std::vector<float> GpuLane::output() const {
+    return to_floats(engine_.row().type, buffers_->host_output.data(), batch_ * values_in(engine_.row().shape));
+}
 
-void Gpu::set_batch(std::size_t batch) {
-    const nvinfer1::Dims shape = engine_.input_shape(batch);
-    if (engine_.cuda_engine().getTensorShape(engine_.input().c_str()).d[0] >= 0) {
+// Tells the context its profile and the shape of its input.
+void GpuLane::set_batch(std::size_t batch) {
+    const std::int32_t profile = engine_.profile(batch, index_);
+    nvinfer1::Dims shape = engine_.input_shape();
+    if (shape.d[0] >= 0) {
         return;  // built for this batch alone
+    }
+    shape.d[0] = static_cast<std::decay_t<decltype(shape.d[0])>>(batch);  // 32 bits until 9.x, then 64
+    if (context_->getOptimizationProfile() != profile) {
+        engine_.need(context_->setOptimizationProfileAsync(profile, stream_.get()), "setOptimizationProfileAsync");
+        stream_.wait();
     }
 #if REPORT_LEGACY_API
     if (legacy_) {
         const int index = engine_.cuda_engine().getBindingIndex(engine_.input().c_str());
-        engine_.need(engine_.context().setBindingDimensions(index, shape), "setBindingDimensions");
+        engine_.need(context_->setBindingDimensions(index, shape), "setBindingDimensions");
         return;
     }
 #endif
-    engine_.need(engine_.context().setInputShape(engine_.input().c_str(), shape), "setInputShape");
+    engine_.need(context_->setInputShape(engine_.input().c_str(), shape), "setInputShape");
 }
 
-void Gpu::make_room(std::size_t batch) {
+void GpuLane::make_room(std::size_t batch) {
     buffers_.reset();  // first, so that old and new are never there at once
     room_ = 0;
-    const std::size_t input = batch * image().bytes();
+    const std::size_t input = batch * engine_.image().bytes();
     const std::size_t output = batch * engine_.row().bytes();
     buffers_.emplace(Buffers{cuda::PinnedBytes(input), cuda::PinnedBytes(output), cuda::DeviceBytes(input), cuda::DeviceBytes(output), {}});
-    bind(engine_.input(), buffers_->device_input.data());
-    bind(engine_.output(), buffers_->device_output.data());
     for (const std::string& name : engine_.other_outputs()) {
-        const std::int64_t bytes = engine_.context().getMaxOutputSize(name.c_str());
+        const std::int64_t bytes = context_->getMaxOutputSize(name.c_str());
         engine_.need(bytes > 0, "getMaxOutputSize");
-        bind(name, buffers_->other_outputs.emplace_back(static_cast<std::size_t>(bytes)).data());
+        buffers_->other_outputs.emplace_back(static_cast<std::size_t>(bytes));
     }
     room_ = batch;
 }
 
-void Gpu::bind(const std::string& tensor, void* memory) {
+// Tells the context where its tensors are; with another profile it may not know it any more.
+void GpuLane::bind_all() {
+    bind(engine_.input(), buffers_->device_input.data());
+    bind(engine_.output(), buffers_->device_output.data());
+    for (std::size_t i = 0; i < buffers_->other_outputs.size(); ++i) {
+        bind(engine_.other_outputs()[i], buffers_->other_outputs[i].data());
+    }
+}
+
+void GpuLane::bind(const std::string& tensor, void* memory) {
 #if REPORT_LEGACY_API
     if (legacy_) {
         const int index = engine_.cuda_engine().getBindingIndex(tensor.c_str());
@@ -125,10 +144,10 @@ void Gpu::bind(const std::string& tensor, void* memory) {
         return;
     }
 #endif
-    engine_.need(engine_.context().setTensorAddress(tensor.c_str(), memory), "setTensorAddress");
+    engine_.need(context_->setTensorAddress(tensor.c_str(), memory), "setTensorAddress");
 }
 
-void Gpu::capture() {
+void GpuLane::capture() {
     copy_in();
     enqueue();  // TensorRT wants one call after a change of shape before it can be captured
     stream_.wait();
@@ -140,25 +159,25 @@ void Gpu::capture() {
     });
 }
 
-void Gpu::copy_in() const {
+void GpuLane::copy_in() const {
     const Buffers& at = *buffers_;
-    const std::size_t bytes = batch_ * image().bytes();
+    const std::size_t bytes = batch_ * engine_.image().bytes();
     cuda::check(cudaMemcpyAsync(at.device_input.data(), at.host_input.data(), bytes, cudaMemcpyHostToDevice, stream_.get()),
                 "cudaMemcpyAsync");
 }
 
-void Gpu::enqueue() {
+void GpuLane::enqueue() {
 #if REPORT_LEGACY_API
     if (legacy_) {
         stream_.wait();  // executeV2 takes no stream: what ours still copies must be there before
-        engine_.need(engine_.context().executeV2(bindings_.data()), "executeV2");
+        engine_.need(context_->executeV2(bindings_.data()), "executeV2");
         return;
     }
 #endif
-    engine_.need(engine_.context().enqueueV3(stream_.get()), "enqueueV3");
+    engine_.need(context_->enqueueV3(stream_.get()), "enqueueV3");
 }
 
-void Gpu::copy_out() const {
+void GpuLane::copy_out() const {
     const Buffers& at = *buffers_;
     const std::size_t bytes = batch_ * engine_.row().bytes();
     cuda::check(cudaMemcpyAsync(at.host_output.data(), at.device_output.data(), bytes, cudaMemcpyDeviceToHost, stream_.get()),

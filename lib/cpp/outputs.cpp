@@ -31,26 +31,31 @@ std::string chosen_output(const std::vector<std::string>& names, const std::stri
                                : "the plan has no output " + wanted + ", it has " + all);
 }
 
-std::size_t classes_in(const std::string& name, const Shape& row) {
-    const std::size_t values = values_in(row);
-    if (values == 0 || *std::max_element(row.begin(), row.end()) != values) {
-        throw Error("the plan's output " + name + " gives " + shape_text(row) + " an image, wanted (classes,)");
+void check_row(const Tensor& row, Outputs outputs) {
+    const std::size_t values = values_in(row.shape);
+    if (outputs == Outputs::classes ? row.type != Type::int32 || values != 1 : row.type != Type::float32 && row.type != Type::float16) {
+        throw Error("the plan answers an image with " + row.text() + "; --outputs classes is for one int32, others for float32 or float16");
     }
-    return values;
+    if (values == 0 || (!row.shape.empty() && *std::max_element(row.shape.begin(), row.shape.end()) != values)) {
+        throw Error("the plan answers an image with " + row.text() + ", wanted (classes,)");
+    }
 }
 
-void check_outputs(const std::vector<float>& values, std::size_t classes, Outputs outputs, std::size_t first) {
-    const double tolerance = std::max(SUM_TOLERANCE, static_cast<double>(classes) * ROUNDING);
-    for (std::size_t i = 0; i < values.size() / classes; ++i) {
-        const auto row = values.begin() + static_cast<std::ptrdiff_t>(i * classes);
-        const auto end = row + static_cast<std::ptrdiff_t>(classes);
-        const std::string which = (outputs == Outputs::logits ? "z[" : "p[") + std::to_string(first + i) + "]";
+void check_outputs(const std::vector<float>& values, std::size_t each, Outputs outputs, std::size_t first) {
+    const double tolerance = std::max(SUM_TOLERANCE, static_cast<double>(each) * ROUNDING);
+    for (std::size_t i = 0; i < values.size() / each; ++i) {
+        const auto row = values.begin() + static_cast<std::ptrdiff_t>(i * each);
+        const auto end = row + static_cast<std::ptrdiff_t>(each);
+        const auto which = [&](const char* name) { return name + ("[" + std::to_string(first + i)) + "]"; };
         if (!std::all_of(row, end, [](float value) { return std::isfinite(value); })) {
-            throw WrongOutput(which + ": NaN, ∞");
+            throw WrongOutput(which(outputs == Outputs::logits ? "z" : "p") + ": NaN, ∞");
         }
         const double sum = std::accumulate(row, end, 0.0);
         if (outputs == Outputs::probabilities && std::abs(sum - 1) > tolerance) {
-            throw WrongOutput("Σ" + which + " = " + number(static_cast<float>(sum)) + " ≠ 1");
+            throw WrongOutput("Σ" + which("p") + " = " + number(static_cast<float>(sum)) + " ≠ 1");
+        }
+        if (outputs == Outputs::classes && sum < 0) {
+            throw WrongOutput(which("c") + " = " + number(*row) + " < 0");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "error.hpp"
@@ -10,6 +11,9 @@
 
 namespace report {
 namespace {
+
+const std::map<std::string, Outputs> OUTPUTS{
+    {"probabilities", Outputs::probabilities}, {"logits", Outputs::logits}, {"classes", Outputs::classes}};
 
 struct Options {
     std::string plan;
@@ -40,10 +44,12 @@ void declare(CLI::App& app, Options& options, const Build& build) {
         ->check(CLI::Range(1, 65536));
     app.add_option("--api", options.way.api, "which calls run the engine")->check(CLI::IsMember(build.apis));
     app.add_flag("--graph", options.way.graph, "replay each call as a CUDA graph (enqueueV3 only)");
+    app.add_option("--lanes", options.way.lanes, "how many batches run side by side, each in a context of its own (enqueueV3 only)")
+        ->check(CLI::Range(1, 64));
     app.add_option("--predictions", options.predictions, "write the answers to all images: .npy outputs, .csv classes and probabilities");
     app.add_option("--output", options.way.output, "name of the output that is meant; needed where the plan has several");
-    app.add_option("--outputs", options.outputs, "what it holds: probabilities add up to 1, or else the run fails")
-        ->check(CLI::IsMember({"probabilities", "logits"}));
+    app.add_option("--outputs", options.outputs, "what it holds: probabilities add up to 1, or else the run fails; classes are int32 (N,)")
+        ->check(CLI::IsMember(OUTPUTS));
     app.add_flag("--serve", options.serve, R"(be timed: {"batch": 32, "seconds": 0.05} a line in, times a line out)");
 }
 
@@ -53,6 +59,9 @@ void check(const Options& options) {
     }
     if (options.way.graph && options.way.api == "executeV2") {
         throw CLI::ValidationError("--graph needs --api enqueueV3: executeV2 waits for its result, so it cannot be captured");
+    }
+    if (options.way.lanes > 1 && options.way.api == "executeV2") {
+        throw CLI::ValidationError("--lanes needs --api enqueueV3: executeV2 waits for its result, so no other lane can begin");
     }
     if (options.sha256.empty() && !options.insist) {
         throw CLI::ValidationError("--sha256 is missing: loading a plan runs code from it; give its SHA-256, or --insist to load any plan");
@@ -82,7 +91,8 @@ void run(const Options& options, const Open& open) {
     const auto samples = open_samples(options.samples);
     const auto engine = open(plan, options.way);
     check_images(options, samples->image(), engine->image());
-    const Outputs outputs = options.outputs == "logits" ? Outputs::logits : Outputs::probabilities;
+    const Outputs outputs = OUTPUTS.at(options.outputs);
+    check_row(engine->row(), outputs);
     if (options.serve) {
         serve(*engine, *samples, outputs, std::cin, std::cout);
     } else {

@@ -9,11 +9,12 @@
 
 namespace report {
 
-// How an engine is called. api: one of the build's; graph: each call replayed as a CUDA graph; output: name of the
-// one that is meant, "" for the only one.
+// How an engine is called. api: one of the build's; graph: each call replayed as a CUDA graph; lanes: how many batches run side by side;
+// output: name of the one that is meant, "" for the only one.
 struct Way {
     std::string api;
     bool graph = false;
+    std::size_t lanes = 1;
     std::string output;
 };
 

@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::size_t NPY_ALIGNMENT = 64;
 
-std::string npy_header(const Shape& shape) {
-    std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape_text(shape) + ", }";
+std::string npy_header(const std::string& type, const Shape& shape) {
+    std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape_text(shape) + ", }";
     const std::size_t before = 10;  // the magic string, version 1.0, two bytes of length
     header.append(NPY_ALIGNMENT - (before + header.size() + 1) % NPY_ALIGNMENT, ' ');
     header += '\n';
@@ -35,7 +35,11 @@ void softmax(float* row, float* end) {
 }
 
 std::string csv_line(std::int64_t id, float* row, float* end, Outputs outputs) {
-    std::string line = std::to_string(id) + ',' + std::to_string(std::max_element(row, end) - row);
+    std::string line = std::to_string(id) + ',';
+    if (outputs == Outputs::classes) {
+        return line + number(*row) + '\n';
+    }
+    line += std::to_string(std::max_element(row, end) - row);
     if (outputs == Outputs::logits) {
         softmax(row, end);
     }
@@ -45,21 +49,28 @@ std::string csv_line(std::int64_t id, float* row, float* end, Outputs outputs) {
     return line + '\n';
 }
 
+template <typename Value>
+std::string_view bytes_of(const std::vector<Value>& values) {
+    return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value)};
+}
+
 }  // namespace
 
 void write_results(const Path& path, Inference& engine, Samples& samples, std::size_t batch, Outputs outputs) {
     const bool npy = path.extension() == ".npy";
-    const std::size_t classes = engine.classes();
+    const bool classes = outputs == Outputs::classes;
+    const std::size_t each = values_in(engine.row().shape);
+    const std::string npy_start = classes ? npy_header("<i4", {samples.count()}) : npy_header("<f4", {samples.count(), each});
     NewFile file(path);
-    file.write(npy ? npy_header({samples.count(), classes}) : csv_header(classes));
+    file.write(npy ? npy_start : csv_header(classes ? 0 : each));
     predict(engine, samples, batch, outputs, [&](std::size_t first, std::vector<float>& rows) {
         if (npy) {
-            file.write({reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(float)});
+            file.write(classes ? bytes_of(std::vector<std::int32_t>(rows.begin(), rows.end())) : bytes_of(rows));
             return;
         }
-        for (std::size_t i = 0; i < rows.size() / classes; ++i) {
-            float* const row = rows.data() + i * classes;
-            file.write(csv_line(samples.id(first + i), row, row + classes, outputs));
+        for (std::size_t i = 0; i < rows.size() / each; ++i) {
+            float* const row = rows.data() + i * each;
+            file.write(csv_line(samples.id(first + i), row, row + each, outputs));
         }
     });
     file.keep();

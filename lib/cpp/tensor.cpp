@@ -1,5 +1,6 @@
 #include "tensor.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -7,9 +8,11 @@
 namespace report {
 namespace {
 
-std::size_t size_of(Type type) { return type == Type::float32 ? 4 : type == Type::float16 ? 2 : 1; }
+std::size_t size_of(Type type) { return type == Type::uint8 ? 1 : type == Type::float16 ? 2 : 4; }
 
-std::string name_of(Type type) { return type == Type::float32 ? "float32" : type == Type::float16 ? "float16" : "uint8"; }
+std::string name_of(Type type) {
+    return std::array{"float32", "float16", "uint8", "int32"}.at(static_cast<std::size_t>(type));
+}
 
 // A value of any address, which may not be aligned for it.
 template <typename Value>
@@ -56,7 +59,7 @@ std::size_t Tensor::bytes() const { return values_in(shape) * size_of(type); }
 std::string Tensor::text() const { return name_of(type) + " " + shape_text(shape); }
 
 std::optional<std::size_t> not_finite(Type type, const std::byte* values, std::size_t count) {
-    if (type == Type::uint8) {
+    if (type != Type::float32 && type != Type::float16) {
         return std::nullopt;
     }
     for (std::size_t i = 0; i < count; ++i) {
@@ -72,6 +75,7 @@ std::vector<float> to_floats(Type type, const std::byte* values, std::size_t cou
     for (std::size_t i = 0; i < count; ++i) {
         floats[i] = type == Type::float32   ? at<float>(values, i)
                     : type == Type::float16 ? half(at<std::uint16_t>(values, i))
+                    : type == Type::int32   ? static_cast<float>(at<std::int32_t>(values, i))
                                             : static_cast<float>(at<std::uint8_t>(values, i));
     }
     return floats;

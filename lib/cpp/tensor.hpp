@@ -9,7 +9,7 @@
 
 namespace report {
 
-enum class Type { float32, float16, uint8 };
+enum class Type { float32, float16, uint8, int32 };
 
 using Shape = std::vector<std::uint64_t>;
 
@@ -31,7 +31,7 @@ struct Tensor {
 // The first of `count` values that is NaN or infinite.
 std::optional<std::size_t> not_finite(Type type, const std::byte* values, std::size_t count);
 
-// `count` values as float32, which holds each of them exactly.
+// `count` values as float32, which holds each of them exactly: of int32, up to 2^24 on either side of 0.
 std::vector<float> to_floats(Type type, const std::byte* values, std::size_t count);
 
 }  // namespace report

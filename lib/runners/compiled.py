@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 import re
 import select
@@ -101,7 +102,12 @@ def call(*words: object, path: Path | None = None, limit_s: float = LONGEST_S) -
 
 
 class Server:
-    """A process of `runner --serve`: a JSON object a line in, one out. It ends with `stop`, and when this process ends, with its input."""
+    """A process of `runner --serve`: a JSON object a line in, one out. It ends with `stop`, and when this process ends, with its input.
+
+    enqueue_ms: median host time that launching one batch of the last slice took; NaN before the first.
+    """
+
+    enqueue_ms = math.nan
 
     def __init__(self, *words: object, said: Path, path: Path | None = None) -> None:
         """Start it. said: file that takes its messages; path: as of `call`. Raises ReportError where it does not start."""
@@ -115,15 +121,16 @@ class Server:
                 raise _does_not_start(error) from None
 
     def ask(self, batch: int, seconds: float, limit_s: float = LONGEST_S) -> Slice:
-        """A slice of calls with the first `batch` samples for about `seconds`, end to end and on the GPU. Raises WrongOutput or ReportError
-        for what the program says failed (it can be asked again), and ReportError, `alive` False, for one that ended, hangs or answers
-        otherwise."""
+        """A slice of calls with the first `batch` samples for about `seconds`, end to end and, of one lane, on the GPU; of several lanes
+        with the times between completed batches as latencies. Raises WrongOutput or ReportError for what the program says failed (it can
+        be asked again), and ReportError, `alive` False, for one that ended, hangs or answers otherwise."""
         with suppress(BrokenPipeError):  # its end is noticed when nothing comes
             self._process.stdin.write(json.dumps({"batch": batch, "seconds": seconds}).encode() + b"\n")
         line = self._line(limit_s + 2 * seconds)
         try:
             answer = json.loads(line)
             if "error" not in answer:
+                self.enqueue_ms = float(_times([answer["enqueue_ms"]])[0])
                 return Slice(_times(answer["latencies_ms"]), None if answer["gpu_ms"] is None else _times(answer["gpu_ms"]))
             kind, message = answer["kind"], str(answer["error"])
         except (ValueError, TypeError, KeyError):

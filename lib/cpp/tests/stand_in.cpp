@@ -18,9 +18,14 @@ std::unique_ptr<report::Inference> open(const std::vector<char>& plan, const rep
     }
     const std::string type = json.value("type", "float32");
     const auto named = std::find_if(TYPES.begin(), TYPES.end(), [&](const auto& one) { return one.first == type; });
-    auto engine = std::make_unique<fake::Engine>(report::Tensor{named->second, json.value("shape", report::Shape{32, 32, 3})}, what);
-    engine->smallest = json.value("smallest", engine->smallest);
-    engine->largest = json.value("largest", engine->largest);
+    const report::Tensor image{named->second, json.value("shape", report::Shape{32, 32, 3})};
+    auto engine = std::make_unique<fake::Engine>(image, what, way.lanes);
+    const auto size = [&json](const char* name, std::size_t otherwise) { return json.value(name, otherwise); };
+    engine->profiles.assign(size("profiles", 1), {size("smallest", 1), size("smallest", 1), size("largest", 64)});
+    static_cast<void>(engine->limits());  // as TensorRT's: told when it is opened
+    if (json.value("classes", false)) {
+        engine->give_classes();
+    }
     engine->logits = json.value("logits", false);
     engine->events = way.api != "executeV2";
     engine->reversed = report::chosen_output(json.value("outputs", std::vector<std::string>{"answers"}), way.output) == "reversed";

@@ -15,10 +15,28 @@ TEST(one_of_several_outputs_is_chosen_by_its_name) {
 }
 
 TEST(a_row_has_one_dimension_that_counts) {
-    CHECK(report::classes_in("o", {10}) == 10 && report::classes_in("o", {5, 1, 1}) == 5 && report::classes_in("o", {1, 1, 7}) == 7);
-    CHECK(report::classes_in("o", {1}) == 1);
-    CHECK_ERROR("output o gives (2, 3) an image, wanted (classes,)", report::classes_in("o", {2, 3}));
-    CHECK_ERROR("output o gives (10, 0)", report::classes_in("o", {10, 0}));
+    using report::Type;
+    for (const report::Shape& shape : {report::Shape{10}, {5, 1, 1}, {1, 1, 7}, {1}}) {
+        for (const Type type : {Type::float32, Type::float16}) {
+            report::check_row({type, shape}, Outputs::probabilities);
+            report::check_row({type, shape}, Outputs::logits);
+            CHECK_ERROR("--outputs classes is for one int32", report::check_row({type, shape}, Outputs::classes));
+        }
+    }
+    CHECK_ERROR("float32 (2, 3), wanted (classes,)", report::check_row({Type::float32, {2, 3}}, Outputs::logits));
+    CHECK_ERROR("float16 (10, 0), wanted (classes,)", report::check_row({Type::float16, {10, 0}}, Outputs::logits));
+    CHECK_ERROR("with uint8 (10,); ", report::check_row({Type::uint8, {10}}, Outputs::probabilities));
+}
+
+TEST(a_class_is_one_whole_number) {
+    using report::Type;
+    for (const report::Shape& shape : {report::Shape{}, {1}, {1, 1}}) {
+        report::check_row({Type::int32, shape}, Outputs::classes);
+        CHECK_ERROR("--outputs classes is for one int32", report::check_row({Type::int32, shape}, Outputs::probabilities));
+    }
+    CHECK_ERROR("with int32 (2,); ", report::check_row({Type::int32, {2}}, Outputs::classes));
+    report::check_outputs({0, 9, 999}, 1, Outputs::classes);
+    CHECK_WRONG_OUTPUT("c[6] = -1 < 0", report::check_outputs({0, -1}, 1, Outputs::classes, 5));
 }
 
 TEST(wrong_outputs_are_told) {

@@ -44,8 +44,7 @@ TEST(batches_are_as_the_engine_takes_them) {
     const auto wanted = predict(whole, 10, 10);
     const auto sizes = [&wanted](std::size_t smallest, std::size_t largest, std::size_t batch) {
         fake::Engine engine(IMAGE);
-        engine.smallest = smallest;
-        engine.largest = largest;
+        engine.profiles = {{smallest, smallest, largest}};
         CHECK(predict(engine, 10, batch) == wanted);
         return engine.batches;
     };
@@ -56,6 +55,51 @@ TEST(batches_are_as_the_engine_takes_them) {
         CHECK(sizes(4, 4, batch) == (Sizes{4, 4, 4}));
         CHECK(sizes(16, 16, batch) == (Sizes{16}));
     }
+}
+
+TEST(lanes_do_not_show_in_the_answers) {
+    fake::Engine whole(IMAGE);
+    const auto wanted = predict(whole, 10, 10);
+    for (const std::size_t lanes : {2U, 3U, 5U, 16U}) {  // also more than there are batches
+        for (const std::size_t batch : {1U, 3U, 4U, 10U}) {
+            fake::Engine engine(IMAGE, "", lanes);
+            engine.profiles.assign(lanes, {1, 8, 64});
+            CHECK(predict(engine, 10, batch) == wanted && engine.settled());
+            for (std::size_t i = 0; i < engine.launched.size(); ++i) {
+                CHECK(engine.launched[i] == i % lanes);
+            }
+            CHECK(engine.launched.size() == (10 + batch - 1) / batch);
+        }
+    }
+}
+
+TEST(an_error_in_one_lane_ends_it_with_no_lane_running) {
+    for (const char* what : {"fails", "fails later", "logs", "wrong", "wrong at the end"}) {
+        fake::Engine engine(IMAGE, what, 3);
+        engine.profiles.assign(3, {1, 8, 64});
+        std::size_t taken = 0;
+        memory::Images samples(20, IMAGE.shape, std::vector<float>(20 * fake::CLASSES, 1.0F));
+        CHECK_ERROR("", report::predict(engine, samples, 2, Outputs::probabilities, [&](std::size_t, std::vector<float>&) { ++taken; }));
+        CHECK(engine.settled());
+        CHECK(taken == (std::string(what) == "fails later" ? 3 : std::string(what) == "wrong at the end" ? 2 : 0));
+    }
+}
+
+TEST(classes_are_answered_as_they_are) {
+    fake::Engine engine(IMAGE);
+    engine.give_classes();
+    memory::Images samples(3, IMAGE.shape, [] {
+        std::vector<float> values(3 * fake::CLASSES, 0.0F);
+        values[7] = values[1 * fake::CLASSES] = values[3 * fake::CLASSES - 1] = 1;
+        return values;
+    }());
+    std::vector<float> all;
+    const auto take = [&all](std::size_t, std::vector<float>& rows) { all.insert(all.end(), rows.begin(), rows.end()); };
+    report::predict(engine, samples, 2, Outputs::classes, take);
+    CHECK(all == (std::vector<float>{7, 0, 9}));
+    fake::Engine wrong(IMAGE, "wrong");
+    wrong.give_classes();
+    CHECK_WRONG_OUTPUT("c[0] = -1 < 0", report::predict(wrong, samples, 2, Outputs::classes, take));
 }
 
 TEST(an_engine_that_fails_gives_no_predictions) {
@@ -69,7 +113,7 @@ TEST(an_engine_that_fails_gives_no_predictions) {
 TEST(images_are_counted_over_all_batches) {
     fake::Engine engine(IMAGE);
     engine.logits = true;
-    engine.largest = 2;
+    engine.profiles = {{1, 2, 2}};
     CHECK_WRONG_OUTPUT("Σp[0] = 9 ≠ 1", predict(engine, 10, 1));
     engine.logits = false;
     memory::Images samples(3, IMAGE.shape, [] {

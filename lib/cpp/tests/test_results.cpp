@@ -56,6 +56,21 @@ TEST(writes_what_npy_readers_read) {
     CHECK(memory::values_of(*back) == values && back->image().text() == "float32 (10,)");
 }
 
+TEST(classes_are_written_as_they_are) {
+    fake::Engine engine(IMAGE);
+    engine.give_classes();
+    std::vector<float> values(3 * fake::CLASSES, 0.0F);
+    values[7] = values[fake::CLASSES] = values.back() = 1;
+    memory::Images samples(3, IMAGE.shape, values);
+    report::write_results(scratch::folder() / "c.csv", engine, samples, 2, Outputs::classes);
+    CHECK(text_of(scratch::folder() / "c.csv") == "sample_id,class\n0,7\n1,0\n2,9\n");
+    report::write_results(scratch::folder() / "c.npy", engine, samples, 2, Outputs::classes);
+    const std::string npy = text_of(scratch::folder() / "c.npy");
+    CHECK(npy.find("{'descr': '<i4', 'fortran_order': False, 'shape': (3,), }") == 10 && npy.size() % 64 == 12);
+    const std::string data = npy.substr(npy.size() - 12);
+    CHECK(data == std::string("\7\0\0\0\0\0\0\0\11\0\0\0", 12));
+}
+
 TEST(what_fails_leaves_no_file) {
     const std::vector<float> values(3 * fake::CLASSES, 0.1F);
     write("kept.npy", values, Outputs::probabilities);

@@ -36,6 +36,7 @@ TEST(other_values_are_read_as_they_are) {
     const std::vector<float> floats{0.1F, -3.4028235e38F, 1e-45F};
     CHECK(report::to_floats(Type::float32, bytes_of(floats).data(), 3) == floats);
     CHECK(report::to_floats(Type::uint8, bytes_of(std::vector<std::uint8_t>{0, 127, 255}).data(), 3) == (std::vector<float>{0, 127, 255}));
+    CHECK(report::to_floats(Type::int32, bytes_of(std::vector<std::int32_t>{-1, 9, 1 << 24}).data(), 3) == (std::vector<float>{-1, 9, 16777216}));
 }
 
 TEST(the_first_value_that_is_no_number_is_found) {
@@ -47,10 +48,12 @@ TEST(the_first_value_that_is_no_number_is_found) {
         CHECK(report::not_finite(Type::float16, one.data(), 2).has_value() == !std::isfinite(half(static_cast<std::uint16_t>(bits))));
     }
     CHECK(!report::not_finite(Type::uint8, bytes_of(std::vector<std::uint8_t>(2, 255)).data(), 2));
+    CHECK(!report::not_finite(Type::int32, bytes_of(std::vector<std::int32_t>(2, -1)).data(), 2));
 }
 
 TEST(tensors_have_a_size_and_a_name) {
     CHECK((report::Tensor{Type::float32, {2, 3}}.bytes() == 24 && report::Tensor{Type::float16, {2, 3}}.bytes() == 12));
     CHECK((report::Tensor{Type::uint8, {3, 224, 224}}.text() == "uint8 (3, 224, 224)" && report::Tensor{Type::float16, {7}}.text() == "float16 (7,)"));
+    CHECK((report::Tensor{Type::int32, {}}.bytes() == 4 && report::Tensor{Type::int32, {1}}.text() == "int32 (1,)"));
     CHECK(report::values_in({1ULL << 40, 1ULL << 40}) == 0 && report::values_in({3, 0}) == 0 && report::values_in({}) == 1);
 }
