@@ -16,10 +16,13 @@ from lib.measure import flop
 from lib.models import onnx_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import onnx
 
+# What gives the same values once they are quantized, so that engines quantize before it. Source: TensorRT developer guide, "Q/DQ
+# Layer-Placement Recommendations".
+PAST = ("MaxPool", "Transpose")
 COPY = re.compile("reformat", re.IGNORECASE)  # an engine's layer that is named after another one and copies its input
 
 
@@ -57,8 +60,9 @@ def layers(model: onnx.ModelProto, given: str, shape: Sequence[int], width: int 
     """The layers of a network, in its order, once its input `given` has this shape. Weights may be external: only their shapes count.
 
     width: bytes of a floating-point value inside, where a runtime computes in another type than the file says (2 for FP16, 1 for
-    calibrated INT8); inputs and outputs of the network keep theirs, and what Q/DQ nodes make INT8 is one byte. Q/DQ nodes are no work,
-    and what is computed from constants and shapes alone is none either. Raises ReportError where there is no such input.
+    calibrated INT8); inputs and outputs of the network keep theirs, and what Q/DQ nodes make INT8, at once or after pooling, is one byte.
+    Q/DQ nodes are no work, and what is computed from constants and shapes alone is none either. Raises ReportError where there is no such
+    input.
     """
     network = _Network(model, given, shape, width)
     return [network.layer(group) for group in network.groups]
@@ -87,19 +91,31 @@ def total(parts: Iterable[Layer]) -> Layer:
     return Layer("total", "", nodes, sum(layer.flop for layer in parts), sum(layer.bytes for layer in parts), unknown)
 
 
-def done_by(parts: Iterable[Layer], names: Iterable[str]) -> dict[str, Layer | None]:
+def done_by(parts: Iterable[Layer], names: Iterable[str], told: Mapping[str, str] | None = None) -> dict[str, Layer | None]:
     """What each layer of a finished engine does, by its name, which is made of the names of the nodes that it does (`Conv + Relu`).
 
-    None for one that does none, such as a copy into another memory layout. Under "" stands what no engine layer names (a ForeignNode
-    names its first and its last node only), None where there is nothing.
+    told: what else an engine says of its layers, by their names: TensorRT 10 calls many by numbers and names their nodes in the
+    inspector's Metadata. A ForeignNode names its first and its last node only: it does all between them that no other layer names.
+    None for a layer that does nothing, such as a copy into another memory layout. Under "" stands what no engine layer does, None where
+    there is nothing.
     """
     doing: dict[str, list[Layer]] = {name: [] for name in names}
+    said = {name: f"{name} {(told or {}).get(name, '')}".replace("...", " ") for name in doing if not COPY.match(name)}
+    parts = list(parts)
+    whose = [_named_in(part, said) for part in parts]
+    for name in doing:
+        if "ForeignNode[" in name and (own := [at for at, found in enumerate(whose) if found == name]):
+            whose[own[0] : own[-1] + 1] = [found or name for found in whose[own[0] : own[-1] + 1]]
     missing = []
-    for part in parts:
-        words = [re.compile(rf"(?<![\w/.-]){re.escape(node)}(?![\w/.-])") for node in (part.name, *part.nodes)]
-        found = (name for word in words for name in doing if not COPY.match(name) and word.search(name.replace("...", " ")))
-        doing.get(next(found, ""), missing).append(part)
+    for part, found in zip(parts, whose, strict=True):
+        doing.get(found, missing).append(part)
     return {name: total(done) if done else None for name, done in {**doing, "": missing}.items()}
+
+
+def _named_in(part: Layer, said: Mapping[str, str]) -> str:
+    """The first engine layer in whose words a node of the part is named, the part's own first; "" for none."""
+    words = [re.compile(rf"(?<![\w/.-]){re.escape(node)}(?![\w/.-])") for node in (part.name, *part.nodes)]
+    return next((name for word in words for name, text in said.items() if word.search(text)), "")
 
 
 class _Network:
@@ -180,6 +196,12 @@ class _Network:
         makers = [self._maker[name] for name in alone if name in self._maker]
         return max(makers, key=self.groups.index, default=None)
 
+    def _quantized(self, name: str) -> bool:
+        """Whether all that read a tensor take it as INT8."""
+        readers = self._readers.get(name, [])
+        taken = (node.op_type == "QuantizeLinear" or (node.op_type in PAST and self._quantized(node.output[0])) for node in readers)
+        return bool(readers) and name not in self._ends and all(taken)
+
     def _alone(self, name: str) -> bool:
         return len(self._readers[name]) == 1 and name not in self._ends
 
@@ -207,8 +229,9 @@ class _Network:
             return 0
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
         floating = kind in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
-        inner = floating and self._width and name not in self._inputs | self._ends
-        return math.prod(dims) * (self._width if inner and self._width else dtype.itemsize)
+        if floating and name not in self._inputs | self._ends:
+            return math.prod(dims) * (1 if self._quantized(name) else self._width or dtype.itemsize)
+        return math.prod(dims) * dtype.itemsize
 
 
 def _name(node: onnx.NodeProto) -> str:
