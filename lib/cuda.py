@@ -1,4 +1,4 @@
-"""What runs on the GPU beside TensorRT: pinned and device memory, streams, events, through pycuda.
+"""What runs on the GPU beside TensorRT: pinned and device memory, streams, events, through pycuda, and graphs, of which pycuda has none.
 
 On the primary context, which TensorFlow and ONNX Runtime use too, so that all of them live in one process.
 """
@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import ctypes
 import importlib.util
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +18,23 @@ from typing import Any
 import numpy as np
 
 from lib.errors import ReportError
+from lib.timer import uncollected
+
+CAPTURE_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+CALLS = {  # of the driver's library: what each takes; a context, stream or graph is a pointer
+    "cuDevicePrimaryCtxRetain": (ctypes.c_void_p, ctypes.c_int),
+    "cuCtxSetCurrent": (ctypes.c_void_p,),
+    "cuStreamBeginCapture_v2": (ctypes.c_void_p, ctypes.c_int),
+    "cuStreamEndCapture": (ctypes.c_void_p, ctypes.c_void_p),
+    "cuGraphGetNodes": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+    "cuGraphInstantiateWithFlags": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulonglong),  # the newest here: CUDA 11.4
+    "cuGraphLaunch": (ctypes.c_void_p, ctypes.c_void_p),
+    "cuGraphExecDestroy": (ctypes.c_void_p,),
+    "cuGraphDestroy": (ctypes.c_void_p,),
+    "cuGetErrorString": (ctypes.c_int, ctypes.c_void_p),
+}
+
+_thread = threading.local()  # .current: whether the primary context is, in this thread
 
 
 class CudaError(ReportError):
@@ -68,7 +86,22 @@ def activate() -> Any:
         context = driver.Device(0).retain_primary_context()
         context.push()
     atexit.register(context.pop)  # pycuda aborts the process at its end where a context is still current
+    _thread.current = True
     return driver
+
+
+def enter() -> None:
+    """Make the context of `activate` current in the thread that calls this: pycuda's calls need that, in each thread, once.
+
+    Not through pycuda, which ends the process where a thread ends whose context is on its stack. Raises CudaError.
+    """
+    if getattr(_thread, "current", False):
+        return
+    activate()
+    driver, context = _libcuda(), ctypes.c_void_p()
+    _called(driver, "cuDevicePrimaryCtxRetain", ctypes.byref(context), 0)  # as `activate` did: it is never given back
+    _called(driver, "cuCtxSetCurrent", context)
+    _thread.current = True
 
 
 @contextmanager
@@ -164,6 +197,79 @@ class Stream:
             self._stream.synchronize()
         except self._error as error:
             raise _failed("waiting for the GPU", error) from None
+
+
+class Graph:
+    """What `work` puts into a stream, captured once and launched again and again as one: copies read and write the same memory each time.
+
+    `work` is called, but nothing of it runs meanwhile. To be closed, after what was launched has ended. Through the driver's own library:
+    pycuda captures nothing, and cuda-python would be one more package in the environment of every worker.
+    Source: CUDA Driver API, "Stream Management" and "Graph Management".
+    """
+
+    def __init__(self, stream: Stream, work: Callable[[], None]) -> None:
+        """Raises CudaError where there is no graph, also for an empty one, and what `work` raises."""
+        self._driver, self._exec = _libcuda(), ctypes.c_void_p()
+        self._stream = ctypes.c_void_p(stream.handle)
+        graph = self._captured(work)
+        try:
+            count = ctypes.c_size_t()
+            _called(self._driver, "cuGraphGetNodes", graph, None, ctypes.byref(count))
+            if not count.value:
+                raise CudaError("capturing a graph: nothing was put into its stream")
+            _called(self._driver, "cuGraphInstantiateWithFlags", ctypes.byref(self._exec), graph, 0)
+        finally:
+            self._driver.cuGraphDestroy(graph)
+        self._launch = self._driver.cuGraphLaunch
+
+    def launch(self) -> None:
+        """Put it all into the stream again. Raises CudaError."""
+        if code := self._launch(self._exec, self._stream):
+            raise _told(self._driver, "cuGraphLaunch", code)
+
+    def close(self) -> None:
+        """Let go of it, once. Nothing is raised: after an error that broke the context it is gone with it."""
+        held, self._exec = self._exec, ctypes.c_void_p()  # a launch from now on is an error of CUDA's
+        if held:
+            self._driver.cuGraphExecDestroy(held)
+
+    def _captured(self, work: Callable[[], None]) -> ctypes.c_void_p:
+        """The graph of `work`. Calls of this thread that no graph can hold are refused meanwhile, as trtexec has it; freeing memory is one
+        of them, so garbage is not collected."""
+        graph = ctypes.c_void_p()
+        with uncollected():
+            _called(self._driver, "cuStreamBeginCapture_v2", self._stream, CAPTURE_THREAD_LOCAL)
+            try:
+                work()
+            except BaseException:
+                if not self._driver.cuStreamEndCapture(self._stream, ctypes.byref(graph)) and graph:
+                    self._driver.cuGraphDestroy(graph)
+                raise
+            _called(self._driver, "cuStreamEndCapture", self._stream, ctypes.byref(graph))
+        return graph
+
+
+@cache
+def _libcuda() -> Any:
+    """The driver's library with all of CALLS. Raises CudaError where it lacks one."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        for name, arguments in CALLS.items():
+            getattr(driver, name).argtypes = arguments
+    except (OSError, AttributeError) as error:
+        raise CudaError(f"CUDA graphs: the NVIDIA driver is missing or too old ({error}); install one for CUDA 11.4 or newer") from None
+    return driver
+
+
+def _called(driver: Any, name: str, *arguments: Any) -> None:
+    if code := getattr(driver, name)(*arguments):
+        raise _told(driver, name, code)
+
+
+def _told(driver: Any, name: str, code: int) -> CudaError:
+    said = ctypes.c_char_p()
+    driver.cuGetErrorString(code, ctypes.byref(said))
+    return CudaError(f"{name}: CUDA says: {' '.join((said.value or b'no words').decode().split())} ({code})")
 
 
 def _too_large(host: np.ndarray, device: DeviceMemory) -> CudaError:

@@ -17,10 +17,11 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ import tensorrt_api
 from lib import cuda
 from lib.errors import ReportError
 from lib.experiment.precision import PRECISIONS
-from lib.trt import calibrators, members, timing_cache, versions, worker
+from lib.trt import calibrators, execution, lane, members, timing_cache, versions, worker
 from lib.trt.versions import EngineError
 
 GPU, BUS = "NVIDIA H100 80GB HBM3", "00000000:01:00.0"
@@ -75,6 +76,7 @@ class StandIn:
         self.version, self.gpu, self.bus_id = version, gpu, bus_id
         self._module = tensorrt_api.fake(_known(version))
         self._open: dict[int, dict[str, Any]] = {}
+        self._batches: dict[int, np.ndarray] = {}  # that lanes were timed with last
         self._numbers, self._kernels = count(1), count(1)
 
     def about(self) -> worker.Answer:
@@ -87,6 +89,7 @@ class StandIn:
             "bus_id": self.bus_id if self.gpu else "",
             "cuda": True,
             "apis": [api for api in ("execute_async_v3", "execute_async_v2") if hasattr(context, api)],
+            "shared_profiles": execution.shared_profiles(self._module),
             "typed": versions.typed(self._module),
             "strongly_typed": hasattr(self._module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"),
             "lacking": {key: versions.lacking(key, self._module) for key in PRECISIONS},
@@ -107,7 +110,7 @@ class StandIn:
         config.data = config.data if warm else f"kernel_{next(self._kernels)}".encode()
         kernel = config.data.decode()
         plan = {"tensorrt": self.version, "gpu": self.gpu, "precision": precision, "kernel": kernel}
-        plan |= {"batches": [settings["min_batch"], settings["max_batch"]]}
+        plan |= {"profiles": more.get("profiles") or [[settings[f"{name}_batch"] for name in ("min", "opt", "max")]]}
         log.append(f"[INFO] Total Weights Memory: {len(onnx)}")
         told = {"build_s": [0.5 if warm else 2.0], "timing_cache": warm, "weights_bytes": len(onnx), "asked": {_type(precision): 2}}
         made = json.dumps(plan).encode() + b"\n" + onnx.tobytes()
@@ -118,6 +121,9 @@ class StandIn:
         scale = float(np.abs(images).max()) / 127 * (1 + _number(self.version) / 1e7)
         lines = (f"{name}: {struct.pack('>f', scale * k).hex()}\n" for k, name in enumerate(("input", "conv", "output"), 1))
         return {"batches": batches, "seconds": 1.0}, {"cache": (self._header(method) + "\n" + "".join(lines)).encode()}
+
+    def memory(self) -> worker.Answer:
+        return {"free_bytes": (1 << 30) - (len(self._open) << 20), "host_bytes": 1 << 28}, {}
 
     def open(self, plan: np.ndarray, api: str = "execute_async_v3") -> worker.Answer:
         if not self.gpu:
@@ -134,7 +140,7 @@ class StandIn:
         self._open[number] = held | {"onnx": onnx}
         kind = _type(held["precision"])
         layers = [["conv", "CaskConvolution", kind, held["kernel"]], ["dense", "CaskGemmMatrixMultiply", kind, "gemm"]]
-        least, most = held["batches"]
+        least, _, most = held["profiles"][0]
         told = {"engine": number, "load_ms": 5.0, "device_bytes": 1 << 20, "outputs": [], "min_batch": least, "max_batch": most}
         return told | {"layers": [*layers, ["softmax", "CudaSoftMax", "fp32", ""]]}, {}
 
@@ -151,6 +157,39 @@ class StandIn:
         one *= 1 + 0.02 * np.sin(_seed(held["kernel"]))
         times = one * np.random.default_rng().lognormal(0, 0.01, CALLS)
         return {}, {"latencies_ms": times, "gpu_ms": 0.7 * times, **self.infer(engine, batch, output)[1]}
+
+    def lanes_open(
+        self, plan: np.ndarray, lanes: int, batch: int, graph: bool = True, sizes: Sequence[int] = (), output: str = ""
+    ) -> worker.Answer:
+        told, _ = self.open(plan)
+        held, number = self._open[told["engine"]], told["engine"]
+        like = SimpleNamespace(profiles=[tuple(one) for one in held["profiles"]], dynamic=True)
+        like.shared_profiles = execution.shared_profiles(self._module)
+        try:
+            lane.chosen(like, lanes, sorted({*sizes, batch}))  # type: ignore[arg-type]
+        except EngineError:
+            del self._open[number]
+            raise
+        held |= {"lanes": lanes, "batch": batch, "graph": graph, "output": output or _network(held["onnx"]).get_outputs()[0].name}
+        return {name: told[name] for name in ("load_ms", "device_bytes", "layers")} | {"number": number, "output": held["output"]}, {}
+
+    def lanes_time(self, number: int, seconds: float, batch: np.ndarray | None = None, fill: bool = False) -> worker.Answer:
+        held = self._open[number]
+        given = self._batches[number] = self._batches[number] if batch is None else batch
+        if not 1 <= len(given) <= held["batch"]:
+            raise EngineError(f"a batch of {len(given)}: this engine takes 1 to {held['batch']}")
+        found = self.time(number, given, held["output"], seconds)[1]
+        outputs = np.stack([found["output"]] * held["lanes"])
+        times = found["latencies_ms"] / (1 + 0.5 * (held["lanes"] - 1)) * (0.8 if held["graph"] else 1) * (1.1 if fill else 1)
+        told = {"latencies_ms": times, "enqueue_ms": 0.01 * times, "outputs": outputs}
+        return {}, told | ({"gpu_ms": 0.7 * times} if held["lanes"] == 1 else {})
+
+    def lanes_answers(self, number: int, images: np.ndarray) -> worker.Answer:
+        return self.infer(number, images, self._open[number]["output"])
+
+    def lanes_close(self, number: int) -> worker.Answer:
+        self._batches.pop(number, None)
+        return self.close(number)
 
     def close(self, engine: int) -> worker.Answer:
         del self._open[engine]

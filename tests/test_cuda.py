@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import sys
+import threading
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lib import cuda
+from lib.errors import ReportError
 
 
 class Error(Exception):
@@ -65,6 +69,7 @@ def driver(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", fake)
     monkeypatch.setattr("atexit.register", lambda function: None)
+    monkeypatch.setattr(cuda, "_thread", threading.local())
     cuda.activate.cache_clear()
     yield fake
     cuda.activate.cache_clear()
@@ -223,3 +228,132 @@ def test_no_driver_no_devices(monkeypatch):
 @pytest.mark.parametrize("text", ["0000:3B:00.0", "00000000:3b:00.0\n", "0:3b:00.0"])
 def test_a_bus_id_has_one_spelling(text):
     assert cuda.bus_id(text) == "00000000:3b:00.0"
+
+
+# Graphs, and further threads
+
+
+class Library:
+    """The driver's library as far as graphs go: what it is told, in order; `fails`: function -> code."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+        self.fails: dict[str, int] = {}
+        self.nodes = 3
+        for name in cuda.CALLS:
+            setattr(self, name, self._function(name))
+
+    def _function(self, name):
+        def call(*arguments):
+            self.told.append((name, *(argument for argument in map(_plain, arguments) if argument is not None)))
+            if code := self.fails.get(name):
+                return code
+            for argument in arguments:
+                if isinstance(getattr(argument, "_obj", None), ctypes.c_char_p):
+                    argument._obj.value = b"out of\tluck"
+                elif hasattr(argument, "_obj"):
+                    argument._obj.value = self.nodes if name == "cuGraphGetNodes" else len(self.told) + 100
+            return 0
+
+        return call
+
+    def names(self):
+        return [name for name, *_ in self.told]
+
+
+def _plain(argument):
+    """A pointer as its number, None for what is written through."""
+    return None if hasattr(argument, "_obj") else argument.value if isinstance(argument, ctypes.c_void_p) else argument
+
+
+@pytest.fixture
+def library(driver, monkeypatch):
+    made = Library()
+    monkeypatch.setattr("ctypes.CDLL", lambda name: made)
+    cuda._libcuda.cache_clear()
+    yield made
+    cuda._libcuda.cache_clear()
+
+
+def test_a_graph_is_captured_made_and_launched_in_its_stream(library):
+    seen = []
+    graph = cuda.Graph(cuda.Stream(), lambda: seen.append((library.names(), gc.isenabled())))
+    assert seen == [(["cuStreamBeginCapture_v2"], False)]  # the work is done once, inside, and no garbage is collected meanwhile
+    assert gc.isenabled()
+    assert library.told[0] == ("cuStreamBeginCapture_v2", 7, cuda.CAPTURE_THREAD_LOCAL)
+    made = ["cuStreamEndCapture", "cuGraphGetNodes", "cuGraphInstantiateWithFlags", "cuGraphDestroy"]
+    assert library.names()[1:] == made
+    captured, executable = 102, 104  # by the call that told them
+    assert library.told[3:] == [("cuGraphInstantiateWithFlags", captured, 0), ("cuGraphDestroy", captured)]
+    for _ in range(2):
+        graph.launch()
+    graph.close()
+    graph.close()
+    assert library.told[5:] == [("cuGraphLaunch", executable, 7)] * 2 + [("cuGraphExecDestroy", executable)]
+
+
+@pytest.mark.parametrize("name", ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphGetNodes", "cuGraphInstantiateWithFlags"])
+def test_a_graph_that_cannot_be_made_is_an_error_and_nothing_of_it_stays(library, name):
+    library.fails = {name: 900}
+    with pytest.raises(cuda.CudaError, match=rf"^{name}: CUDA says: out of luck \(900\)$"):
+        cuda.Graph(cuda.Stream(), lambda: None)
+    begun = name not in ("cuStreamBeginCapture_v2", "cuStreamEndCapture")
+    assert ("cuGraphDestroy" in library.names()) == begun
+    assert gc.isenabled()
+
+
+def test_an_error_while_capturing_ends_the_capture_and_is_what_is_told(library):
+    for fails in ({}, {"cuStreamEndCapture": 901}):
+        library.told.clear()
+        library.fails = fails
+        with pytest.raises(ReportError, match="no launch"):
+            cuda.Graph(cuda.Stream(), broken(ReportError("no launch")))
+        assert library.names() == ["cuStreamBeginCapture_v2", "cuStreamEndCapture"] + ["cuGraphDestroy"] * (not fails)
+
+
+def test_a_graph_of_nothing_is_refused(library):
+    library.nodes = 0
+    with pytest.raises(cuda.CudaError, match="nothing was put into its stream"):
+        cuda.Graph(cuda.Stream(), lambda: None)
+    assert library.names()[-1] == "cuGraphDestroy"
+
+
+def test_a_launch_that_fails_is_an_error(library):
+    graph = cuda.Graph(cuda.Stream(), lambda: None)
+    library.fails = {"cuGraphLaunch": 700}
+    with pytest.raises(cuda.CudaError, match=r"^cuGraphLaunch: CUDA says: out of luck \(700\)$"):
+        graph.launch()
+
+
+def test_no_graphs_without_a_driver_that_has_them(library, monkeypatch):
+    del library.cuGraphInstantiateWithFlags
+    with pytest.raises(
+        cuda.CudaError, match=r"driver is missing or too old \(.*cuGraphInstantiateWithFlags.*\); install one for CUDA 11.4"
+    ):
+        cuda.Graph(cuda.Stream(), lambda: None)
+    monkeypatch.setattr("ctypes.CDLL", broken(OSError("libcuda.so.1: cannot open shared object file")))
+    with pytest.raises(cuda.CudaError, match="cannot open shared object file"):
+        cuda.Graph(cuda.Stream(), lambda: None)
+
+
+def test_every_thread_enters_the_context_once(library, driver):
+    cuda.activate()
+    cuda.enter()
+    assert library.told == []  # this thread has it
+    errors = []
+
+    def work():
+        try:
+            cuda.enter()
+            cuda.enter()
+        except BaseException as error:
+            errors.append(error)
+
+    for _ in range(2):
+        library.told.clear()
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert library.told == [("cuDevicePrimaryCtxRetain", 0), ("cuCtxSetCurrent", 101)]
+    assert not errors
+    assert driver.calls == ["init", "push"]

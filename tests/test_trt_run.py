@@ -27,6 +27,8 @@ class Logger:
 class Context:
     """An execution context of a network that answers the sum of each image, in the API of 8.5."""
 
+    active_optimization_profile = 0
+
     def __init__(self, engine) -> None:
         self.engine, self.count, self.addresses, self.works = engine, 0, {}, True
 
@@ -63,7 +65,7 @@ class Context:
 
 
 class Engine:
-    num_io_tensors, num_bindings = 2, 2
+    num_io_tensors, num_bindings, num_optimization_profiles = 2, 2, 1
     types = ("FLOAT", "FLOAT")
 
     def __init__(self, logger) -> None:
@@ -85,6 +87,9 @@ class Engine:
 
     def get_tensor_dtype(self, name):
         return SimpleNamespace(name=self.types[self.get_binding_index(name)])
+
+    def get_tensor_shape(self, name):
+        return (-1, 2, 2, 3) if name == "images" else (-1, 1)
 
     def get_tensor_profile_shape(self, name, profile):
         return [(2, 2, 2, 3), (4, 2, 2, 3), (8, 2, 2, 3)]
@@ -139,6 +144,7 @@ def eight(monkeypatch):
         ILogger=Logger,
         Runtime=Runtime,
         IExecutionContext=Context,
+        ICudaEngine=Engine,
         TensorIOMode=SimpleNamespace(INPUT="in"),
     )
     monkeypatch.setattr("lib.trt.versions.module", lambda: module)

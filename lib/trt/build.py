@@ -44,9 +44,11 @@ def build(
     timings: bytes | None = None,
     outputs: Sequence[str] = (),
     strongly_typed: bool = False,
+    profiles: Sequence[Sequence[int]] = (),
 ) -> Built:
     """Build an engine of `precision` (key of PRECISIONS) from an ONNX file, with batches min / opt / max of `settings`.
 
+    profiles: (min, opt, max) batches of each optimization profile, in place of the one of `settings`.
     calibrator: makes TensorRT's calibrator, given the names of the network's tensors, where the precision needs one; timings: the timing
     cache to go on from, b"" to begin one, None for none; outputs: tensors that the engine gives beside the network's own; strongly_typed:
     the types in the ONNX decide, also where flags could. Raises EngineError, one line with what TensorRT said, for an ONNX that it does
@@ -65,7 +67,7 @@ def build(
     if by_types:
         _check_types(onnx, precision, layers)
     _mark(network, outputs, onnx)
-    config = _config(trt, builder, network, precision, settings, by_types)
+    config = _config(trt, builder, network, precision, settings, by_types, profiles)
     warm = timings is not None and timing_cache.attach(config, timings, trt.__version__)
     if PRECISIONS[precision].calibrator:
         _calibrate(config, builder, network, settings, calibrator)
@@ -139,7 +141,9 @@ def _calibrate(config: Any, builder: Any, network: Any, settings: Engines, calib
     config.set_calibration_profile(_profile(builder, network, (settings.calibration_batch,) * 3))
 
 
-def _config(trt: ModuleType, builder: Any, network: Any, precision: str, settings: Engines, by_types: bool) -> Any:
+def _config(
+    trt: ModuleType, builder: Any, network: Any, precision: str, settings: Engines, by_types: bool, profiles: Sequence[Sequence[int]] = ()
+) -> Any:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
     if hasattr(trt, "ProfilingVerbosity"):
@@ -148,11 +152,15 @@ def _config(trt: ModuleType, builder: Any, network: Any, precision: str, setting
         flag = getattr(trt.BuilderFlag, name.lstrip("!"), None)
         if flag is not None and not (by_types and name in CARRIED):  # lacking() has refused what is missing and not carried by the ONNX
             (config.clear_flag if name.startswith("!") else config.set_flag)(flag)
-    config.add_optimization_profile(_profile(builder, network, (settings.min_batch, settings.opt_batch, settings.max_batch)))
+    for batches in profiles or [(settings.min_batch, settings.opt_batch, settings.max_batch)]:
+        if config.add_optimization_profile(_profile(builder, network, batches)) < 0:
+            raise EngineError(
+                f"TensorRT {trt.__version__} refuses the optimization profile {'/'.join(map(str, batches))} (min / opt / max)"
+            )
     return config
 
 
-def _profile(builder: Any, network: Any, batches: tuple[int, int, int]) -> Any:
+def _profile(builder: Any, network: Any, batches: Sequence[int]) -> Any:
     """An optimization profile of (min, opt, max) batches: the first dimension of every input, all others are fixed."""
     profile = builder.create_optimization_profile()
     for i in range(network.num_inputs):

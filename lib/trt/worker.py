@@ -11,7 +11,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from itertools import count
@@ -26,7 +26,7 @@ from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
 from lib.timer import timer, uncollected
-from lib.trt import build, calibrators, execution, inspect, members, versions, wire
+from lib.trt import build, calibrators, execution, inspect, lane, members, versions, wire
 from lib.trt.wire import Given, Message
 
 Answer = tuple[Message, Given]
@@ -37,7 +37,9 @@ class Worker:
 
     def __init__(self) -> None:
         self._open: dict[int, execution.Execution] = {}
-        self._numbers = count(1)  # of engines, never used twice
+        self._lanes: dict[int, lane.Lanes] = {}
+        self._batches: dict[int, np.ndarray] = {}  # that lanes were timed with last
+        self._numbers = count(1)  # of engines and lanes, never used twice
 
     def about(self) -> Answer:
         """Which TensorRT this is, on which GPU, and what it can do. Without a GPU TensorRT is named and never started: 10.x would end
@@ -52,6 +54,7 @@ class Worker:
             "bus_id": next(iter(cuda.devices()), ""),  # which card it is: others may have the same name
             "cuda": cuda.installed(),
             "apis": execution.apis() if module else [],
+            "shared_profiles": execution.shared_profiles(module) if module else None,
             "typed": versions.typed(module) if module else None,
             "strongly_typed": bool(module) and hasattr(getattr(module, "NetworkDefinitionCreationFlag", None), "STRONGLY_TYPED"),
             "lacking": {key: versions.lacking(key, module) for key in PRECISIONS} if module else {},
@@ -62,16 +65,28 @@ class Worker:
         """Which members of the API are there, deprecated or gone (lib/trt/members.py)."""
         return {"members": members.here(_bindings() or versions.module(), paths)}, {}
 
+    def memory(self) -> Answer:
+        """Bytes of device memory that are free, and of host memory that this process holds (Linux)."""
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return {"free_bytes": cuda.free_bytes(), "host_bytes": pages * os.sysconf("SC_PAGE_SIZE")}, {}
+
     def build(
-        self, onnx: np.ndarray, precision: str, settings: dict[str, int], strongly_typed: bool = False, method: str = "", **more: Any
+        self,
+        onnx: np.ndarray,
+        precision: str,
+        settings: dict[str, int],
+        strongly_typed: bool = False,
+        method: str = "",
+        profiles: Sequence[Sequence[int]] = (),
+        **more: Any,
     ) -> Answer:
-        """Build an engine of an ONNX (bytes). more: `timings`, a timing cache to go on from (bytes; an empty one is begun where there is
-        none); `calibration`, a cache for a calibrator of `method`."""
+        """Build an engine of an ONNX (bytes). profiles: as lib/trt/build.py takes them. more: `timings`, a timing cache to go on from
+        (bytes; an empty one is begun where there is none); `calibration`, a cache for a calibrator of `method`."""
         known, cache = (more[key].tobytes() if key in more else b"" for key in ("timings", "calibration"))
         calibrator = (lambda _: calibrators.reader(versions.module(), method, cache)) if cache else None
         with _file(onnx) as path:
-            typed = {"strongly_typed": strongly_typed}
-            built = build.build(path, precision, SimpleNamespace(**settings), calibrator=calibrator, timings=known, **typed)  # type: ignore[arg-type]
+            how = {"strongly_typed": strongly_typed, "profiles": profiles}
+            built = build.build(path, precision, SimpleNamespace(**settings), calibrator=calibrator, timings=known, **how)  # type: ignore[arg-type]
         told = {
             "build_s": built.build_s,
             "timing_cache": built.timing_cache,
@@ -119,11 +134,46 @@ class Worker:
         self._open.pop(engine).__exit__()
         return {}, {}
 
+    def lanes_open(
+        self, plan: np.ndarray, lanes: int, batch: int, graph: bool = True, sizes: Sequence[int] = (), output: str = ""
+    ) -> Answer:
+        """Load a plan (bytes) for lanes (lib/trt/lane.py) and hold them, under a number. device_bytes, layers: as `open` tells."""
+        free, started = cuda.free_bytes(), time.perf_counter()
+        opened = lane.Lanes(plan.tobytes(), lanes, batch, graph, sizes=sizes, output=output).__enter__()
+        load_ms = 1e3 * (time.perf_counter() - started)
+        number = next(self._numbers)
+        self._lanes[number] = opened
+        told = {"number": number, "load_ms": load_ms, "device_bytes": max(0, free - cuda.free_bytes()), "output": opened.output}
+        return told | {"layers": [astuple(layer) for layer in opened.lanes[0].layers()]}, {}
+
+    def lanes_time(self, number: int, seconds: float, batch: np.ndarray | None = None, fill: bool = False) -> Answer:
+        """A slice with all lanes busy (Lanes.timed): latencies_ms, gpu_ms of one lane, enqueue_ms, and `outputs` (lanes, n, …) of their
+        last batches. batch: model inputs (n, …); the last one again where none is given."""
+        held = self._lanes[number]
+        given = self._batches[number] = self._batches[number] if batch is None else batch
+        with uncollected():
+            one = held.timed(seconds, given, fill)
+            outputs = held.outputs(len(given))
+            found = {"latencies_ms": one.latencies_ms, "enqueue_ms": held.enqueue_ms(seconds), "outputs": outputs}
+        return {}, found if one.gpu_ms is None else found | {"gpu_ms": one.gpu_ms}
+
+    def lanes_answers(self, number: int, images: np.ndarray) -> Answer:
+        """The output of images (n, …), through all lanes."""
+        return {}, {"output": self._lanes[number].answers(images)}
+
+    def lanes_close(self, number: int) -> Answer:
+        """Let go of lanes."""
+        self._batches.pop(number, None)
+        self._lanes.pop(number).__exit__()
+        return {}, {}
+
     def end(self) -> None:
-        """Let go of all engines."""
-        for run in self._open.values():
-            run.__exit__()
-        self._open.clear()
+        """Let go of all engines and lanes."""
+        for held in (self._open, self._lanes):
+            for run in held.values():
+                run.__exit__()
+            held.clear()
+        self._batches.clear()
 
 
 def serve(worker: Worker, asked: IO[bytes], told: IO[bytes]) -> None:

@@ -1,0 +1,299 @@
+"""Lanes: contexts that run side by side on one engine, each with a stream and buffers of its own and, where that is asked for, a graph.
+
+One engine, so that they share its weights: copies of a plan push each other out of the GPU's L2 cache. TensorRT 8.x wants an
+optimization profile of its own for each of them, later versions let them share one (execution.shared_profiles).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from lib import cuda
+from lib.timer import CALLS, Clock, Slice
+from lib.trt.execution import Bound, Engine
+from lib.trt.versions import EngineError
+
+BLANK = 0xFF  # every byte of an output that was not written: a NaN that no GPU computes, or -1
+ENQUEUE_SHARE = 0.1  # of a slice's time that goes into timing launches alone
+
+
+class Lane(Bound):
+    """One context of an engine: a lane as lib/measure/lanes.py has it, whose results are of `output`, in the engine's type.
+
+    With graphs a launch (copy in, compute, copy out) is one of them, one for each of `sizes`, and fewer images are filled up to the next
+    size with the first one. Without, they are given as they are, as Execution does. max_batch: the largest of `sizes`.
+    """
+
+    def __init__(self, engine: Engine, profile: int, sizes: Sequence[int], output: str, stack: ExitStack) -> None:
+        """Open it, until `stack` is closed. sizes: growing. Raises EngineError, CudaError."""
+        self.output, self._sizes, self._size = output, sizes, sizes[-1]
+        self._given: int | None = None  # images that were submitted and whose result was not taken
+        self._graphs: dict[int, cuda.Graph] = {}  # of a launch, by its batch size
+        self._replays: dict[int, cuda.Graph] = {}  # of computing alone
+        self._bind(engine, profile, stack, sizes[-1])
+        self.launch = self._steps(self._size)  # puts what was prepared last into the stream
+
+    def capture(self, alone: bool, stack: ExitStack) -> None:
+        """Make the graphs. alone: also those that `gpu_ms` needs."""
+        for size in self._sizes:
+            self._shaped(size)
+            steps = self._steps(size)
+            steps()  # the first launch of a shape does what it needs once, and that must not be captured
+            self._stream.synchronize()
+            self._graphs[size] = self._captured(steps, stack)
+            if alone:
+                self._replays[size] = self._captured(self._launch, stack)
+        stack.callback(self._drain)  # before any graph is let go of
+
+    def submit(self, inputs: np.ndarray) -> None:
+        """Start with model inputs (n, …), 1 <= n <= max_batch, which are copied. Raises EngineError for another shape, type or batch size,
+        for a second batch before the result of the first, and where TensorRT refuses it; CudaError."""
+        cuda.enter()
+        self.prepare(inputs)
+        try:
+            self.launch()
+        except BaseException:
+            self._drain()
+            raise
+        self._given = len(inputs)
+
+    def result(self) -> np.ndarray:
+        """Wait for what was submitted: its output (n, …), valid until the next `submit`. Raises EngineError, CudaError."""
+        cuda.enter()
+        given, self._given = self._given, None
+        if given is None:
+            raise EngineError("a lane was asked for a result, and nothing was submitted")
+        self.wait()
+        return self._host[self.output][:given]
+
+    def prepare(self, inputs: np.ndarray) -> None:
+        """Copy a batch into the pinned buffer and get ready to `launch` it, any number of times. Raises as `submit` does."""
+        if self._context is None:
+            raise EngineError("a lane was given a batch after it was closed")
+        if self._given is not None:
+            raise EngineError("a lane was given a batch before the result of the last one was taken")
+        given = self._check(inputs)
+        if self._graphs:
+            size = next(size for size in self._sizes if size >= given)
+            self._size, self.launch = size, self._graphs[size].launch
+        elif (size := max(given, self.min_batch)) != self._size:
+            self._shaped(size)
+            self._size, self.launch = size, self._steps(size)
+        host = self._host[self.input][:size]
+        host[:given], host[given:] = inputs, inputs[:1]
+
+    def wait(self) -> None:
+        """Wait for what was launched. Raises CudaError."""
+        self._stream.synchronize()
+
+    def filling(self, inputs: np.ndarray) -> Callable[[], None]:
+        """A launch of a batch that was prepared which copies it into the pinned buffer each time."""
+        host, launch = self._host[self.input][: len(inputs)], self.launch
+
+        def filled() -> None:
+            np.copyto(host, inputs)
+            launch()
+
+        return filled
+
+    def gpu_ms(self) -> float:
+        """Milliseconds on the GPU of computing once more what was prepared last, without copies, by CUDA events. Raises as a launch does.
+
+        With a graph (of a lone lane) the GPU is kept busy up to the beginning; without, it also waits for launches, as in Execution.
+        """
+        if (replay := self._replays.get(self._size)) is None:
+            return self._stream.timed(self._launch)
+        replay.launch()
+        return self._stream.timed(replay.launch)
+
+    def blank(self) -> None:
+        """Overwrite the output, here and on the GPU, so that `written` knows it from an earlier answer."""
+        host = self._host[self.output]
+        host.view(np.uint8)[...] = BLANK
+        self._stream.upload(host, self._device[self.output])
+        self.wait()
+
+    def written(self, count: int) -> np.ndarray | None:
+        """A copy of the output of the first `count` images, None where one of them was not written since `blank`."""
+        found = self._host[self.output][:count].copy()
+        return None if (found.reshape(count, -1).view(np.uint8) == BLANK).all(axis=1).any() else found
+
+    def drain(self) -> None:
+        """Wait for what still runs; its result is of no interest any more."""
+        self._given = None
+        self._drain()
+
+    def _steps(self, size: int) -> Callable[[], None]:
+        """What one launch of a batch puts into the stream. The context must have been told its size."""
+        given, made = self._host[self.input][:size], self._host[self.output][:size]
+        to, of = self._device[self.input], self._device[self.output]
+        upload, compute, download = self._stream.upload, self._launch, self._stream.download
+
+        def steps() -> None:
+            upload(given, to)
+            compute()
+            download(of, made)
+
+        return steps
+
+    def _captured(self, work: Callable[[], None], stack: ExitStack) -> cuda.Graph:
+        graph = cuda.Graph(self._stream, work)
+        stack.callback(graph.close)
+        return graph
+
+    def _forget(self) -> None:
+        vars(self).pop("launch", None)  # it holds buffers, and this lane by way of them
+        self._graphs, self._replays = {}, {}
+        super()._forget()
+
+
+class Lanes:
+    """`count` lanes of a plan for batches of `batch` images, with graphs or without; a context manager, whose lanes are `lanes`.
+
+    sizes: smaller batches that have a graph of their own; output: which one results give ("": the engine's first).
+    """
+
+    def __init__(self, plan: bytes, count: int, batch: int, graph: bool = True, *, sizes: Sequence[int] = (), output: str = "") -> None:
+        """Raises EngineError for numbers that make no sense."""
+        self._sizes = sorted({*sizes, batch})
+        if count < 1 or self._sizes[0] < 1 or self._sizes[-1] > batch:
+            raise EngineError(f"{count} lanes of {batch} images (also {list(sizes)}): at least one of each, and none larger than the batch")
+        self._plan, self.count, self.batch, self.graph, self.output = plan, count, batch, graph, output
+        self.lanes: list[Lane] = []
+
+    def __enter__(self) -> Lanes:
+        """Raises EngineError for a plan that has not the profiles or the output, CudaError where graphs cannot be had."""
+        with ExitStack() as stack:
+            engine = Engine(self._plan)
+            stack.callback(engine.close)
+            self.output = self.output or engine.outputs[0]
+            if self.output not in engine.outputs:
+                raise EngineError(f"this plan has no output '{self.output}'; it has {', '.join(engine.outputs)}")
+            profiles = chosen(engine, self.count, self._sizes)
+            stack.callback(self.lanes.clear)
+            for profile in profiles:
+                self.lanes.append(Lane(engine, profile, self._sizes, self.output, stack))
+            if self.graph:
+                for lane in self.lanes:
+                    lane.capture(self.count == 1, stack)
+            stack.callback(self.drain)  # all of them, before anything of one is freed
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def timed(self, seconds: float, batch: np.ndarray, fill: bool = False, clock: Clock = time.perf_counter_ns) -> Slice:
+        """A slice of about so many seconds with a batch of model inputs (n, …), all lanes kept busy in turn.
+
+        latencies_ms: between the ends of one batch and the next, so that their mean is wall time over batches; from pinned memory to
+        pinned memory, in which the batch lies from the beginning, as trtexec has it. fill: each launch also copies it there, as `submit`
+        does. gpu_ms: of one lane only. Raises EngineError, also for a lane that has not written its output, CudaError.
+        """
+        for lane in self.lanes:
+            lane.prepare(batch)
+            lane.blank()
+        turns = [(lane.wait, lane.filling(batch) if fill else lane.launch) for lane in self.lanes]
+        try:
+            ends = _in_turn(turns, seconds, clock)
+        finally:
+            self.drain()
+        self.outputs(len(batch))
+        only = self.lanes[0]
+        gpu_ms = _repeated(only.gpu_ms, seconds, clock) if self.count == 1 else None
+        return Slice(np.diff(np.array(ends)) / 1e6, gpu_ms)
+
+    def outputs(self, count: int) -> np.ndarray:
+        """What every lane wrote last in `timed`: (lanes, count, …). Raises EngineError where one wrote nothing."""
+        found = [lane.written(count) for lane in self.lanes]
+        if silent := [number for number, one in enumerate(found, 1) if one is None]:
+            raise EngineError(f"lane {silent[0]} of {self.count} wrote no output: what was launched did not run")
+        return np.stack([one for one in found if one is not None])
+
+    def enqueue_ms(self, seconds: float, clock: Clock = time.perf_counter_ns) -> np.ndarray:
+        """How long the host takes to launch what `timed` ran, one launch at a time: ms, float64 (n,), for a small share of `seconds`."""
+        lane = self.lanes[0]
+
+        def launched() -> float:
+            started = clock()
+            lane.launch()
+            took = clock() - started
+            lane.wait()
+            return took / 1e6
+
+        return _repeated(launched, seconds * ENQUEUE_SHARE, clock)
+
+    def answers(self, images: np.ndarray) -> np.ndarray:
+        """The output of model inputs (n, …), in their order, in batches through all lanes in turn. After an error no lane runs."""
+        running: deque[tuple[int, Lane]] = deque()
+        parts: list[np.ndarray] = []
+        try:
+            for turn, start in enumerate(range(0, len(images), self.batch)):
+                if len(running) == self.count:
+                    parts.append(running.popleft()[1].result().copy())
+                lane = self.lanes[turn % self.count]
+                lane.submit(images[start : start + self.batch])
+                running.append((turn, lane))
+            parts += [lane.result().copy() for _, lane in running]
+        finally:
+            self.drain()
+        if not parts:
+            raise EngineError("no images were given")
+        return np.concatenate(parts)
+
+    def drain(self) -> None:
+        """Wait for all lanes; what they were given is forgotten."""
+        for lane in self.lanes:
+            lane.drain()
+
+
+def chosen(engine: Engine, count: int, sizes: Sequence[int]) -> list[int]:
+    """The optimization profile of each of `count` lanes for batches of `sizes` (growing): one that takes all of them, best for the largest.
+
+    Raises EngineError where there is none, or not one for each lane where this TensorRT wants that.
+    """
+    fitting = [i for i, (least, _, most) in enumerate(engine.profiles) if least <= sizes[0] and sizes[-1] <= most]
+    if not fitting:
+        ranges = ", ".join(f"{least} to {most}" for least, _, most in dict.fromkeys(engine.profiles))
+        raise EngineError(f"batches of {', '.join(map(str, sizes))}: the optimization profiles of this engine take {ranges}")
+    best = sorted(fitting, key=lambda i: abs(engine.profiles[i][1] - sizes[-1]))
+    if engine.shared_profiles or not engine.dynamic:
+        return best[:1] * count
+    if len(best) < count:
+        raise EngineError(
+            f"{count} lanes of {sizes[-1]} images: this TensorRT wants an optimization profile for each, and {len(best)} of this engine's "
+            "fit; build it with as many"
+        )
+    return sorted(best[:count])  # the first context is given profile 0 by itself
+
+
+def _in_turn(turns: Sequence[tuple[Callable[[], None], Callable[[], None]]], seconds: float, clock: Clock) -> list[int]:
+    """When batches ended, ns, all lanes (wait, launch) being busy: for `seconds`, whole turns, at least one and about CALLS batches."""
+    for _, launch in turns:
+        launch()
+    ends: list[int] = []
+    until: int | None = None
+    while until is None or len(ends) == 1 or (ends[-1] < until and len(ends) + len(turns) <= CALLS + 1):
+        for wait, launch in turns:
+            wait()
+            ends.append(clock())
+            launch()
+        if until is None:  # the first turn fills the lanes
+            del ends[:-1]
+            until = ends[0] + round(seconds * 1e9)
+    return ends
+
+
+def _repeated(call: Callable[[], float], seconds: float, clock: Clock) -> np.ndarray:
+    """What calls tell, float64 (n,), for `seconds`, at least one, at most CALLS; the first call is not counted."""
+    call()
+    told: list[float] = []
+    until = clock() + round(seconds * 1e9)
+    while not told or (clock() < until and len(told) < CALLS):
+        told.append(call())
+    return np.array(told)
