@@ -105,15 +105,20 @@ class _Translation:
 
     def _window(self, node: onnx.NodeProto, given: dict[str, Any]) -> dict[str, Any]:
         """Of a convolution or pooling over height and width. pads: left, right, top, bottom."""
+        if node.op_type == "Conv" and node.input[1] not in self.known:
+            raise _refused(node.op_type)
         kernel = list(given.get("kernel_shape") or self.known[node.input[1]].shape[2:])
         strides, dilations = list(given.get("strides", (1, 1))), list(given.get("dilations", (1, 1)))
-        if len(kernel) != 2 or len(node.output) > 1 or (node.op_type == "Conv" and node.input[1] not in self.known):
+        if len(kernel) != 2 or len(node.output) > 1:
             raise _refused(node.op_type)
         top, left, bottom, right = self._pads(node, given, kernel, strides, dilations)
         told = {"strides": strides, "dilations": dilations, "pads": [left, right, top, bottom]}
         if node.op_type == "Conv":
             return told | {"group": given.get("group", 1)}
-        return told | {"kernel": kernel, "ceil": bool(given.get("ceil_mode"))}
+        ceil = bool(given.get("ceil_mode"))
+        if ceil and (left, top) != (right, bottom):  # PyTorch rounds up behind padding of its own only, as much at both ends
+            raise _refused(node.op_type)
+        return told | {"kernel": kernel, "ceil": ceil}
 
     def _pads(self, node: onnx.NodeProto, given: dict[str, Any], kernel: list[int], strides: list[int], dilations: list[int]) -> list[int]:
         automatic = given.get("auto_pad", b"NOTSET").decode()

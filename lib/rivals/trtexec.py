@@ -119,7 +119,7 @@ class Trtexec(OnPlan):
         outputs = self._file("outputs.json")
         outputs.unlink(missing_ok=True)
         np.ascontiguousarray(batch).tofile(self._file("batch.bin"))
-        found = trtexec_log.read(_said([self._program, *self._words(batch, seconds)], seconds + MORE_S))
+        found = trtexec_log.read(*_said([self._program, *self._words(batch, seconds)], seconds + MORE_S))
         if found.error:
             raise ReportError(line(f"trtexec: {found.error}")[:400])
         if self.candidate.way.graph and found.no_graph:
@@ -148,11 +148,11 @@ class Trtexec(OnPlan):
 @cache
 def options(program: str) -> Options:
     """What a trtexec can do, from its help. Raises ReportError where it does not start or says nothing of the kind."""
-    text = _said([program, "--help"], HELP_S)
+    text, code = _said([program, "--help"], HELP_S)
     version = trtexec_log.version(text)
     if not version or "--loadEngine" not in text:
-        last = trtexec_log.read(text).error or "prints no help"
-        raise ReportError(line(f"{PROGRAM}: {Path(program).name} is no trtexec: {last}")[:400])
+        last = next(iter(text.strip().splitlines()[-1:]), "it prints nothing")
+        raise ReportError(line(f"{PROGRAM}: {Path(program).name} is no trtexec, or does not start (exit code {code}): {last}")[:400])
     on_by_default = "--noCudaGraph" in text  # 11.0 on
     return Options(
         version,
@@ -165,8 +165,8 @@ def options(program: str) -> Options:
     )
 
 
-def _said(words: list[str], limit_s: float) -> str:
-    """All that it prints."""
+def _said(words: list[str], limit_s: float) -> tuple[str, int]:
+    """All that it prints, and its exit code."""
     try:
         done = subprocess.run(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit_s, check=False
@@ -175,7 +175,4 @@ def _said(words: list[str], limit_s: float) -> str:
         raise ReportError(f"trtexec: did not end within {limit_s:g} s") from None
     except OSError as error:
         raise ReportError(f"trtexec: does not start ({error.strerror or error})") from None
-    text = done.stdout.decode(errors="replace")
-    if done.returncode and not trtexec_log.read(text).error:
-        return f"{text}\n[E] ended with exit code {done.returncode}\n"
-    return text
+    return done.stdout.decode(errors="replace"), done.returncode

@@ -37,14 +37,14 @@ def version(text: str) -> str:
     return f"{major}.{rest // 100}.{rest % 100}"
 
 
-def read(text: str) -> Log:
-    """A log, whole or not. Where it has no throughput there is an `error`."""
+def read(text: str, code: int = 0) -> Log:
+    """A log, whole or not, of a program that ended with this exit code. Where it has no throughput there is an `error`."""
     said = SAID.findall(text)
     errors = [words for level, words in said if level == "E"]
     queries, latency = QUERIES.search(text), LATENCY.search(text)
     found = {f"p{q}" if q else name: float(value) for name, q, value in NUMBER.findall(latency[1])} if latency else {}
     rate = float(queries[1]) if queries else 0.0
-    failed = FAILED in text or not rate > 0
+    failed = code or FAILED in text or not rate > 0
     warnings = tuple(dict.fromkeys(words[len(WARNING) :] for level, words in said if level == "W" and words.startswith(WARNING)))
-    error = (errors[0] if errors else "it printed no throughput") if failed else ""
-    return Log(rate, found, bool(NO_GRAPH.search(text)), warnings, error)
+    why = errors[0] if errors else f"ended with exit code {code}" if code else "it printed no throughput"
+    return Log(rate, found, bool(NO_GRAPH.search(text)), warnings, why if failed else "")
