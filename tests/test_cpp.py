@@ -76,7 +76,7 @@ def answers(images: np.ndarray) -> np.ndarray:
 
 
 def plan(folder: Path, **says: object) -> Path:
-    """What the stand-in takes for a plan: its type, shape, smallest, largest, profiles, outputs, logits, classes, and how it fails (what)."""
+    """What the stand-in takes for a plan: type, shape, smallest, largest, profiles, outputs, logits, classes, and how it fails (what)."""
     path = folder / "model.plan"
     path.write_text(json.dumps(says))
     return path
@@ -289,7 +289,7 @@ def test_lanes_are_timed_between_batches_and_need_a_profile_each(program, images
         passed_ms = 1e3 * (time.perf_counter() - started)
         assert found.gpu_ms is None
         assert len(found.latencies_ms) % 4 == 0
-        assert min(10, found.latencies_ms[-1]) <= found.latencies_ms.sum() <= passed_ms
+        assert 0 < found.latencies_ms.sum() <= passed_ms
         assert server.enqueue_ms > 0
     server.stop()
     with pytest.raises(ReportError, match=r"no batch has 5 of the plan's 4; build it with that many alike, or give fewer --lanes$"):
