@@ -15,6 +15,8 @@ import numpy as np
 
 CONFIDENCE = 0.95
 LEAST_ROUNDS = 3  # fewer decide nothing between two candidates
+PERCENTILES = ("p50", "p90", "p95", "p99")  # of latencies
+BEYOND = 10  # samples that must lie beyond a percentile above the median
 
 K = TypeVar("K")
 Loss = Literal["within", "over", "undecided"]
@@ -39,6 +41,15 @@ class Interval(NamedTuple):
     def of_logs(cls, mean: float, half: float) -> Interval:
         """exp(mean), and the ends `half` (0 to infinite) below and above it on logarithms; an end past every number is infinite."""
         return cls(math.exp(mean), math.exp(mean - half), math.exp(mean + half) if mean + half < 700 else math.inf)
+
+
+def needed(percentile: float) -> int:
+    """How many samples carry a percentile: the median one, another so many that ten lie beyond it (p99: 1,000).
+
+    Source: the success-failure condition of the normal approximation to a binomial count, n (1 - p) >= 10
+    (Diez, Çetinkaya-Rundel & Barr, OpenIntro Statistics, 4th ed., section 6.1).
+    """
+    return 1 if percentile <= 50 else math.ceil(100 * BEYOND / (100 - percentile))
 
 
 def wilson(correct: int, total: int) -> Interval:

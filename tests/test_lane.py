@@ -24,11 +24,11 @@ from stand_in_worker import command
 from lib import cuda, export
 from lib.errors import ArtifactError, NotMeasured, WrongOutput
 from lib.experiment import profile as config
-from lib.measure import lanes as protocol
 from lib.plans import builds, remote
 from lib.plans import lanes as plans
 from lib.plans.lanes import Held, Recipe
 from lib.plans.remote import Worker, WorkerEnded
+from lib.serving import lanes as protocol
 from lib.session import Session
 from lib.timer import CALLS
 from lib.trt import execution, lane, worker

@@ -31,6 +31,7 @@ HEAVY = (
     "pycuda",
     "polygraphy",
     "torch",
+    "mlperf_loadgen",
 )
 
 
@@ -71,6 +72,7 @@ TOWER = (
     "trt",
     "experiment",
     "cuda",
+    "serving",
     "show",
     "two_level",
     "stats",

@@ -1,4 +1,4 @@
-"""lib/measure/pipeline.py over lanes of the CPU: order, overlap, memory, and errors in every stage."""
+"""lib/serving/pipeline.py over lanes of the CPU: order, overlap, memory, and errors in every stage."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.errors import ReportError
-from lib.measure.lanes import Direct, threaded
-from lib.measure.pipeline import Pipeline
+from lib.serving import runs
+from lib.serving.lanes import Direct, threaded
+from lib.serving.pipeline import Pipeline
 
 WIDTH, CLASSES = 12, 10
 
@@ -159,7 +160,7 @@ def test_a_hundred_pipelines_ended_by_an_error_leave_no_thread_and_no_memory():
 
     def held():
         """Bytes that files of ours hold, not what measures the coverage of these tests."""
-        found = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/lib/measure/*"), tracemalloc.Filter(True, __file__)])
+        found = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/lib/serving/*"), tracemalloc.Filter(True, __file__)])
         return sum(each.size for each in found.statistics("filename"))
 
     tracemalloc.start()
@@ -228,3 +229,75 @@ def test_a_pipeline_that_cannot_run_is_refused(lanes, batch, more):
 def test_no_images_are_refused():
     with pytest.raises(ReportError, match="0 images"):
         Pipeline([LANE], 8, (WIDTH,)).run(decode_of(images_of(1)), 0)
+
+
+# Several passes, and what is told of a run
+
+
+@given(count=st.integers(1, 30), batch=st.integers(1, 12), times=st.integers(1, 5), lanes=st.integers(1, 3), readers=st.integers(1, 2))
+@settings(max_examples=40)
+def test_several_passes_fill_batches_across_their_ends(count, batch, times, lanes, readers):
+    images, sizes = images_of(count), []
+
+    def infer(x):
+        sizes.append(len(x))
+        return outputs_of(x)
+
+    made = [Direct(infer, batch) for _ in range(lanes)]
+    ran = Pipeline(made, batch, (WIDTH,), readers=readers).run(decode_of(images), count, times=times)
+    assert ran.answers.tolist() == images[:, 0].astype(int).tolist()
+    assert ran.changed == 0
+    assert sum(sizes) == count * times
+    assert all(size == batch for size in sizes[:-1])
+
+
+@pytest.mark.parametrize("answer", [lambda outputs: outputs.argmax(1), lambda outputs: outputs])
+def test_answers_of_a_later_pass_that_differ_are_counted(answer):
+    images, calls = images_of(20), iter(range(100))
+
+    def infer(x):
+        return outputs_of(x + 1) if next(calls) == 3 else outputs_of(x)  # rows 24 to 31: 4 to 11 of the second pass
+
+    ran = Pipeline([Direct(infer, 8)], 8, (WIDTH,)).run(decode_of(images), 20, answer, times=3)
+    assert ran.changed == 8
+    assert np.array_equal(ran.answers, answer(outputs_of(images)))
+
+
+def test_memory_is_the_ring_and_what_a_run_takes_beyond_it():
+    images = np.zeros((2048, 4096), np.float32)  # 32 MiB
+    images[:, 0] = np.arange(2048) % CLASSES
+    memory_of = {}
+    for extra in (0, 64 << 20):
+
+        def infer(x, extra=extra):
+            held = np.ones(extra, np.uint8)
+            time.sleep(0.005)
+            return outputs_of(x) + held[:0].sum()
+
+        piped = runs.pipeline([Direct(infer, 128)], images, 128, times=2, readers=2)
+        assert piped.ran.answers.tolist() == (np.arange(2048) % CLASSES).tolist()
+        assert piped.ring_bytes == 4 * 128 * 4096 * 4
+        assert (piped.images, piped.images_s) == (4096, 4096 / piped.ran.seconds)
+        memory_of[extra] = piped.peak_bytes
+    assert memory_of[0] >= piped.ring_bytes
+    assert memory_of[64 << 20] > memory_of[0] + (40 << 20)
+
+
+def test_pinned_memory_that_the_system_does_not_count_counts():
+    room = np.ones(1 << 20, np.float32)
+    buffers = iter(np.split(room, 8))  # was there before
+    piped = runs.pipeline([Direct(outputs_of, 8)], images_of(8), 8, allocate=lambda shape, dtype: next(buffers)[: 8 * WIDTH].reshape(shape))
+    assert piped.peak_bytes >= piped.ring_bytes == 3 * 8 * WIDTH * 4
+
+
+def test_outputs_and_what_decodes_and_classes_that_a_model_gives():
+    images = images_of(20)
+    given = {"count": 20, "shape": (WIDTH,)}
+    assert np.array_equal(
+        runs.pipeline([Direct(outputs_of, 8)], decode_of(images), 8, classes=False, **given).ran.answers, outputs_of(images)
+    )
+    classes = Direct(lambda x: x[:, 0].astype(np.int32), 8)
+    assert runs.pipeline([classes], images, 8).ran.answers.tolist() == images[:, 0].tolist()
+    with pytest.raises(ReportError, match="0 images, 1 times"):
+        runs.pipeline([classes], images[:0], 8)
+    assert not [thread for thread in threading.enumerate() if thread.name == "memory"]

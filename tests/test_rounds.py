@@ -11,7 +11,7 @@ import simulate_drift as simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import timer
+from lib import stats, timer
 from lib.errors import ReportError
 from lib.experiment.profile import Measuring
 from lib.measure import rounds
@@ -227,7 +227,7 @@ def test_the_bar_is_right_to_a_third(latencies):
 
 
 def test_percentiles_need_samples_beyond_them():
-    assert [rounds.needed(q) for q in (50, 90, 95, 99)] == [1, 100, 200, 1000]
+    assert [stats.needed(q) for q in (50, 90, 95, 99)] == [1, 100, 200, 1000]
     carried = {n: [k for k, v in rounds.percentiles(np.ones(n)).items() if v is not None] for n in (1, 99, 100, 200, 999, 1000)}
     assert carried[1] == carried[99] == ["p50"]
     assert carried[100] == ["p50", "p90"]

@@ -18,12 +18,10 @@ import numpy as np
 from lib import progress
 from lib.errors import ReportError
 from lib.experiment.profile import Measuring
-from lib.stats import LEAST_ROUNDS
-from lib.store.records import PERCENTILES
+from lib.stats import LEAST_ROUNDS, PERCENTILES, needed
 from lib.timer import CALLS, Clock, Slice, Timer, uncollected
 
 K = TypeVar("K")
-BEYOND = 10  # samples that must lie beyond a percentile above the median
 
 
 class Series(NamedTuple):
@@ -82,15 +80,6 @@ def run(
                 bar.update(cost.get(key, 0))
             ended()
     return {key: _series(taken[key]) for key in timers if key not in failed}, {key: failed[key] for key in timers if key in failed}
-
-
-def needed(percentile: float) -> int:
-    """How many samples carry a percentile: the median one, another so many that ten lie beyond it (p99: 1,000).
-
-    Source: the success-failure condition of the normal approximation to a binomial count, n (1 - p) >= 10
-    (Diez, Çetinkaya-Rundel & Barr, OpenIntro Statistics, 4th ed., section 6.1).
-    """
-    return 1 if percentile <= 50 else math.ceil(100 * BEYOND / (100 - percentile))
 
 
 def percentiles(latencies: np.ndarray) -> dict[str, float | None]:

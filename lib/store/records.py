@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from lib.experiment.candidate import Candidate
 from lib.experiment.strict import STRICT, Strict
+from lib.stats import PERCENTILES
 from lib.text import Text
 from lib.words import COMMON
 
@@ -28,7 +29,6 @@ UNITS: dict[str, tuple[float, float]] = {
     "difference": (-math.inf, math.inf),
 }
 WHOLE = ("count", "bytes")
-PERCENTILES = ("p50", "p90", "p95", "p99")
 WINDOWS = "windows"  # stats "rounds" of latencies that an earlier version measured in one block each
 FAILED = ("failed", "wrong_output", "diverged")  # reasons of what was tried and went wrong
 Scope = Literal["", "end_to_end", "gpu_compute"]

@@ -23,7 +23,7 @@ ENQUEUE_SHARE = 0.1  # of a slice's time that goes into timing launches alone
 
 
 class Lane(Bound):
-    """One context of an engine: a lane as lib/measure/lanes.py has it, whose results are of `output`, in the engine's type.
+    """One context of an engine: a lane as lib/serving/lanes.py has it, whose results are of `output`, in the engine's type.
 
     With graphs a launch (copy in, compute, copy out) is one of them, one for each of `sizes`, and fewer images are filled up to the next
     size with the first one. Without, they are given as they are, as Execution does. max_batch: the largest of `sizes`.

@@ -8,7 +8,6 @@ from lib import stats
 from lib.data.dataset import RANDOM
 from lib.experiment.accept import AGREEMENT, Accept
 from lib.experiment.candidate import Candidate
-from lib.measure import rounds
 from lib.pages import against, common
 from lib.stats import Interval
 from lib.store.records import Record
@@ -112,7 +111,7 @@ def _without_p99(record: Record, limit: float, name: str, unit: str) -> Check:
     mean = stats.time(record.samples)
     if least * mean.low / mean.value > limit and not common.one_block(record):
         return Check(name, "failed", WORDS("checks.latency_below_p99", least=least, limit=limit), limit, least, unit=unit, n=calls)
-    says = WORDS("checks.latency_too_few", n=calls or 0, needed=rounds.needed(99))
+    says = WORDS("checks.latency_too_few", n=calls or 0, needed=stats.needed(99))
     return Check(name, "undecided", says, limit, unit=unit, n=calls)
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lib.errors import NotMeasured, ReportError
-from lib.measure.rounds import needed
-from lib.store.records import PERCENTILES, Reason
+from lib.stats import PERCENTILES, needed
 from lib.timer import uncollected
 
 MARK = ":::MLLOG "  # begins every line of the log
 SINGLE_STREAM, OFFLINE, SERVER = "SingleStream", "Offline", "Server"
+PACKAGE = "mlcommons-loadgen"
 
 
 class Query(NamedTuple):
@@ -44,9 +44,9 @@ class Outcome(NamedTuple):
     short: str
 
 
-def unavailable() -> Reason | None:
-    """Why there are no scenarios here, or None."""
-    return None if importlib.util.find_spec("mlperf_loadgen") else Reason("not_installed", {"package": "mlcommons-loadgen"})
+def installed() -> bool:
+    """Whether there are scenarios here. Imports nothing."""
+    return importlib.util.find_spec("mlperf_loadgen") is not None
 
 
 def run(
@@ -61,8 +61,8 @@ def run(
 
     Raises NotMeasured where the package is missing, ReportError for a setting that it does not have and a log that cannot be read.
     """
-    if reason := unavailable():
-        raise NotMeasured(reason, scenario)
+    if not installed():
+        raise NotMeasured(f"{PACKAGE} is not installed; install it beside NumPy with pip", scenario)
     import mlperf_loadgen as lg
 
     asked = lg.TestSettings()

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Condition, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lib.errors import ReportError
-from lib.measure.answers import reported
-from lib.measure.lanes import Lane, drain
+from lib.serving.answers import reported
+from lib.serving.lanes import Lane, drain
 from lib.timer import uncollected
 
 Decode = Callable[[int, int], np.ndarray]  # (start, stop) -> model inputs (stop - start, …) of these images
 Allocate = Callable[[tuple[int, ...], Any], np.ndarray]  # np.empty, or pinned memory
+Answer = Callable[[np.ndarray], np.ndarray]
 NAME = "pipeline"
 
 
@@ -30,6 +31,7 @@ class Ran(NamedTuple):
 
     busy_s: {"decode", "copy"}, of all readers together; starved_s: that lanes could have been given something and nothing was there;
     waited_s: that something was there, or all was handed over, and no lane was ready. The larger of the two is what holds it back.
+    changed: answers of later passes over the images that are not those of the first one.
     """
 
     answers: np.ndarray
@@ -37,6 +39,7 @@ class Ran(NamedTuple):
     busy_s: dict[str, float]
     starved_s: float
     waited_s: float
+    changed: int = 0
 
 
 class Pipeline:
@@ -63,112 +66,126 @@ class Pipeline:
             raise ReportError(f"{NAME}: batches of {batch}; its lanes take 1 to {min(lane.max_batch for lane in lanes)}")
         self._lanes, self._batch, self._readers = list(lanes), batch, readers
         self._ring = [allocate((batch, *shape), dtype) for _ in range(count)]
+        for buffer in self._ring:
+            buffer.fill(0)  # memory that was never written is given when it is, which would be timed
 
     @property
     def ring_bytes(self) -> int:
         """Of all its buffers."""
         return sum(buffer.nbytes for buffer in self._ring)
 
-    def run(self, decode: Decode, images: int, answer: Callable[[np.ndarray], np.ndarray] = lambda outputs: outputs.argmax(1)) -> Ran:
-        """Answers for `images` images. answer: of outputs (n, classes), an array (n, …), for example themselves.
+    def run(self, decode: Decode, images: int, answer: Answer = lambda outputs: outputs.argmax(1), times: int = 1) -> Ran:
+        """Answers for `images` images. answer: of outputs (n, classes), an array (n, …), for example themselves; times: all images so
+        often, one pass right after the other, in batches that begin with the end of one and end with the beginning of the next.
 
         Whatever goes wrong in any stage ends it: everything that was begun is waited for, no thread stays, and ReportError says what it
         was; the pipeline can run again.
         """
-        if images < 1:
-            raise ReportError(f"{NAME}: {images} images; there is nothing to do")
-        work = _Reading(self._ring, self._batch, images, decode)
+        if images < 1 or times < 1:
+            raise ReportError(f"{NAME}: {images} images, {times} times; there is nothing to do")
+        work, found = _Reading(self._ring, self._batch, (images, times), decode), _Found(images, answer)
         readers = [Thread(target=work.read, name=f"{NAME}-{number}", daemon=True) for number in range(self._readers)]
         with uncollected(), reported(NAME):
             try:
                 began = time.perf_counter()
                 for reader in readers:
                     reader.start()
-                answers, waited_s = self._compute(work, images, answer)
+                waited_s = self._compute(work, found)
                 seconds = time.perf_counter() - began
             finally:
                 work.stop()
                 for reader in readers:
                     if reader.ident is not None:
                         reader.join()
-        return Ran(answers, seconds, work.busy_s, work.starved_s, waited_s)
+        assert found.answers is not None
+        return Ran(found.answers, seconds, work.busy_s, work.starved_s, waited_s, found.changed)
 
-    def _compute(self, work: _Reading, images: int, answer: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, float]:
-        """Hand every batch to its lane, and collect: all answers, and the seconds that no lane was ready."""
+    def _compute(self, work: _Reading, found: _Found) -> float:
+        """Hand every batch to its lane, and collect all answers: seconds that no lane was ready."""
         running: deque[tuple[Lane, np.ndarray, slice]] = deque()
-        answers: np.ndarray | None = None
         waited_s = 0.0
+
+        def collect() -> None:
+            """Wait for the batch that was handed over first, keep its answers, and give its buffer back."""
+            nonlocal waited_s
+            lane, buffer, rows = running.popleft()
+            began = time.perf_counter()
+            outputs = lane.result()
+            waited_s += time.perf_counter() - began
+            found.keep(rows, outputs)
+            work.give_back(buffer)
+
         try:
-            for number, start in enumerate(range(0, images, self._batch)):
+            for number, rows in enumerate(work.batches()):
                 if len(running) == len(self._lanes):
-                    answers, took_s = _collect(running, work, images, answer, answers)
-                    waited_s += took_s
+                    collect()
                 buffer = work.filled(number)
-                lane, rows = self._lanes[number % len(self._lanes)], slice(start, min(start + self._batch, images))
+                lane = self._lanes[number % len(self._lanes)]
                 running.append((lane, buffer, rows))
                 lane.submit(buffer[: rows.stop - rows.start])
             while running:
-                answers, took_s = _collect(running, work, images, answer, answers)
-                waited_s += took_s
+                collect()
         finally:  # nothing but after an error
             drain(lane for lane, _, _ in running)
-        assert answers is not None
-        return answers, waited_s
+        return waited_s
 
 
-def _collect(
-    running: deque[tuple[Lane, np.ndarray, slice]],
-    work: _Reading,
-    images: int,
-    answer: Callable[[np.ndarray], np.ndarray],
-    answers: np.ndarray | None,
-) -> tuple[np.ndarray, float]:
-    """Wait for the batch that was handed over first, keep its answers, and give its buffer back."""
-    lane, buffer, rows = running.popleft()
-    began = time.perf_counter()
-    outputs = lane.result()
-    took_s = time.perf_counter() - began
-    found = answer(outputs)
-    if len(found) != rows.stop - rows.start:
-        raise ReportError(f"{NAME}: {len(found)} answers for {rows.stop - rows.start} images")
-    if answers is None:
-        answers = np.zeros((images, *found.shape[1:]), found.dtype)
-    answers[rows] = found
-    work.give_back(buffer)
-    return answers, took_s
+class _Found:
+    """The answers of one run: those of the first pass over the images, and how many of later passes were others."""
+
+    def __init__(self, images: int, answer: Answer) -> None:
+        self._images, self._answer = images, answer
+        self.answers: np.ndarray | None = None
+        self.changed = 0
+
+    def keep(self, rows: slice, outputs: np.ndarray) -> None:
+        """Take what a lane gave for rows of all passes. Raises ReportError where it is not an answer an image."""
+        found = self._answer(outputs)
+        if len(found) != rows.stop - rows.start:
+            raise ReportError(f"{NAME}: {len(found)} answers for {rows.stop - rows.start} images")
+        if self.answers is None:
+            self.answers = np.zeros((self._images, *found.shape[1:]), found.dtype)
+        for of, part in _pieces(rows, self._images):
+            if rows.start + part.start < self._images:
+                self.answers[of] = found[part]
+            else:
+                self.changed += int((self.answers[of] != found[part]).reshape(of.stop - of.start, -1).any(axis=1).sum())
+
+
+def _pieces(rows: slice, images: int) -> Iterator[tuple[slice, slice]]:
+    """Rows of many passes over a set of images: rows of the set, and which of `rows` they are, from 0."""
+    start = rows.start
+    while start < rows.stop:
+        stop = min(rows.stop, (start // images + 1) * images)
+        yield slice(start % images, start % images + stop - start), slice(start - rows.start, stop - rows.start)
+        start = stop
 
 
 class _Reading:
     """The batches of one run on their way into the ring: which buffers are free, which batches are filled, what went wrong."""
 
-    def __init__(self, ring: Sequence[np.ndarray], batch: int, images: int, decode: Decode) -> None:
+    def __init__(self, ring: Sequence[np.ndarray], batch: int, amount: tuple[int, int], decode: Decode) -> None:
+        """amount: images, and how often all of them."""
         self._free, self._filled = list(ring), dict[int, np.ndarray]()
-        self._batch, self._images, self._decode = batch, images, decode
+        self._batch, self._images, self._all, self._decode = batch, amount[0], amount[0] * amount[1], decode
         self._changed = Condition()
         self._next, self._stopped = 0, False
         self._error: BaseException | None = None
         self.busy_s, self.starved_s = {"decode": 0.0, "copy": 0.0}, 0.0
+
+    def batches(self) -> Iterator[slice]:
+        """All batches, as rows of all passes."""
+        return (self._rows(number) for number in range(-(-self._all // self._batch)))
 
     def read(self) -> None:
         """A reader's whole life."""
         try:
             while (begun := self._begin()) is not None:
                 number, buffer = begun
-                start = number * self._batch
-                stop = min(start + self._batch, self._images)
-                times = [time.perf_counter()]
-                images = self._decode(start, stop)
-                times.append(time.perf_counter())
-                if images.shape != buffer[: stop - start].shape or images.dtype != buffer.dtype:
-                    raise ReportError(
-                        f"{NAME}: images {start} to {stop}: {images.dtype} {images.shape} do not fit {buffer.dtype} {buffer.shape}"
-                    )
-                buffer[: stop - start] = images
-                times.append(time.perf_counter())
+                for of, part in _pieces(self._rows(number), self._images):
+                    self._copy(of.start, of.stop, buffer[part])
                 with self._changed:
                     self._filled[number] = buffer
-                    self.busy_s["decode"] += times[1] - times[0]
-                    self.busy_s["copy"] += times[2] - times[1]
                     self._changed.notify_all()
         except BaseException as error:
             with self._changed:
@@ -199,12 +216,28 @@ class _Reading:
             self._stopped = True
             self._changed.notify_all()
 
+    def _rows(self, number: int) -> slice:
+        return slice(number * self._batch, min((number + 1) * self._batch, self._all))
+
+    def _copy(self, start: int, stop: int, buffer: np.ndarray) -> None:
+        """Decode some images into a buffer of as many."""
+        times = [time.perf_counter()]
+        images = self._decode(start, stop)
+        times.append(time.perf_counter())
+        if images.shape != buffer.shape or images.dtype != buffer.dtype:
+            raise ReportError(f"{NAME}: images {start} to {stop}: {images.dtype} {images.shape} do not fit {buffer.dtype} {buffer.shape}")
+        buffer[...] = images
+        times.append(time.perf_counter())
+        with self._changed:
+            self.busy_s["decode"] += times[1] - times[0]
+            self.busy_s["copy"] += times[2] - times[1]
+
     def _begin(self) -> tuple[int, np.ndarray] | None:
         """A free buffer and the next batch for it, together: so the batch that is due next always has one. None when all is begun."""
         with self._changed:
-            while not self._stopped and self._next * self._batch < self._images and not self._free:
+            while not self._stopped and self._next * self._batch < self._all and not self._free:
                 self._changed.wait()
-            if self._stopped or self._next * self._batch >= self._images:
+            if self._stopped or self._next * self._batch >= self._all:
                 return None
             self._next += 1
             return self._next - 1, self._free.pop()

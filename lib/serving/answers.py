@@ -12,7 +12,8 @@ from lib.errors import ReportError, WrongOutput
 
 
 class Asked(NamedTuple):
-    """What is sent: model inputs (n, …), the outputs that they have (n, classes), and how far another batch size may lie from them."""
+    """What is sent: model inputs (n, …), the outputs that they have ((n, classes), or classes (n,)), and how far another batch size may
+    lie from them."""
 
     inputs: np.ndarray
     expected: np.ndarray
@@ -32,11 +33,12 @@ class Answers:
     def put(self, lane: int, samples: Sequence[int] | slice, outputs: np.ndarray) -> None:
         """Keep what a lane answered. Raises ReportError where it is not an output a sample."""
         seen = self._seen[lane]
-        if outputs.ndim != 2 or len(outputs) != len(seen[samples]):
+        if outputs.ndim not in (1, 2) or len(outputs) != len(seen[samples]):
             raise WrongOutput(f"lane {lane + 1}: {outputs.shape} ≠ ({len(seen[samples])}, …)")
         table = self._tables[lane]
         if table is None:
-            table = self._tables[lane] = np.zeros((len(seen), outputs.shape[1]), np.float32)
+            kind = np.promote_types(outputs.dtype, np.float32)  # holds every number that is answered, classes too
+            table = self._tables[lane] = np.zeros((len(seen), *outputs.shape[1:]), kind)
         table[samples] = outputs
         seen[samples] = True
 
@@ -53,7 +55,7 @@ class Answers:
                 continue
             if table.shape != expected.shape:
                 raise WrongOutput(f"lane {lane + 1}: {table.shape} ≠ {expected.shape}")
-            apart = np.abs(table - expected).max(axis=1)
+            apart = np.abs(table - expected).reshape(len(table), -1).max(axis=1)
             wrong = np.flatnonzero(seen & ~(apart <= atol))  # NaN is not within anything
             if len(wrong):
                 worst = wrong[np.nan_to_num(apart[wrong], nan=np.inf).argmax()]

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from lib.errors import ReportError
-from lib.measure import loadgen
-from lib.measure.answers import Answers, Asked, as_report_error, reported
-from lib.measure.lanes import Lane, call, drain, warmed_s
-from lib.measure.loadgen import OFFLINE, SINGLE_STREAM, Outcome, Query
-from lib.measure.rounds import needed
+from lib.serving import loadgen
+from lib.serving.answers import Answers, Asked, as_report_error, reported
+from lib.serving.lanes import Lane, call, drain, warmed_s
+from lib.serving.loadgen import OFFLINE, SINGLE_STREAM, Outcome, Query
+from lib.stats import needed
 
 
 def single_stream(lane: Lane, asked: Asked, seconds: float) -> Outcome:
