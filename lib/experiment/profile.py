@@ -16,7 +16,7 @@ from lib.experiment import strict
 from lib.experiment.accept import Accept
 from lib.experiment.candidate import ONNX_REFERENCE, SAVED_MODEL_REFERENCE, Candidate
 from lib.experiment.preprocess import Preprocess
-from lib.experiment.sections import Batching, Consistency, Dataset, Engines, Export, Int8, Measuring, Model, Precision, Train, Versions
+from lib.experiment.sections import Batching, Consistency, Dataset, Engines, Export, Fast, Int8, Measuring, Model, Precision, Train, Versions
 from lib.experiment.strict import Misfit, Strict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +44,7 @@ class Profile(Strict):
     batching: Batching = Batching()
     precision: Precision = Precision()
     versions: Versions = Versions()
+    fast: Fast = Fast()
     accept: Accept = Accept()
     _home: Path = PrivateAttr(default=PARAMS)
 
@@ -60,6 +61,7 @@ class Profile(Strict):
             "batching": Batching(batch_sizes=[batch]),
             "precision": Precision(batch_size=batch),
             "versions": self.versions.model_copy(update={"batch_sizes": [batch]}),
+            "fast": self.fast.model_copy(update={"batch_sizes": [batch], "large_batches": []}),
         }
         return self.model_copy(update=changed)
 

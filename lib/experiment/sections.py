@@ -187,6 +187,28 @@ class Versions(Strict):
         return measuring.model_copy(update={name: getattr(self, name) for name in ("rounds", "slice_s", "warmup_s")})
 
 
+class Fast(Strict):
+    """Notebook 10: what is measured to see how fast the machine goes, each precision in every way.
+
+    batch_sizes: in all ways, beside rivals; lanes: contexts that run side by side; large_batches: up to where throughput stops growing;
+    limit_ms: of the server's 99th percentile; server_s: that it must hold its rate. rounds, slice_s, warmup_s: in place of `measuring`.
+    """
+
+    batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32), Distinct] = Field(default_factory=lambda: [1, 32])
+    lanes: Annotated[list[Annotated[int, Field(ge=2, le=64)]], Field(min_length=1, max_length=8), Distinct] = Field(
+        default_factory=lambda: [2, 8]
+    )
+    precisions: Annotated[list[str], Field(min_length=1), Distinct, AfterValidator(_precisions)] = Field(
+        default_factory=lambda: ["fp16", "int8_qdq"]
+    )
+    large_batches: Annotated[list[Batch], Field(max_length=32), Distinct] = Field(default_factory=lambda: [256, 2048, 8192])
+    limit_ms: Annotated[float, Field(gt=0, le=10_000)] = 15.0
+    rounds: Annotated[int, Field(ge=3, le=1000)] = 6
+    slice_s: Annotated[float, Field(gt=0, le=60)] = 0.1
+    warmup_s: Annotated[float, Field(ge=0, le=600)] = 0.2
+    server_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+
+
 class Precision(Strict):
     """Notebook 07: the batch size at which throughput is compared."""
 
