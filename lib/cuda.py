@@ -158,11 +158,12 @@ class Stream:
             self._start, self._end = driver.Event(), driver.Event()
         self.handle: int = self._stream.handle
         self._upload, self._download, self._error = driver.memcpy_htod_async, driver.memcpy_dtoh_async, driver.Error
+        self._copy = driver.memcpy_dtod_async
 
     def upload(self, host: np.ndarray, device: DeviceMemory) -> None:
         """Start copying a pinned array to the GPU. Raises CudaError, also for an array that is larger than `device`."""
         if host.nbytes > device.size:
-            raise _too_large(host, device)
+            raise _too_large(host.nbytes, device)
         try:
             self._upload(device.address, host, self._stream)
         except self._error as error:
@@ -171,11 +172,20 @@ class Stream:
     def download(self, device: DeviceMemory, host: np.ndarray) -> None:
         """Start copying from the GPU into a pinned array. Raises CudaError, also for an array that is larger than `device`."""
         if host.nbytes > device.size:
-            raise _too_large(host, device)
+            raise _too_large(host.nbytes, device)
         try:
             self._download(host, device.address, self._stream)
         except self._error as error:
             raise _failed("copying from the GPU", error) from None
+
+    def copy(self, source: DeviceMemory, target: DeviceMemory) -> None:
+        """Start copying all of `source` within the GPU. Raises CudaError, also where it is larger than `target`."""
+        if source.size > target.size:
+            raise _too_large(source.size, target)
+        try:
+            self._copy(target.address, source.address, source.size, self._stream)
+        except self._error as error:
+            raise _failed("copying within the GPU", error) from None
 
     def timed(self, work: Callable[[], None]) -> float:
         """Milliseconds between two events around what `work` puts into the stream; waits for its end.
@@ -209,8 +219,7 @@ class Graph:
 
     def __init__(self, stream: Stream, work: Callable[[], None]) -> None:
         """Raises CudaError where there is no graph, also for an empty one, and what `work` raises."""
-        self._driver, self._exec = _libcuda(), ctypes.c_void_p()
-        self._stream = ctypes.c_void_p(stream.handle)
+        self._driver, self._exec, self._stream = _libcuda(), ctypes.c_void_p(), ctypes.c_void_p(stream.handle)
         graph = self._captured(work)
         try:
             count = ctypes.c_size_t()
@@ -272,8 +281,8 @@ def _told(driver: Any, name: str, code: int) -> CudaError:
     return CudaError(f"{name}: CUDA says: {' '.join((said.value or b'no words').decode().split())} ({code})")
 
 
-def _too_large(host: np.ndarray, device: DeviceMemory) -> CudaError:
-    return CudaError(f"copying {host.nbytes} bytes, the buffer on the GPU has {device.size}")
+def _too_large(size: int, device: DeviceMemory) -> CudaError:
+    return CudaError(f"copying {size} bytes, the buffer on the GPU has {device.size}")
 
 
 def _free() -> str:

@@ -33,7 +33,10 @@ import tensorrt_api
 from lib import cuda
 from lib.errors import ReportError
 from lib.experiment.precision import PRECISIONS
+from lib.serving import loadgen
+from lib.serving.lanes import Direct, Lane
 from lib.trt import calibrators, execution, lane, members, timing_cache, versions, worker
+from lib.trt.lane_commands import Images, LaneCommands
 from lib.trt.versions import EngineError
 
 GPU, BUS = "NVIDIA H100 80GB HBM3", "00000000:01:00.0"
@@ -69,15 +72,15 @@ class Config:
         return self.data
 
 
-class StandIn:
+class StandIn(LaneCommands):
     """The methods of lib.trt.worker.Worker."""
 
     def __init__(self, version: str, gpu: str, bus_id: str) -> None:
+        super().__init__()
         self.version, self.gpu, self.bus_id = version, gpu, bus_id
         self._module = tensorrt_api.fake(_known(version))
         self._open: dict[int, dict[str, Any]] = {}
-        self._batches: dict[int, np.ndarray] = {}  # that lanes were timed with last
-        self._numbers, self._kernels = count(1), count(1)
+        self._kernels = count(1)
 
     def about(self) -> worker.Answer:
         context = self._module.IExecutionContext
@@ -88,6 +91,7 @@ class StandIn:
             "gpu": {"name": self.gpu, "compute_cap": "9.0", "driver_version": "580.1", "memory.total": "81559"} if self.gpu else None,
             "bus_id": self.bus_id if self.gpu else "",
             "cuda": True,
+            "loadgen": loadgen.installed(),
             "apis": [api for api in ("execute_async_v3", "execute_async_v2") if hasattr(context, api)],
             "shared_profiles": execution.shared_profiles(self._module),
             "typed": versions.typed(self._module),
@@ -140,9 +144,12 @@ class StandIn:
         self._open[number] = held | {"onnx": onnx}
         kind = _type(held["precision"])
         layers = [["conv", "CaskConvolution", kind, held["kernel"]], ["dense", "CaskGemmMatrixMultiply", kind, "gemm"]]
+        layers.append(["softmax", "CudaSoftMax", "fp32", ""])
+        if _number(self.version) >= 10000:
+            layers = [[f"__myl_{number}", *rest, f"[ONNX Layer: {name}]"] for number, (name, *rest) in enumerate(layers)]
         least, _, most = held["profiles"][0]
         told = {"engine": number, "load_ms": 5.0, "device_bytes": 1 << 20, "outputs": [], "min_batch": least, "max_batch": most}
-        return told | {"layers": [*layers, ["softmax", "CudaSoftMax", "fp32", ""]]}, {}
+        return told | {"layers": layers}, {}
 
     def infer(self, engine: int, batch: np.ndarray, output: str) -> worker.Answer:
         held = self._open[engine]
@@ -184,8 +191,8 @@ class StandIn:
         told = {"latencies_ms": times, "enqueue_ms": 0.01 * times, "outputs": outputs}
         return {}, told | ({"gpu_ms": 0.7 * times} if held["lanes"] == 1 else {})
 
-    def lanes_answers(self, number: int, images: np.ndarray) -> worker.Answer:
-        return self.infer(number, images, self._open[number]["output"])
+    def lanes_answers(self, number: int, images: Images) -> worker.Answer:
+        return self.infer(number, self._images(images), self._open[number]["output"])
 
     def lanes_close(self, number: int) -> worker.Answer:
         self._batches.pop(number, None)
@@ -195,8 +202,26 @@ class StandIn:
         del self._open[engine]
         return {}, {}
 
+    def layer_times(self, engine: int, batch: np.ndarray, repeats: int, warmup_s: float = 0.5) -> worker.Answer:
+        layers = [f"__myl_{number}" for number in range(3)] if _number(self.version) >= 10000 else ["conv", "dense", "softmax"]
+        return {"names": layers}, {"times_ms": np.tile([0.2, 0.1, 0.01], (repeats, 1)) * len(batch)}
+
+    def copies(self, seconds: float, size: int) -> worker.Answer:
+        rates = {"within": 1.5e9, "to_gpu": 5e7, "from_gpu": 5e7}  # bytes a millisecond
+        return {}, {key: np.full(CALLS, size / rate) for key, rate in rates.items()}
+
     def end(self) -> None:
         self._open.clear()
+
+    def _served(self, number: int) -> list[Lane]:
+        held = self._open[number]
+        return [Direct(lambda x: self.infer(number, x, held["output"])[1]["output"], held["batch"]) for _ in range(held["lanes"])]
+
+    def _in_ring(self, number: int) -> list[Lane]:
+        return self._served(number)
+
+    def _pinned(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        return np.empty(shape, dtype)
 
     def _header(self, method: str) -> str:
         return f"TRT-{_number(self.version)}-{METHODS[method]}"

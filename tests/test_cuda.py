@@ -54,6 +54,7 @@ def driver(monkeypatch):
     fake.Event = Event
     fake.memcpy_htod_async = lambda address, host, stream: calls.append(("up", address, host.nbytes))
     fake.memcpy_dtoh_async = lambda host, address, stream: calls.append(("down", address, host.nbytes))
+    fake.memcpy_dtod_async = lambda to, source, size, stream: calls.append(("within", to, source, size, stream.handle))
     fake.pagelocked_empty = np.empty
 
     class Memory:
@@ -119,12 +120,26 @@ def test_no_pinned_memory_is_not_called_device_memory(driver):
         cuda.pinned((2, 3))
 
 
-@pytest.mark.parametrize(("call", "said"), [("memcpy_htod_async", "copying to the GPU"), ("memcpy_dtoh_async", "copying from the GPU")])
+COPIES = [("memcpy_htod_async", "copying to the GPU"), ("memcpy_dtoh_async", "copying from the GPU")]
+
+
+@pytest.mark.parametrize(("call", "said"), [*COPIES, ("memcpy_dtod_async", "copying within the GPU")])
 def test_a_failed_copy_is_an_error_of_ours(driver, call, said):
     setattr(driver, call, broken(Error("launch\n failure")))
     stream, memory, host = cuda.Stream(), cuda.DeviceMemory(64), cuda.pinned((4,))
     with pytest.raises(cuda.CudaError, match=f"{said}: CUDA says: launch failure"):
-        stream.upload(host, memory) if "htod" in call else stream.download(memory, host)
+        {"htod": lambda: stream.upload(host, memory), "dtoh": lambda: stream.download(memory, host)}.get(
+            call[7:11], lambda: stream.copy(memory, memory)
+        )()
+
+
+def test_all_of_a_buffer_is_copied_within_the_gpu_but_not_into_a_smaller_one(driver):
+    stream, small, large = cuda.Stream(), cuda.DeviceMemory(12), cuda.DeviceMemory(16)
+    small.address, large.address = 100, 200
+    stream.copy(small, large)
+    assert driver.calls[-1] == ("within", 200, 100, 12, 7)
+    with pytest.raises(cuda.CudaError, match="copying 16 bytes, the buffer on the GPU has 12"):
+        stream.copy(large, small)
 
 
 def test_nothing_of_ours_runs_beside_a_timed_call(driver):

@@ -17,6 +17,8 @@ from lib.experiment import system
 from lib.plans import lanes, remote
 from lib.plans.lanes import Held, Recipe
 from lib.plans.remote import Worker
+from lib.serving import runs
+from lib.serving.answers import Asked
 from lib.session import Session
 from lib.trt.versions import EngineError
 
@@ -149,6 +151,55 @@ def test_what_is_refused_leaves_the_worker_right(opened, team, images):
         if not worker.about["shared_profiles"]:
             alone = engine(opened, worker, count=1)
             assert "wants an optimization profile for each" in said(EngineError, Held(worker, alone, 2, BATCH).open)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_pipeline_gives_what_its_lanes_give(opened, team, images, graph):
+    for worker in team:
+        with Held(worker, engine(opened, worker), 3, BATCH, graph=graph, output=opened.spec.output) as held:
+            right = held.answers(images)
+            last = images[: 3 * BATCH + 5]  # and a part of a batch
+            found = held.pipeline(last, classes=False, readers=2).ran.answers
+            np.testing.assert_allclose(found, right[: len(last)], atol=1e-5)
+            piped = held.pipeline(images, readers=2, times=20)
+            assert np.array_equal(piped.ran.answers, right.argmax(axis=1))
+            assert piped.ran.changed == 0
+            ring, most = piped.ring_bytes / MIB, piped.peak_bytes / MIB
+            print(f"\n  {worker.tensorrt}: {piped.images_s:.0f} images/s, ring {ring:.2f}, at most {most:.2f} MiB")
+            before = memory(worker)
+            for _ in range(100):
+                held.pipeline(images)
+            same_memory(worker, before, "100 pipelines")
+
+
+def test_scenarios_run_over_lanes(opened, team, images):
+    able = [worker for worker in team if worker.about["loadgen"]]
+    if not able:
+        pytest.skip("needs mlcommons-loadgen")
+    for worker in able:
+        with Held(worker, engine(opened, worker), 4, BATCH, sizes=[1, 8], output=opened.spec.output) as held:
+            asked = Asked(images, held.answers(images), 1e-4)
+            for kind in runs.KINDS:
+                print(f"\n  {worker.tensorrt} {kind}: {held.scenario(kind, asked, 1.0, rate=2000)}")
+
+
+def test_layers_are_timed_and_say_what_they_do(opened, team, images):
+    for worker in team:
+        found = lanes.layer_times(worker, engine(opened, worker, "fp16"), images[:BATCH], 5)
+        assert all(times.shape == (5,) and times.min() >= 0 for _, times in found)
+        assert sum(times.mean() for _, times in found) > 0
+        print(f"\n  {worker.tensorrt}: {[(layer.name, layer.metadata) for layer, _ in found]}")
+        assert any("Conv" in layer.name + layer.metadata or "conv" in layer.name + layer.metadata for layer, _ in found)
+
+
+def test_copies_are_measured(team):
+    for worker in team:
+        found = worker.ask("copies", seconds=0.1, size=256 * MIB)[1]
+        rates = {key: 256 * MIB / times.mean() / 1e6 for key, times in found.items()}  # GB/s
+        print(f"\n  {worker.tensorrt}: {rates}")
+        assert 1 < rates["to_gpu"] < 1000
+        assert 1 < rates["from_gpu"] < 1000
+        assert rates["to_gpu"] < rates["within"] < 20000
 
 
 def test_a_thousand_loads_and_closes_leave_memory_as_after_the_first_ten(opened, team, images):

@@ -22,13 +22,16 @@ from own import make
 from stand_in_worker import command
 
 from lib import cuda, export
-from lib.errors import ArtifactError, NotMeasured, WrongOutput
+from lib.errors import ArtifactError, NotMeasured, ReportError, WrongOutput
 from lib.experiment import profile as config
 from lib.plans import builds, remote
 from lib.plans import lanes as plans
 from lib.plans.lanes import Held, Recipe
 from lib.plans.remote import Worker, WorkerEnded
 from lib.serving import lanes as protocol
+from lib.serving import loadgen
+from lib.serving.answers import Asked
+from lib.serving.server import Serving
 from lib.session import Session
 from lib.timer import CALLS
 from lib.trt import execution, lane, worker
@@ -36,6 +39,7 @@ from lib.trt.execution import Execution
 from lib.trt.lane import Lanes
 from lib.trt.versions import EngineError
 
+needs_loadgen = pytest.mark.skipif(not loadgen.installed(), reason="mlcommons-loadgen is not installed")
 ERROR = SimpleNamespace(name="ERROR")
 SHAPE = (2, 2, 3)
 
@@ -229,7 +233,13 @@ class Loaded:
         return [(size, *SHAPE) for size in self.profiles[profile]]
 
     def create_engine_inspector(self) -> Any:
-        layer = {"Name": "conv", "LayerType": "CaskConvolution", "TacticName": "kernel", "Weights": {"Type": "Half"}}
+        layer = {
+            "Name": "conv",
+            "LayerType": "CaskConvolution",
+            "TacticName": "kernel",
+            "Weights": {"Type": "Half"},
+            "Metadata": "[ONNX Layer: conv]",
+        }
         return SimpleNamespace(get_engine_information=lambda _: json.dumps({"Layers": [layer]}))
 
 
@@ -624,7 +634,7 @@ def test_a_worker_holds_lanes_beside_engines(gpu):
     engine = one.open(given_plan)[0]["engine"]
     told, _ = one.lanes_open(given_plan, 2, 4)
     assert told.pop("load_ms") > 0
-    layers = [("conv", "CaskConvolution", "fp16", "kernel")]
+    layers = [("conv", "CaskConvolution", "fp16", "kernel", "[ONNX Layer: conv]")]
     assert told == {"number": 2, "device_bytes": 8, "output": "sums", "layers": layers}  # six buffers and two graphs
     alone = one.lanes_open(given_plan, 1, 4, graph=False, output="classes")[0]["number"]
     assert np.array_equal(one.lanes_answers(2, images(20))[1]["output"], sums(images(20)))
@@ -818,3 +828,153 @@ def test_after_a_new_start_nothing_answers_for_lanes_that_are_gone(session):
             assert last.answers(inputs(session, 2)).shape == (2, 5)
         with lost:
             assert lost.answers(inputs(session, 2)).shape == (2, 5)
+
+
+# Pipelines and scenarios
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_lane_reads_pinned_memory_where_it_lies(gpu, graph):
+    with Lanes(eight(1), 1, 4, graph) as held:
+        (one,) = held.lanes
+        for seed, count in enumerate((4, 3, 4, 1, 4)):
+            given = images(count, seed)
+            one.submit_pinned(given)
+            sent = given.copy()
+            own = one._host["images"].copy()
+            if count == 4:
+                assert not np.array_equal(own, sent)  # which was not copied there
+                given += 1  # read when the GPU comes to it
+                sent = given
+            else:
+                assert np.array_equal(own[:count], sent)
+            assert np.array_equal(one.result(), sums(sent))
+            assert np.array_equal(protocol.call(one, images(2, seed)), sums(images(2, seed)))
+        one.submit_pinned(images(4))
+        assert "before the result" in refused(lambda: one.submit_pinned(images(4)))
+        one.drain()
+        assert "input must be" in refused(lambda: one.submit_pinned(images(4).astype(np.float64)))
+        assert "a batch of 5" in refused(lambda: one.submit_pinned(images(5)))
+        gpu.contexts[-1].works = False
+        assert "failed" in refused(lambda: one.submit_pinned(images(4)))
+        gpu.contexts[-1].works = True
+        one.submit_pinned(images(4))
+        assert np.array_equal(one.result(), sums(images(4)))
+    assert "after it was closed" in refused(lambda: one.submit_pinned(images(4)))
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize(("count", "batch"), [(24, 0), (25, 0), (7, 2), (3, 4)])
+def test_a_worker_runs_a_pipeline_over_its_lanes(gpu, graph, count, batch):
+    one = worker.Worker()
+    number = one.lanes_open(np.frombuffer(eight(), np.uint8), 3, 4, graph)[0]["number"]
+    kept = one.keep(images(count))[0]["kept"]
+    for taken in (images(count), kept):
+        told, found = one.lanes_pipeline(number, taken, batch, readers=2, classes=False, times=3)
+        assert np.array_equal(found["answers"], sums(images(count)))
+        assert told["images"] == 3 * count
+        assert told["changed"] == 0
+        assert told["ring_bytes"] == 6 * (batch or 4) * 12 * 4 <= told["peak_bytes"]
+        assert told.keys() == {"seconds", "busy_s", "starved_s", "waited_s", "changed", "images", "ring_bytes", "peak_bytes"}
+        json.dumps(told)
+    assert np.array_equal(one.lanes_answers(number, kept)[1]["output"], sums(images(count)))
+    one.forget(kept)
+    with pytest.raises(KeyError):
+        one.lanes_pipeline(number, kept)
+    gpu.contexts[-1].works = False
+    assert "failed" in refused(lambda: one.lanes_pipeline(number, images(48), times=9), ReportError)
+    gpu.contexts[-1].works = True
+    assert not gpu.busy()
+    assert np.array_equal(one.lanes_pipeline(number, images(48), classes=False)[1]["answers"], sums(images(48)))
+    one.end()
+    assert not gpu.held
+
+
+def test_classes_of_an_engine_that_answers_them(gpu):
+    one = worker.Worker()
+    number = one.lanes_open(np.frombuffer(eight(), np.uint8), 2, 4, output="classes")[0]["number"]
+    answers = one.lanes_pipeline(number, images(10))[1]["answers"]
+    assert answers.dtype == np.int32
+    assert answers.tolist() == (sums(images(10))[:, 0].astype(int) % 5).tolist()
+
+
+@needs_loadgen
+@pytest.mark.parametrize("kind", ["single_stream", "offline", "server"])
+def test_a_worker_runs_scenarios_over_its_lanes(gpu, kind):
+    one = worker.Worker()
+    number = one.lanes_open(np.frombuffer(eight(), np.uint8), 2, 4, sizes=[1])[0]["number"]
+    more = {"rate": 2000.0, "limit_ms": 100.0, "max_wait_ms": 0.0, "bound": None, "coalesce": False} if kind == "server" else {}
+    told, _ = one.lanes_scenario(number, kind, images(16), sums(images(16)), 0.0, 0.1, **more)
+    assert told["samples"] > 10
+    assert told["latencies_ms"]["p50"] > 0
+    json.dumps(told)
+    wrong = sums(images(16)) + (np.arange(16) == 0)[:, None]
+    assert "|Δ| = 1 > 0.5" in refused(lambda: one.lanes_scenario(number, kind, images(16), wrong, 0.5, 0.1, **more), WrongOutput)
+
+
+def test_a_pipeline_of_a_worker_sends_images_once(session, ten_six, monkeypatch):
+    batch, sent, ask = inputs(session, 20), [], ten_six.ask
+
+    def watched(what, *limit, **more):
+        sent.append(what)
+        return ask(what, *limit, **more)
+
+    monkeypatch.setattr(ten_six, "ask", watched)
+    with Held(ten_six, plans.build(session, ten_six, FOUR), 4, 8, output=session.spec.output) as held:
+        right = held.answers(batch)
+        piped = held.pipeline(batch, readers=2, times=5)
+        assert piped.ran.answers.tolist() == right.argmax(1).tolist()
+        assert piped.images == 100
+        assert piped.images_s == 100 / piped.ran.seconds
+        assert piped.ran.busy_s.keys() == {"decode", "copy"}
+        assert np.allclose(held.pipeline(batch, classes=False).ran.answers, right, atol=1e-6)
+        assert sent == ["lanes_open", "lanes_answers", "keep", "lanes_pipeline", "lanes_pipeline"]
+        other = batch[::-1].copy()
+        assert held.pipeline(other).ran.answers.tolist() == right[::-1].argmax(1).tolist()
+        assert sent[5:] == ["forget", "keep", "lanes_pipeline"]
+        assert "batches of 9; its lanes take 1 to 8" in refused(lambda: held.pipeline(batch, batch=9))
+    assert sent[-2:] == ["lanes_close", "forget"]
+
+
+@needs_loadgen
+def test_scenarios_of_a_worker(session, ten_six, monkeypatch):
+    batch = inputs(session, 16)
+    with Held(ten_six, plans.build(session, ten_six, FOUR), 2, 8, output=session.spec.output) as held:
+        asked = Asked(batch, held.answers(batch), 1e-5)
+        scene = held.scenario("offline", asked, 0.1)
+        assert (scene.outcome.scenario, scene.outcome.samples % 8) == ("Offline", 0)
+        assert scene.peak_bytes >= 0
+        served = held.scenario("server", asked, 0.2, rate=500, serving=Serving(limit_ms=1000)).outcome
+        assert served.scheduled > 300
+        assert held.scenario("single_stream", asked, 0.1).outcome.latencies_ms["p90"] > 0
+        wrong = asked._replace(expected=asked.expected + 1)
+        assert "|Δ|" in refused(lambda: held.scenario("offline", wrong, 0.1))
+        assert "no scenario 'multi_stream'; there are" in refused(lambda: held.scenario("multi_stream", asked, 0.1))
+        monkeypatch.setitem(ten_six.about, "loadgen", False)
+        said = refused(lambda: held.scenario("offline", asked, 0.1), NotMeasured)
+        assert said.startswith("TensorRT 10.6.0 Offline: ")
+        assert "mlcommons-loadgen" in said
+
+
+def test_layers_are_timed_with_what_they_do(session, ten_six, eight_five):
+    for one, names in ((ten_six, ["__myl_0", "__myl_1", "__myl_2"]), (eight_five, ["conv", "dense", "softmax"])):
+        made = plans.build(session, one, FOUR)
+        found = plans.layer_times(one, made, inputs(session, 2), 3)
+        assert [layer.name for layer, _ in found] == names
+        assert [layer.metadata for layer, _ in found] == [
+            f"[ONNX Layer: {name}]" if one is ten_six else "" for name in ("conv", "dense", "softmax")
+        ]
+        assert [times.tolist() for _, times in found] == [[0.4] * 3, [0.2] * 3, [0.02] * 3]
+
+
+def test_a_worker_tells_the_times_of_layers(gpu):
+    one = worker.Worker()
+    engine = one.open(np.frombuffer(eight(), np.uint8))[0]["engine"]
+    run = one._open[engine]
+    run.profile_layers = lambda batch, repeats: [[("conv", 0.5 + k), ("dense", 0.25)] for k in range(repeats)]
+    told, found = one.layer_times(engine, images(2), 2, warmup_s=0)
+    assert told == {"names": ["conv", "dense"]}
+    assert found["times_ms"].tolist() == [[0.5, 0.25], [1.5, 0.25]]
+    run.profile_layers = lambda batch, repeats: [[("conv", 0.5)], [("dense", 0.25)]]
+    assert "other layers from one run to the next" in refused(lambda: one.layer_times(engine, images(2), 2, warmup_s=0))
+    one.end()

@@ -19,7 +19,9 @@ from lib.serving import loadgen, runs, scenarios, server
 from lib.serving.answers import Answers, Asked, as_report_error
 from lib.serving.batcher import Batcher
 from lib.serving.lanes import Direct, call, drain, threaded
+from lib.serving.load import BACK, LOWERED, under_load
 from lib.serving.loadgen import Outcome
+from lib.serving.runs import Scene
 from lib.serving.server import Serving, highest_rate
 
 needs_loadgen = pytest.mark.skipif(not loadgen.installed(), reason="mlcommons-loadgen is not installed")
@@ -414,19 +416,19 @@ def test_a_rate_is_held_for_long_before_it_is_told(capacity, first, long_share, 
     def measured(rate, seconds):
         made.append((rate, seconds))
         over = rate > (capacity * long_share if seconds == 60 else capacity)
-        return Outcome("Server", not over, {"p99": 30.0 if over else 10.0}, 1000, rate, rate, "")
+        return Scene(Outcome("Server", not over, {"p99": 30.0 if over else 10.0}, 1000, rate, rate, ""), 1 << 20)
 
-    load = server.under_load(measured, first, 15, 2, 60, 5 * overloaded)
+    load = under_load(measured, first, 15, 2, 60, 5 * overloaded)
     assert load.tried == [
         (rate, 10.0 if rate <= capacity * (long_share if seconds == 60 else 1) else 30.0) for rate, seconds in made[: len(load.tried)]
     ]
     short = [rate for rate, seconds in made if seconds == 2]
     best = max((rate for rate in short if rate <= capacity), default=None)
     if load.rate is None:
-        assert best is None or best * server.BACK**server.LOWERED > capacity * long_share
+        assert best is None or best * BACK**LOWERED > capacity * long_share
         assert load.held is load.overload is None
         return
-    assert load.held.latencies_ms["p99"] == 10
+    assert load.held.outcome.latencies_ms["p99"] == 10
     assert load.rate <= best
     assert (load.rate, 60) in made
     assert [made[-1]] == ([(2 * load.rate, 5)] if overloaded else [(load.rate, 60)])

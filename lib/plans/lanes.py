@@ -13,7 +13,13 @@ from lib import export
 from lib.errors import NotMeasured, ReportError
 from lib.experiment.precision import PRECISIONS
 from lib.plans import available, bound, builds, calibrate, stored
-from lib.plans.remote import BUILD_S, Worker, WorkerEnded
+from lib.plans.remote import ASK_S, BUILD_S, Worker, WorkerEnded
+from lib.serving import loadgen, runs
+from lib.serving.answers import Asked
+from lib.serving.loadgen import Outcome
+from lib.serving.pipeline import Ran
+from lib.serving.runs import Piped, Scene
+from lib.serving.server import Serving
 from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
@@ -22,6 +28,7 @@ from lib.trt import inspect
 from lib.trt.versions import EngineError
 
 KIND = "lanes_engine"
+LONGER = 10  # times as long as it was asked for that a scenario may take: too few queries, and an overload that is worked off
 SETTINGS = ("min_batch", "opt_batch", "max_batch", "workspace_mib", "calibration_batch")  # that a worker is told of the profile
 
 
@@ -108,6 +115,7 @@ class Held:
         self.told: dict[str, Any] = {}
         self.enqueue_ms: list[float] = []
         self._batch: np.ndarray | None = None  # that the worker timed last, and still has
+        self._kept: tuple[np.ndarray, int] | None = None  # images that it keeps, and under which number
 
     def __enter__(self) -> Held:
         self.open()
@@ -122,7 +130,7 @@ class Held:
         given = plan(self.worker, self.artifact)
         if not self.worker.alive:
             self.worker.start()
-        self._batch = None
+        self._batch = self._kept = None
         self.told, _ = self.worker.ask("lanes_open", arrays={"plan": given}, lanes=self.lanes, batch=self.batch, **self._how)
         self._start = self.worker.starts
 
@@ -141,6 +149,7 @@ class Held:
         if self.there:
             with suppress(ReportError):  # it ends just now: they are gone with it
                 self.worker.ask("lanes_close", number=self.told["number"])
+                self._forget()
 
     def timer(self, batch: np.ndarray, check: Callable[[np.ndarray], object], fill: bool = False) -> Timer:
         """Of slices with all lanes busy, each with `batch` (n, …), as Lanes.timed has it.
@@ -165,10 +174,79 @@ class Held:
         """The output of images (n, …), in their order, through all lanes."""
         return self._ask("lanes_answers", {"images": images})["output"]
 
-    def _ask(self, what: str, arrays: dict[str, np.ndarray], **more: Any) -> dict[str, np.ndarray]:
+    def pipeline(self, images: np.ndarray, *, batch: int = 0, readers: int = 1, classes: bool = True, times: int = 1) -> Piped:
+        """Images (n, …), so many times all of them, through a pipeline over the lanes in the worker (lib/serving/runs.py), which has them
+        in its memory before and keeps them for the next one. batch: 0 for the lanes' own, the only one that is not copied once more.
+
+        Raises as `answers` does.
+        """
+        told, found = self._with(images, "lanes_pipeline", ASK_S, {}, batch=batch, readers=readers, classes=classes, times=times)
+        ran = Ran(answers=found["answers"], **{name: told[name] for name in Ran._fields[1:]})
+        return Piped(ran, **{name: told[name] for name in Piped._fields[1:]})
+
+    def scenario(
+        self,
+        kind: str,
+        asked: Asked,
+        seconds: float,
+        *,
+        batch: int = 0,
+        rate: float = 0.0,
+        serving: Serving = Serving(),  # noqa: B008
+    ) -> Scene:
+        """One run of a scenario of runs.KINDS over the lanes in the worker, its answers checked there. batch: of offline, 0 for the
+        lanes' own; rate, serving: of server. lib/serving/load.py finds the highest rate by such runs.
+
+        Raises NotMeasured where LoadGen is not installed there, EngineError for wrong answers and what else went wrong, WorkerEnded.
+        """
+        if not self.worker.about.get("loadgen"):
+            where = f"TensorRT {self.worker.tensorrt} {runs.KINDS.get(kind, kind)}"
+            raise NotMeasured(Reason("not_installed", {"package": loadgen.PACKAGE}), where)
+        how = {"kind": kind, "atol": asked.atol, "seconds": seconds, "batch": batch, "rate": rate} | serving._asdict()
+        limit_s = ASK_S + LONGER * seconds
+        told, _ = self._with(asked.inputs, "lanes_scenario", limit_s, {"expected": asked.expected}, **how)
+        return Scene(Outcome(**{name: told[name] for name in Outcome._fields}), told["peak_bytes"])
+
+    def _with(
+        self, images: np.ndarray, what: str, limit_s: float, arrays: dict[str, np.ndarray], **more: Any
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Ask about images that the worker keeps; they are sent where it has others."""
+        self._same_start()
+        if self._kept is None or self._kept[0] is not images:
+            self._forget()
+            told, _ = self.worker.ask("keep", arrays={"images": images})
+            self._kept = images, told["kept"]
+        return self.worker.ask(what, limit_s, arrays, number=self.told["number"], images=self._kept[1], **more)
+
+    def _forget(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            self.worker.ask("forget", kept=kept[1])
+
+    def _same_start(self) -> None:
         if self.worker.starts != self._start:
             raise WorkerEnded(f"{self.worker.name}: ended, and was started again without these lanes")
+
+    def _ask(self, what: str, arrays: dict[str, np.ndarray], **more: Any) -> dict[str, np.ndarray]:
+        self._same_start()
         return self.worker.ask(what, arrays=arrays, number=self.told["number"], **more)[1]
+
+
+def layer_times(worker: Worker, artifact: Artifact, batch: np.ndarray, repeats: int) -> list[tuple[inspect.EngineLayer, np.ndarray]]:
+    """The layers of an engine of `build`, in its order, and the ms of each in every one of `repeats` runs of a batch (n, …), by TensorRT's
+    profiler, which adds to each; opened and closed for that. What numbered ones do stands in their metadata.
+
+    Raises as Held.open does.
+    """
+    told, _ = worker.ask("open", arrays={"plan": plan(worker, artifact)})
+    try:
+        known = {layer[0]: inspect.EngineLayer(*layer) for layer in told["layers"]}
+        said, found = worker.ask("layer_times", arrays={"batch": batch}, engine=told["engine"], repeats=repeats)
+    finally:
+        with suppress(ReportError):
+            worker.ask("close", engine=told["engine"])
+    layers = [known.get(name, inspect.EngineLayer(name, "", "", "")) for name in said["names"]]
+    return list(zip(layers, found["times_ms"].T, strict=True))
 
 
 def _place(worker: Worker) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 
@@ -23,8 +23,8 @@ WARMUP_S = 0.5  # of running before layers are timed: an idle GPU has lowered it
 class LayerTime(inspect.EngineLayer):
     """One layer of a finished engine, its place in the engine's order and its time in each run; kind, type and tactic "" if unknown."""
 
-    index: int
-    times_ms: list[float]
+    index: int = 0
+    times_ms: list[float] = field(default_factory=list)
 
 
 def layer_times(session: Session, precision: str, artifact: Artifact, images: np.ndarray, repeats: int) -> list[LayerTime]:

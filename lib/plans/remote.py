@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lib.errors import ConfigError, ReportError
 from lib.experiment import profile as config
@@ -29,11 +29,6 @@ from lib.trt.versions import EngineError
 # Environment variable: commands that start a Python, separated by semicolons, or a file with one a line. Either is found from the
 # project's folder, in which workers start; the notebooks lie elsewhere.
 PYTHONS = "TENSORRT_PYTHONS"
-# Old Pythons cannot even read the worker, so they are told apart before it is imported; it lies in the folder that it is started in.
-BOOTSTRAP = (
-    "import sys; sys.version_info >= (3, 10) or sys.exit('Python %d.%d is too old: 3.10 or newer is needed' % sys.version_info[:2]); "
-    "import runpy; runpy.run_module('lib.trt.worker', run_name='__main__')"
-)
 # Last word of a worker's command line, of this process alone: in a container it is no child, and yet its own (lib/measure/state.py).
 MARK = f"worker-{secrets.token_hex(8)}"
 START_S, ASK_S, BUILD_S = 120.0, 600.0, 3600.0  # how long a worker may take to start (a container too), to answer, to build an engine
@@ -69,9 +64,20 @@ def commands(text: str | None = None) -> list[list[str]]:
     return found
 
 
+def program(module: str) -> str:
+    """What a Python of any age runs a module of this project by, behind -c: old ones cannot even read it, so they are told apart before it
+    is imported; it lies in the folder that they are started in."""
+    too_old = "'Python %d.%d is too old: 3.10 or newer is needed' % sys.version_info[:2]"
+    return (
+        f"import sys; sys.version_info >= (3, 10) or sys.exit({too_old}); import runpy; runpy.run_module({module!r}, run_name='__main__')"
+    )
+
+
 class Worker:
     """A running worker. `about`: what it said of itself (lib/trt/worker.py); starts: how often it was started, for what it held before
-    its last start is gone. Not for several threads."""
+    its last start is gone; bootstrap: the program that its Python runs. Not for several threads."""
+
+    bootstrap: ClassVar[str] = program("lib.trt.worker")
 
     def __init__(self, command: list[str]) -> None:
         """Start it and ask what it is. Raises WorkerEnded where that fails."""
@@ -111,7 +117,7 @@ class Worker:
         with open(self._said, "wb") as messages:
             try:
                 self._process = subprocess.Popen(
-                    [*self.command, "-c", BOOTSTRAP, MARK],
+                    [*self.command, "-c", self.bootstrap, MARK],
                     cwd=config.ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages,
                     bufsize=0, start_new_session=True,
                 )  # fmt: skip

@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +16,7 @@ from lib.errors import ConfigError, NotMeasured, WrongOutput
 from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Way
 from lib.experiment.strict import line
-from lib.plans.remote import BUILD_S, Worker
+from lib.plans.remote import BUILD_S, Worker, program
 from lib.rivals import translate
 from lib.runners.base import Runner, as_float, check_batch, wrong_output
 from lib.store.artifacts import Artifact
@@ -27,11 +26,6 @@ from lib.timer import Slice, Timer
 
 PYTHON = "REPORT_PYTORCH"  # environment variable: the command that starts a Python with PyTorch, this one without it
 NEEDED = Reason("not_installed", {"package": "PyTorch"})
-# A Worker puts its own `-c PROGRAM` behind the command. Python runs the first one and takes what follows for arguments.
-PROGRAM = (
-    "import sys; sys.version_info >= (3, 10) or sys.exit('Python %d.%d is too old: 3.10 or newer is needed' % sys.version_info[:2]); "
-    "import runpy; runpy.run_module('lib.rivals.torch_worker', run_name='__main__')"
-)
 # Way.api -> mode of torch.compile. Both replay CUDA graphs; the second times kernels of its own, which takes minutes a batch size.
 MODES = {"compiled": "reduce-overhead", "max_autotune": "max-autotune"}
 
@@ -47,14 +41,7 @@ def command() -> list[str]:
 class TorchProcess(Worker):
     """A running lib/rivals/torch_worker.py. Raises as Worker does."""
 
-    def __init__(self, python: list[str]) -> None:
-        self._python = python
-        super().__init__([*python, "-c", PROGRAM])
-
-    @property
-    def name(self) -> str:
-        """The command without folders and without its program."""
-        return line(" ".join([Path(self._python[0]).name, *self._python[1:]]))
+    bootstrap = program("lib.rivals.torch_worker")
 
 
 class PyTorch(Runner):

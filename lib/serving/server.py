@@ -19,7 +19,6 @@ from lib.stats import needed
 P99 = needed(99)  # queries that carry it
 WARM = 3  # calls of a lane before, with one image and with as many as it takes
 LONGEST_S = 30.0  # of a run that is made longer until it carries its percentile
-BACK, LOWERED = 0.95, 4  # by what a rate is lowered that was held for a short time only, and how often
 
 
 class Serving(NamedTuple):
@@ -89,6 +88,12 @@ def server(lanes: Sequence[Lane], asked: Asked, rate: float, seconds: float, ser
     return checked(outcome, desk.errors, answers, asked)
 
 
+def within(outcome: Outcome, limit_ms: float) -> bool:
+    """Whether a run has a p99, and under the limit."""
+    p99 = outcome.latencies_ms["p99"]
+    return p99 is not None and p99 <= limit_ms
+
+
 def highest_rate(
     measured: Callable[[float], Outcome], first: float, limit_ms: float, runs: int = 8
 ) -> tuple[Outcome | None, list[Outcome]]:
@@ -102,49 +107,12 @@ def highest_rate(
     while len(tried) < runs and failed > max(1.02 * held, slowest):
         outcome = measured(rate)
         tried.append(outcome)
-        if _within(outcome.latencies_ms["p99"], limit_ms):
+        if within(outcome, limit_ms):
             held, best = rate, outcome
         else:
             failed = rate
         rate = 2 * held if failed == math.inf else max(failed / 2, slowest) if not held else math.sqrt(held * failed)
     return best, tried
-
-
-class Load(NamedTuple):
-    """How a server did. rate: the highest that it held for `held`, images a second, None for none; held: that long run; overload: at twice
-    that rate, None without one; tried: every (rate, p99 in ms or None) that was run to find it, in order."""
-
-    rate: float | None
-    held: Outcome | None
-    overload: Outcome | None
-    tried: list[tuple[float, float | None]]
-
-
-def under_load(
-    measured: Callable[[float, float], Outcome], first: float, limit_ms: float, search_s: float, held_s: float, overload_s: float = 0.0
-) -> Load:
-    """Find the highest rate in runs of `search_s` (highest_rate), hold it for `held_s`, and overload the server for `overload_s` (0: not).
-    measured: makes a run at a rate for so many seconds. A rate that a long run does not hold is lowered by BACK, LOWERED times at most."""
-    tried: list[tuple[float, float | None]] = []
-
-    def at(rate: float, seconds: float) -> Outcome:
-        outcome = measured(rate, seconds)
-        tried.append((rate, outcome.latencies_ms["p99"]))
-        return outcome
-
-    highest_rate(lambda rate: at(rate, search_s), first, limit_ms)
-    rate = max((rate for rate, p99 in tried if _within(p99, limit_ms)), default=None)
-    for _ in range(0 if rate is None else LOWERED + 1):
-        assert rate is not None
-        held = at(rate, held_s)
-        if _within(held.latencies_ms["p99"], limit_ms):
-            return Load(rate, held, measured(2 * rate, overload_s) if overload_s else None, tried)
-        rate *= BACK
-    return Load(None, None, None, tried)
-
-
-def _within(p99: float | None, limit_ms: float) -> bool:
-    return p99 is not None and p99 <= limit_ms
 
 
 class _Desk:

@@ -44,9 +44,11 @@ class NetworkLayer(Layer):
 
 @dataclass(frozen=True)
 class EngineLayer(Layer):
-    """One layer of a finished engine, after fusion, with the type it runs in. tactic: its kernel."""
+    """One layer of a finished engine, after fusion, with the type it runs in. tactic: its kernel; metadata: the nodes of the ONNX that it
+    does, as TensorRT 10 names them, whose layers have numbers for names (`__myl_…`); "" for none."""
 
     tactic: str
+    metadata: str = ""
 
 
 def engine_layers(trt: ModuleType, engine: Any, context: Any) -> list[EngineLayer]:
@@ -75,7 +77,7 @@ def engine_layer(described: dict[str, Any] | str) -> EngineLayer:
     if of == "fp32" and "tf32" in tactic.lower():
         of = "tf32"
     kind = kind if PRODUCTS.search(kind) or not parameter else f"{kind} ({parameter})"
-    return EngineLayer(described.get("Name", ""), kind, of, tactic)
+    return EngineLayer(described.get("Name", ""), kind, of, tactic, described.get("Metadata", ""))
 
 
 def product_types(listed: Iterable[Layer]) -> dict[str, int]:

@@ -14,7 +14,8 @@ from contextlib import ExitStack
 import numpy as np
 
 from lib import cuda
-from lib.timer import CALLS, Clock, Slice
+from lib.timer import Clock, Slice
+from lib.trt import turns
 from lib.trt.execution import Bound, Engine
 from lib.trt.versions import EngineError
 
@@ -55,12 +56,21 @@ class Lane(Bound):
         for a second batch before the result of the first, and where TensorRT refuses it; CudaError."""
         cuda.enter()
         self.prepare(inputs)
-        try:
-            self.launch()
-        except BaseException:
-            self._drain()
-            raise
-        self._given = len(inputs)
+        self._start(self.launch, len(inputs))
+
+    def submit_pinned(self, inputs: np.ndarray) -> None:
+        """As `submit`, of inputs that lie in pinned memory (cuda.pinned) and stay as they are until `result`: the GPU reads them there.
+
+        Without a graph, for that reads the lane's own buffer. Fewer than max_batch are copied into that first all the same.
+        """
+        if len(inputs) == self.max_batch:
+            cuda.enter()
+            self._accept(inputs)
+            if not self._graphs:  # which have left the context at that size
+                self._resize(self.max_batch)
+            self._start(self._steps(self.max_batch, inputs), self.max_batch)
+        else:
+            self.submit(inputs)
 
     def result(self) -> np.ndarray:
         """Wait for what was submitted: its output (n, …), valid until the next `submit`. Raises EngineError, CudaError."""
@@ -73,18 +83,13 @@ class Lane(Bound):
 
     def prepare(self, inputs: np.ndarray) -> None:
         """Copy a batch into the pinned buffer and get ready to `launch` it, any number of times. Raises as `submit` does."""
-        if self._context is None:
-            raise EngineError("a lane was given a batch after it was closed")
-        if self._given is not None:
-            raise EngineError("a lane was given a batch before the result of the last one was taken")
-        given = self._check(inputs)
+        given = self._accept(inputs)
         if self._graphs:
             size = next(size for size in self._sizes if size >= given)
             self._size, self.launch = size, self._graphs[size].launch
-        elif (size := max(given, self.min_batch)) != self._size:
-            self._shaped(size)
-            self._size, self.launch = size, self._steps(size)
-        host = self._host[self.input][:size]
+        else:
+            self._resize(max(given, self.min_batch))
+        host = self._host[self.input][: self._size]
         host[:given], host[given:] = inputs, inputs[:1]
 
     def wait(self) -> None:
@@ -128,9 +133,32 @@ class Lane(Bound):
         self._given = None
         self._drain()
 
-    def _steps(self, size: int) -> Callable[[], None]:
-        """What one launch of a batch puts into the stream. The context must have been told its size."""
-        given, made = self._host[self.input][:size], self._host[self.output][:size]
+    def _accept(self, inputs: np.ndarray) -> int:
+        """How many images these are. Raises EngineError where they cannot be computed now."""
+        if self._context is None:
+            raise EngineError("a lane was given a batch after it was closed")
+        if self._given is not None:
+            raise EngineError("a lane was given a batch before the result of the last one was taken")
+        return self._check(inputs)
+
+    def _resize(self, size: int) -> None:
+        """Make `launch`, without a graph, one of so many images."""
+        if size != self._size:
+            self._shaped(size)
+            self._size, self.launch = size, self._steps(size)
+
+    def _start(self, launch: Callable[[], None], given: int) -> None:
+        """Launch a batch whose result will be taken."""
+        try:
+            launch()
+        except BaseException:
+            self._drain()
+            raise
+        self._given = given
+
+    def _steps(self, size: int, pinned: np.ndarray | None = None) -> Callable[[], None]:
+        """What one launch of a batch puts into the stream, from the lane's own buffer or from `pinned`. The context must know its size."""
+        given, made = self._host[self.input][:size] if pinned is None else pinned, self._host[self.output][:size]
         to, of = self._device[self.input], self._device[self.output]
         upload, compute, download = self._stream.upload, self._launch, self._stream.download
 
@@ -198,14 +226,13 @@ class Lanes:
         for lane in self.lanes:
             lane.prepare(batch)
             lane.blank()
-        turns = [(lane.wait, lane.filling(batch) if fill else lane.launch) for lane in self.lanes]
+        each = [(lane.wait, lane.filling(batch) if fill else lane.launch) for lane in self.lanes]
         try:
-            ends = _in_turn(turns, seconds, clock)
+            ends = turns.in_turn(each, seconds, clock)
         finally:
             self.drain()
         self.outputs(len(batch))
-        only = self.lanes[0]
-        gpu_ms = _repeated(only.gpu_ms, seconds, clock) if self.count == 1 else None
+        gpu_ms = turns.repeated(self.lanes[0].gpu_ms, seconds, clock) if self.count == 1 else None
         return Slice(np.diff(np.array(ends)) / 1e6, gpu_ms)
 
     def outputs(self, count: int) -> np.ndarray:
@@ -226,7 +253,7 @@ class Lanes:
             lane.wait()
             return took / 1e6
 
-        return _repeated(launched, seconds * ENQUEUE_SHARE, clock)
+        return turns.repeated(launched, seconds * ENQUEUE_SHARE, clock)
 
     def answers(self, images: np.ndarray) -> np.ndarray:
         """The output of model inputs (n, …), in their order, in batches through all lanes in turn. After an error no lane runs."""
@@ -270,30 +297,3 @@ def chosen(engine: Engine, count: int, sizes: Sequence[int]) -> list[int]:
             "fit; build it with as many"
         )
     return sorted(best[:count])  # the first context is given profile 0 by itself
-
-
-def _in_turn(turns: Sequence[tuple[Callable[[], None], Callable[[], None]]], seconds: float, clock: Clock) -> list[int]:
-    """When batches ended, ns, all lanes (wait, launch) being busy: for `seconds`, whole turns, at least one and about CALLS batches."""
-    for _, launch in turns:
-        launch()
-    ends: list[int] = []
-    until: int | None = None
-    while until is None or len(ends) == 1 or (ends[-1] < until and len(ends) + len(turns) <= CALLS + 1):
-        for wait, launch in turns:
-            wait()
-            ends.append(clock())
-            launch()
-        if until is None:  # the first turn fills the lanes
-            del ends[:-1]
-            until = ends[0] + round(seconds * 1e9)
-    return ends
-
-
-def _repeated(call: Callable[[], float], seconds: float, clock: Clock) -> np.ndarray:
-    """What calls tell, float64 (n,), for `seconds`, at least one, at most CALLS; the first call is not counted."""
-    call()
-    told: list[float] = []
-    until = clock() + round(seconds * 1e9)
-    while not told or (clock() < until and len(told) < CALLS):
-        told.append(call())
-    return np.array(told)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
-from itertools import count
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import IO, Any
@@ -25,21 +24,18 @@ from lib import cuda
 from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
+from lib.serving import loadgen
 from lib.timer import timer, uncollected
-from lib.trt import build, calibrators, execution, inspect, lane, members, versions, wire
-from lib.trt.wire import Given, Message
-
-Answer = tuple[Message, Given]
+from lib.trt import build, calibrators, ceiling, execution, inspect, members, versions, wire
+from lib.trt.lane_commands import Answer, LaneCommands
 
 
-class Worker:
+class Worker(LaneCommands):
     """What can be asked, a method each: keyword arguments from the message, arrays as they came; gives JSON and arrays."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._open: dict[int, execution.Execution] = {}
-        self._lanes: dict[int, lane.Lanes] = {}
-        self._batches: dict[int, np.ndarray] = {}  # that lanes were timed with last
-        self._numbers = count(1)  # of engines and lanes, never used twice
 
     def about(self) -> Answer:
         """Which TensorRT this is, on which GPU, and what it can do. Without a GPU TensorRT is named and never started: 10.x would end
@@ -53,6 +49,7 @@ class Worker:
             "gpu": gpus[0] if gpus else None,
             "bus_id": next(iter(cuda.devices()), ""),  # which card it is: others may have the same name
             "cuda": cuda.installed(),
+            "loadgen": loadgen.installed(),
             "apis": execution.apis() if module else [],
             "shared_profiles": execution.shared_profiles(module) if module else None,
             "typed": versions.typed(module) if module else None,
@@ -134,46 +131,28 @@ class Worker:
         self._open.pop(engine).__exit__()
         return {}, {}
 
-    def lanes_open(
-        self, plan: np.ndarray, lanes: int, batch: int, graph: bool = True, sizes: Sequence[int] = (), output: str = ""
-    ) -> Answer:
-        """Load a plan (bytes) for lanes (lib/trt/lane.py) and hold them, under a number. device_bytes, layers: as `open` tells."""
-        free, started = cuda.free_bytes(), time.perf_counter()
-        opened = lane.Lanes(plan.tobytes(), lanes, batch, graph, sizes=sizes, output=output).__enter__()
-        load_ms = 1e3 * (time.perf_counter() - started)
-        number = next(self._numbers)
-        self._lanes[number] = opened
-        told = {"number": number, "load_ms": load_ms, "device_bytes": max(0, free - cuda.free_bytes()), "output": opened.output}
-        return told | {"layers": [astuple(layer) for layer in opened.lanes[0].layers()]}, {}
+    def layer_times(self, engine: int, batch: np.ndarray, repeats: int, warmup_s: float = 0.5) -> Answer:
+        """How long each layer takes for a batch, by TensorRT's profiler, which makes the engine slower for good: close it afterwards.
+        names: of the layers, in order; times_ms: (repeats, layers). warmup_s: of running before, for an idle GPU has lowered its clocks."""
+        run, until = self._open[engine], time.perf_counter() + warmup_s
+        while time.perf_counter() < until:
+            run.infer(batch)
+        runs = run.profile_layers(batch, repeats)
+        names = [name for name, _ in runs[0]]
+        if any([name for name, _ in one] != names for one in runs):
+            raise versions.EngineError("TensorRT's profiler reported other layers from one run to the next")
+        return {"names": names}, {"times_ms": np.array([[ms for _, ms in one] for one in runs])}
 
-    def lanes_time(self, number: int, seconds: float, batch: np.ndarray | None = None, fill: bool = False) -> Answer:
-        """A slice with all lanes busy (Lanes.timed): latencies_ms, gpu_ms of one lane, enqueue_ms, and `outputs` (lanes, n, …) of their
-        last batches. batch: model inputs (n, …); the last one again where none is given."""
-        held = self._lanes[number]
-        given = self._batches[number] = self._batches[number] if batch is None else batch
-        with uncollected():
-            one = held.timed(seconds, given, fill)
-            outputs = held.outputs(len(given))
-            found = {"latencies_ms": one.latencies_ms, "enqueue_ms": held.enqueue_ms(seconds), "outputs": outputs}
-        return {}, found if one.gpu_ms is None else found | {"gpu_ms": one.gpu_ms}
-
-    def lanes_answers(self, number: int, images: np.ndarray) -> Answer:
-        """The output of images (n, …), through all lanes."""
-        return {}, {"output": self._lanes[number].answers(images)}
-
-    def lanes_close(self, number: int) -> Answer:
-        """Let go of lanes."""
-        self._batches.pop(number, None)
-        self._lanes.pop(number).__exit__()
-        return {}, {}
+    def copies(self, seconds: float, size: int) -> Answer:
+        """Milliseconds of copies of `size` bytes, for about so many seconds each (lib/trt/ceiling.py): within, to_gpu, from_gpu."""
+        return {}, {**ceiling.copies(seconds, size)}
 
     def end(self) -> None:
         """Let go of all engines and lanes."""
-        for held in (self._open, self._lanes):
-            for run in held.values():
-                run.__exit__()
-            held.clear()
-        self._batches.clear()
+        for run in self._open.values():
+            run.__exit__()
+        self._open.clear()
+        super().end()
 
 
 def serve(worker: Worker, asked: IO[bytes], told: IO[bytes]) -> None:
