@@ -13,13 +13,20 @@ import small_network
 from conftest import PYTHONS
 from small_network import said
 
+from lib import cuda
+from lib.errors import ReportError
 from lib.experiment import system
 from lib.plans import lanes, remote
 from lib.plans.lanes import Held, Recipe
 from lib.plans.remote import Worker
 from lib.serving import runs
 from lib.serving.answers import Asked
+from lib.serving.memory import resident
+from lib.serving.pipeline import Pipeline
 from lib.session import Session
+from lib.trt import versions
+from lib.trt.lane import Lanes
+from lib.trt.lane_commands import Ringed
 from lib.trt.versions import EngineError
 
 BATCH, LANES = 32, 8
@@ -170,6 +177,36 @@ def test_a_pipeline_gives_what_its_lanes_give(opened, team, images, graph):
             for _ in range(100):
                 held.pipeline(images)
             same_memory(worker, before, "100 pipelines")
+
+
+def test_a_hundred_pipelines_ended_by_an_error_leave_memory_as_after_the_first_ten(opened, team, images):
+    """In this process, whose readers can be made to fail."""
+    same = [worker for worker in team if versions.flavour() and worker.tensorrt == versions.version()]
+    if not same:
+        pytest.skip("needs the TensorRT of a worker in this environment too")
+    plan, drawn = lanes.plan(same[0], engine(opened, same[0])), np.random.default_rng(0)
+    with Lanes(plan, 3, BATCH, output=opened.spec.output) as held:
+        ringed = [Ringed(one) for one in held.lanes]
+
+        def ten() -> None:
+            for number in drawn.integers(1, 18, 10):
+
+                def decode(start: int, stop: int, number: int = number) -> np.ndarray:
+                    if start >= number * BATCH:
+                        raise OSError("a file that is gone")
+                    return images[start:stop]
+
+                with pytest.raises(ReportError, match="pipeline: OSError: a file that is gone"):
+                    Pipeline(ringed, BATCH, images.shape[1:], readers=2, allocate=cuda.pinned).run(decode, len(images))
+
+        ten()
+        before = cuda.free_bytes(), resident()
+        for _ in range(9):
+            ten()
+        assert before[0] - cuda.free_bytes() < 2 * MIB
+        assert resident() - before[1] < 16 * MIB
+        right = held.answers(images)
+        assert np.array_equal(runs.pipeline(ringed, images, BATCH, allocate=cuda.pinned).ran.answers, right.argmax(axis=1))
 
 
 def test_scenarios_run_over_lanes(opened, team, images):

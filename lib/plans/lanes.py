@@ -197,7 +197,7 @@ class Held:
         """One run of a scenario of runs.KINDS over the lanes in the worker, its answers checked there. batch: of offline, 0 for the
         lanes' own; rate, serving: of server. lib/serving/load.py finds the highest rate by such runs.
 
-        Raises NotMeasured where LoadGen is not installed there, EngineError for wrong answers and what else went wrong, WorkerEnded.
+        Raises NotMeasured where LoadGen is not installed there, WrongOutput, EngineError for what else went wrong, WorkerEnded.
         """
         if not self.worker.about.get("loadgen"):
             where = f"TensorRT {self.worker.tensorrt} {runs.KINDS.get(kind, kind)}"

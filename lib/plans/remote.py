@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lib.errors import ConfigError, ReportError
+from lib.errors import ConfigError, ReportError, WrongOutput
 from lib.experiment import profile as config
 from lib.experiment.strict import line
 from lib.trt import wire
@@ -141,8 +141,8 @@ class Worker:
     def ask(
         self, what: str, limit_s: float = ASK_S, arrays: dict[str, Any] | None = None, **message: Any
     ) -> tuple[dict[str, Any], wire.Arrays]:
-        """Have it do one thing (a method of lib.trt.worker.Worker). Raises EngineError for what it says failed, it can be asked again;
-        WorkerEnded where it ends, hangs for `limit_s` or answers otherwise."""
+        """Have it do one thing (a method of lib.trt.worker.Worker). Raises EngineError for what it says failed, WrongOutput for answers
+        that it found wrong, it can be asked again; WorkerEnded where it ends, hangs for `limit_s` or answers otherwise."""
         if not self.alive:
             raise WorkerEnded(f"{self.name}: {self._end()}")
         self._until = time.monotonic() + limit_s
@@ -157,7 +157,8 @@ class Worker:
             self._stop()
             raise
         if "error" in answer:
-            raise EngineError(line(f"TensorRT {self.tensorrt}: {answer['error']}" if self.tensorrt else str(answer["error"])))
+            kind = WrongOutput if answer.get("wrong") else EngineError
+            raise kind(line(f"TensorRT {self.tensorrt}: {answer['error']}" if self.tensorrt else str(answer["error"])))
         return answer, given
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from lib import cuda
-from lib.errors import ReportError
+from lib.errors import ReportError, WrongOutput
 from lib.experiment import system
 from lib.experiment.precision import PRECISIONS
 from lib.serving import loadgen
@@ -170,7 +170,7 @@ def serve(worker: Worker, asked: IO[bytes], told: IO[bytes]) -> None:
             try:
                 answer = getattr(worker, message.pop("ask"))(**message, **arrays)
             except ReportError as error:
-                answer = {"error": str(error)}, {}
+                answer = {"error": str(error), "wrong": isinstance(error, WrongOutput)}, {}
             except Exception as error:  # another fault: told as such, for the other side to say
                 answer = {"error": f"{type(error).__name__}: {error}"}, {}
             wire.send(told, *answer)
