@@ -132,7 +132,7 @@ def _layers(engines: list[Engine]) -> Layers:
         if isinstance(one.built, Reason) or one.built.info.get("no_layers") or (tactics := _tactics(one.built)) in seen[kind]:
             continue
         seen[kind].add(tactics)
-        layers = [Layer(**vars(layer)) for layer in builds.layers(one.built)]
+        layers = [Layer(name=layer.name, kind=layer.kind, type=layer.type, tactic=layer.tactic) for layer in builds.layers(one.built)]
         listed.append(EngineLayers(tensorrt=kind[0], precision=kind[1], variant=kind[2], build=one.recipe.build, layers=layers))
     return Layers(engines=listed)
 
