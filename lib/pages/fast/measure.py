@@ -1,0 +1,256 @@
+"""What notebook 10 measures: every way to call the model's engines, in every TensorRT that is here, beside what people use instead.
+
+Each TensorRT runs in a worker: those that TENSORRT_PYTHONS names, or that of this environment. Where there is none, the processor is
+measured. Everything is measured once in a run, a block at a time (lib/measure/kept.py), so that a stop loses one at most.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from lib import cuda, plans, progress, trt
+from lib.experiment import system
+from lib.experiment.candidate import PLAIN, Candidate, Way
+from lib.measure.fast import blocks, engines, limits, production, served, ways
+from lib.measure.fast.blocks import PACE
+from lib.measure.fast.engines import LARGE_LANES, Engine, Pair
+from lib.pages.fast.exhibits import Layer, PlacedEngine, Roofline
+from lib.plans import remote
+from lib.plans.remote import Worker
+from lib.runners.onnxrt import OnnxRuntime
+from lib.runners.tensorrt import TensorRT
+from lib.session import Session
+from lib.store.artifacts import Artifact
+from lib.store.records import Reason, Record
+
+GROWTH = 1.02  # times as many images a second that a larger batch must bring, or no larger one is tried
+FIRST_RATE = 20_000.0  # images a second that a server is asked for first, at most
+# Of small batches and of large ones: seconds that both engines of a regime take, ways of a version, seconds of rivals, all about
+BUILDS_S, WAYS, RIVALS_S, OPENS_S = (20.0, 45.0), (10, 4), (90.0, 40.0), 1.5
+
+
+class Built(NamedTuple):
+    """The engines of a precision. small: of each batch size, large: for all large ones, each of every version."""
+
+    small: dict[int, list[Pair]]
+    large: list[Pair]
+
+    @property
+    def every(self) -> list[Engine]:
+        """Each of them."""
+        return [engine for pairs in (*self.small.values(), self.large) for pair in pairs for engine in pair]
+
+
+def measure(session: Session) -> None:
+    """Record what each way reaches, the answers of every lane, a pipeline, the ceilings, scenarios, and rivals."""
+    if reason := _absent():
+        _without(session, [reason])
+        return
+    with remote.workers(remote.commands() or [[sys.executable]]) as started:
+        team, reasons = _team(started)
+        first = Candidate(TensorRT.name, session.profile.fast.precisions[0])
+        for number, reason in enumerate(reasons, 1):
+            session.record(Record(PACE, "ms", None, first, None, "end_to_end", {"left_out": number}, reason=reason))
+        if team:
+            _with(session, team)
+        else:
+            _without(session, reasons)
+
+
+def _absent() -> Reason | None:
+    """Why this environment has no TensorRT for a worker, where none is named; or None."""
+    if remote.commands():
+        return None
+    return plans.unavailable() or (None if trt.flavour() == "tensorrt" else Reason("not_installed", {"package": "TensorRT"}))
+
+
+def _team(started: Sequence[Worker | remote.WorkerEnded]) -> tuple[list[Worker], list[Reason]]:
+    """One worker a version on this card, the lowest first; and why others are left out."""
+    team, reasons = dict[str, Worker](), list[Reason]()
+    for one in started:
+        if isinstance(one, remote.WorkerEnded):
+            reasons.append(Reason("worker_failed", {"message": str(one)}))
+        elif reason := _left_out(one, team):
+            reasons.append(reason)
+        else:
+            team[one.tensorrt] = one
+    return sorted(team.values(), key=lambda one: system.version_order(one.tensorrt)), reasons
+
+
+def _left_out(one: Worker, team: dict[str, Worker]) -> Reason | None:
+    if not one.tensorrt or one.about["flavour"] == "tensorrt_rtx":
+        return Reason("not_installed", {"package": "TensorRT"})
+    if not one.about["gpu"]:
+        return Reason("worker_no_gpu", {"tensorrt": one.tensorrt})
+    if not one.about["cuda"]:
+        return Reason("not_installed", {"package": "pycuda"})
+    here = [*cuda.devices()[:1], *(worker.about["bus_id"] for worker in team.values())]
+    if here and one.about["bus_id"] != here[0]:
+        return Reason("worker_other_gpu", {"tensorrt": one.tensorrt})
+    return Reason("worker_twice", {"tensorrt": one.tensorrt}) if one.tensorrt in team else None
+
+
+def _with(session: Session, team: list[Worker]) -> None:
+    """All that is measured on TensorRT."""
+    asked = session.profile.fast
+    progress.say(f"about {progress.duration(_expected_s(session, team))} in all, less what is there already")
+    known = [record for worker in team for record in limits.ceilings(session, worker)]
+    found, shares = list[Record](), list[Record]()
+    for precision in asked.precisions:
+        built = _built(session, team, precision)
+        for engine in built.every:
+            session.record(*engine.records())
+        own = [record for size, pairs in built.small.items() for record in ways.small(session, precision, size, pairs).measured()]
+        large, sizes = _large(session, precision, built.large, own)
+        found += own + large
+        shares += _shares(session, built, sizes[-1:], known + own + large)
+        session.record(*_fed(session, built, own + large, scenarios=precision == asked.precisions[0]))
+    session.record(*known, *blocks.once(found), *(_bare(one) for one in shares))
+    session.exhibit("roofline", Roofline(engines=[_exhibited(one) for one in shares if one.value is not None]))
+
+
+def _built(session: Session, team: list[Worker], precision: str) -> Built:
+    """Every engine, built now unless it is stored."""
+    asked, most = session.profile.fast, max(session.profile.fast.lanes)
+    small = {size: [engines.built(session, worker, precision, size, most) for worker in team] for size in asked.batch_sizes}
+    large = list[Pair]()
+    for size in reversed(_large_sizes(session)):
+        large = [engines.built(session, worker, precision, size, LARGE_LANES) for worker in team]
+        if any(isinstance(engine.built, Artifact) for pair in large for engine in pair):
+            break  # else the memory may do for a smaller one
+    return Built(small, large)
+
+
+def _large_sizes(session: Session) -> list[int]:
+    asked = session.profile.fast
+    return sorted(size for size in asked.large_batches if size > max(asked.batch_sizes))
+
+
+def _large(session: Session, precision: str, pairs: list[Pair], known: Sequence[Record]) -> tuple[list[Record], list[int]]:
+    """The blocks of large batches, up to where throughput stops growing or memory ends; and their sizes."""
+    best, found, sizes = _rate(known), list[Record](), list[int]()
+    for size in [size for size in _large_sizes(session) if pairs and size <= pairs[0].plain.batch]:
+        made = ways.large(session, precision, size, pairs).measured()
+        found += made
+        rate = _rate(made)
+        if not rate:  # its reasons say why
+            break
+        sizes.append(size)
+        if rate < GROWTH * best:
+            progress.say(f"{precision}: {rate:,.0f} images/s at batch {size}, {best:,.0f} below it: no larger batch is tried")
+            break
+        best = rate
+    return found, sizes
+
+
+def _rate(found: Sequence[Record]) -> float:
+    """Images a second of the fastest of our own ways, 0 for none."""
+    return max((rate for one in found if (rate := _images_s(one)) and one.candidate and one.candidate.runner == TensorRT.name), default=0.0)
+
+
+def _images_s(one: Record) -> float:
+    timed = one.metric == PACE and one.scope == "end_to_end" and one.value and one.batch_size
+    return 1e3 * one.batch_size / one.value if timed and one.batch_size and one.value else 0.0
+
+
+def _shares(session: Session, built: Built, sizes: Sequence[int], known: Sequence[Record]) -> list[Record]:
+    """How near the ceiling each version's engines are: with floats at small batches, compact at the largest that was timed."""
+    wanted = [(pair.plain, size) for size, pairs in built.small.items() for pair in pairs]
+    wanted += [(pair.compact, size) for size in sizes for pair in built.large]
+    return [limits.share(session, engine, size, known) for engine, size in wanted]
+
+
+def _fed(session: Session, built: Built, known: Sequence[Record], scenarios: bool) -> list[Record]:
+    """Pipelines of each version at its best batch sizes, and the scenarios."""
+    made = list[Record]()
+    for place in range(len(next(iter(built.small.values())))):
+        best = _best(session, built, place, known)
+        for number, (engine, way, size) in enumerate(best):
+            feed = served.in_worker(session, engine, replace(engine.candidate, way=way), size)
+            made += production.pipelines(feed, files=not number)
+        if scenarios:
+            made += _scenarios(session, built, place, best[0], known)
+    return made
+
+
+Chosen = tuple[Engine, Way, int]
+
+
+def _best(session: Session, built: Built, place: int, known: Sequence[Record]) -> list[Chosen]:
+    """The compact engine of a version with its lanes, at every batch size of several that was timed, the fastest first."""
+    most, largest = max(session.profile.fast.lanes), max(built.small)
+    tried = [(built.small[largest][place].compact, ways.lanes(most, compact=True), largest)]
+    if built.large:
+        tried += [(built.large[place].compact, ways.lanes(LARGE_LANES, compact=True), size) for size in _large_sizes(session)]
+    rated = sorted(((_of(known, *one), place, one) for place, one in enumerate(tried)), key=lambda each: (-each[0], each[1]))
+    return [one for rate, place, one in rated if rate or not place]
+
+
+def _of(known: Sequence[Record], engine: Engine, way: Way, size: int) -> float:
+    candidate = replace(engine.candidate, way=way)
+    own = (one for one in known if (one.candidate, one.batch_size, one.case) == (candidate, size, engine.case))
+    return max(map(_images_s, own), default=0.0)
+
+
+def _scenarios(session: Session, built: Built, place: int, best: Chosen, known: Sequence[Record]) -> list[Record]:
+    """SingleStream at the smallest batch, Offline as is fastest, Server with dynamic batching up to the largest of the small ones."""
+    least, largest, most = min(built.small), max(built.small), max(session.profile.fast.lanes)
+    single, server = built.small[least][place].plain, built.small[largest][place].plain
+    feed = partial(served.in_worker, session)
+    sizes = tuple(2**power for power in range(16) if 2**power < largest) if session.spec.batch is None else ()
+    calls = [replace(single.candidate, way=way) for way in (ways.GRAPH, best[1], ways.lanes(most))]
+    rate = _of(known, server, ways.lanes(most), largest)
+    return [
+        *production.streams(feed(single, calls[0], least)),
+        *production.offline(feed(best[0], calls[1], best[2])),
+        *production.server(feed(server, calls[2], largest, sizes), min(FIRST_RATE, rate / 2 or FIRST_RATE)),
+    ]
+
+
+def _bare(one: Record) -> Record:
+    """A share without the layers that it brought for the exhibit."""
+    return replace(one, stats={key: value for key, value in one.stats.items() if key != limits.LAYERS})
+
+
+def _exhibited(one: Record) -> PlacedEngine:
+    assert one.candidate is not None
+    layers = [Layer(**layer) for layer in one.stats[limits.LAYERS]]  # type: ignore[union-attr, arg-type, union-attr]
+    where = {"tensorrt": str(one.case["tensorrt"]), "precision": one.candidate.precision}
+    return PlacedEngine(batch_size=one.batch_size or 1, layers=layers, **where)
+
+
+def _without(session: Session, reasons: Sequence[Reason]) -> None:
+    """Why there is no TensorRT; and what the processor can."""
+    asked = session.profile.fast
+    for precision in asked.precisions:
+        for size in asked.batch_sizes:
+            session.record(Record(PACE, "ms", None, Candidate(TensorRT.name, precision), size, "end_to_end", reason=reasons[0]))
+    found, lost = list[Record](), OnnxRuntime.unavailable("fp32")
+    for precision in [] if lost else ways.CPU_PRECISIONS:
+        found += [record for size in asked.batch_sizes for record in ways.on_cpu(session, precision, size).measured()]
+        largest, least = max(asked.batch_sizes), min(asked.batch_sizes)
+        make = partial(OnnxRuntime, session, Candidate(OnnxRuntime.name, precision))
+        one, several = (Candidate(OnnxRuntime.name, precision, way) for way in (PLAIN, Way(lanes=ways.CPU_LANES)))
+        feed = served.in_threads(session, several, largest, make)
+        session.record(*production.pipelines(feed))
+        if precision == ways.CPU_PRECISIONS[0]:
+            rate = max((_images_s(r) for r in found if r.candidate == several and r.batch_size == largest), default=0.0)
+            session.record(*production.streams(served.in_threads(session, one, least, make)), *production.offline(feed))
+            session.record(*production.server(feed, max(1.0, rate / 2)))
+    session.record(*blocks.once(found))
+
+
+def _expected_s(session: Session, team: list[Worker]) -> float:
+    """About how long all of it takes."""
+    asked, large = session.profile.fast, _large_sizes(session)
+    counts = len(asked.batch_sizes), len(large)
+    way_s = OPENS_S + asked.warmup_s + 1.5 * asked.slice_s * (asked.rounds + 1)
+    builds = BUILDS_S[0] * counts[0] + (BUILDS_S[1] if large else 0)
+    timed = sum(count * len(asked.precisions) * number * len(team) * way_s for count, number in zip(counts, WAYS, strict=True))
+    beside = sum(count * seconds for count, seconds in zip(counts, RIVALS_S, strict=True)) if system.gpus() else 0.0
+    fed = 1.7 * asked.server_s + 5 * len(asked.precisions) * (1 + len(large))
+    return timed + beside + len(team) * (limits.CEILING_S + len(asked.precisions) * builds + fed)

@@ -1,0 +1,534 @@
+"""What notebook 10 measures: every way of two stand-in versions, what fails, stops and is gone on with, and the processor alone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from own import make
+from stand_in_fast import MOST, command
+
+from lib import deadline
+from lib.errors import ReportError, WrongOutput
+from lib.experiment import profile as config
+from lib.experiment.candidate import Candidate, Way
+from lib.experiment.spec import ModelSpec
+from lib.measure import sweep
+from lib.measure.fast import arms, blocks, engines, limits, production, served, ways
+from lib.measure.fast.arms import Given
+from lib.pages.fast import measure
+from lib.pages.fast.exhibits import Roofline
+from lib.plans import ceiling, remote
+from lib.plans.ceiling import Rate
+from lib.session import Session
+from lib.store.records import Reason, Record
+from lib.timer import timer
+
+STAGE, OLD, NEW = "10_fast", "8.5.3.1", "10.6.0"
+SMALL = """
+engines: {calibration_images: 16, calibration_batch: 8}
+fast: {batch_sizes: [1, 8], lanes: [2, 4], precisions: [fp16], large_batches: [16, 32], server_s: 0.3,
+  rounds: 3, slice_s: 0.01, warmup_s: 0.01}
+"""
+RATES = {
+    "fp16": Rate(10**12, [1.3, 1.31, 1.32]),
+    "int8": Rate(10**12, [0.6, 0.61, 0.62]),
+    "within": Rate(10**9, [0.3, 0.3, 0.31]),
+    "to_gpu": Rate(10**8, [2.0, 2.0, 2.1]),
+    "from_gpu": Rate(10**8, [2.0, 2.0, 2.1]),
+}
+COMPACT = "+graph+lanes4+uint8+classes"
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody's ONNX model of five classes, with pictures as files."""
+    path = make.shapes(tmp_path_factory.mktemp("model"), test=5, calibration=4)
+    path.write_text(path.read_text(encoding="utf-8") + SMALL, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def measured(profile: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Session, Counter[str]]]:
+    """`measured(*versions, fault="", run="run")`: the session of a page that was measured, and what its workers were asked."""
+    monkeypatch.setattr(ceiling, "measure", lambda worker, **how: dict(RATES))
+    asked = tmp_path / "asked.txt"
+
+    def run(*versions: str, fault: str = "", run: str = "run") -> tuple[Session, Counter[str]]:
+        monkeypatch.setenv(remote.PYTHONS, "; ".join(shlex.join(command(version)) for version in versions))
+        monkeypatch.setenv("FAST_FAULT", fault)
+        monkeypatch.setenv("FAST_LOG", str(asked))
+        asked.write_text("")
+        session = Session(config.load(str(profile)), STAGE, run_id=run)
+        try:
+            measure.measure(session)
+        finally:
+            session.asked = Counter(asked.read_text().split())  # type: ignore[attr-defined]
+        return session, session.asked  # type: ignore[attr-defined]
+
+    return run
+
+
+def of(session: Session, metric: str, key: str = "", **where: Any) -> list[Record]:
+    """Records of a metric, and of a candidate."""
+    found = [one for one in session.records if one.metric == metric and (not key or (one.candidate and one.candidate.key == key))]
+    return [one for one in found if all(getattr(one, name) == value for name, value in where.items())]
+
+
+def test_every_metric_of_every_way_of_both_versions_is_recorded(measured: Any) -> None:
+    session, _ = measured(OLD, NEW, run="all")
+    for version in (OLD, NEW):
+        case = {"tensorrt": version}
+        for size in (1, 8):
+            for way in ("", "/+graph", "/+graph+lanes2", "/+graph+lanes4", f"/{COMPACT}", "/+graph+uint8+classes"):
+                (pace,) = of(session, "pace", f"tensorrt/fp16{way}", batch_size=size, case=case, scope="end_to_end")
+                assert pace.value == pytest.approx(np.mean(pace.samples))
+                assert len(pace.samples) == 3
+                assert pace.stats["fill"] is False
+                assert 0 < pace.stats["enqueue_ms"] < pace.value  # type: ignore[operator]
+                alone = of(session, "pace", f"tensorrt/fp16{way}", batch_size=size, case=case, scope="gpu_compute")
+                assert len(alone) == ("lanes" not in way)
+                (memory,) = of(session, "device_memory", f"tensorrt/fp16{way}", batch_size=size, case=case)
+                assert memory.value
+        for way in ("+graph+lanes3", "+graph+lanes3+uint8+classes", "+graph+uint8+classes"):
+            assert [one.value is not None for one in of(session, "pace", f"tensorrt/fp16/{way}", batch_size=16, case=case)] == [True] * (
+                1 + ("lanes" not in way)
+            )
+        for metric in ("agreement", "accuracy"):
+            found = of(session, metric, case=case)
+            assert all(one.batch_size is None for one in found)
+            right = [one for one in found if one.candidate and one.candidate.runner == "tensorrt"]
+            assert [one.value for one in right] == [1.0] * 8
+            assert {one.stats["total"] for one in right} == {25}
+        for compact in ("", "/+uint8+classes"):
+            for size in (1, 8, 32):
+                (build,) = of(session, "build_time", f"tensorrt/fp16{compact}", batch_size=size, case=case)
+                assert build.stats["timing_cache"] is bool(compact)  # it goes on from the other's
+                assert of(session, "file_size", f"tensorrt/fp16{compact}", batch_size=size, case=case)[0].value
+        for source in ("memory", "files"):
+            found = [one for one in of(session, "pipeline") if one.case == {**case, "source": source}]
+            assert found
+            assert all(len(one.samples) == 3 and one.stats["ring_bytes"] and one.stats["images"] for one in found)
+        assert {one.case["what"] for one in of(session, "ceiling") if one.case["tensorrt"] == version} == RATES.keys()
+        assert of(session, "single_stream", "tensorrt/fp16/+graph", case=case)[0].stats["p90"]
+        assert of(session, "offline", case=case)[0].value
+        (server,) = of(session, "server", "tensorrt/fp16/+graph+lanes4", case=case)
+        assert server.value, server.reason
+        assert server.stats["p99_ms"] <= server.stats["limit_ms"] == 15  # type: ignore[operator]
+        assert server.stats["tried"]
+        (overload,) = of(session, "server_overload", case=case)
+        assert overload.stats["asked"] == pytest.approx(2 * server.value)  # type: ignore[operator]
+        assert overload.stats["wrong"] == 0
+        (share,) = of(session, "ceiling_share", "tensorrt/fp16", batch_size=8, case=case)
+        assert {"held_back_by", "flop", "bytes", "compute_ms", "enqueue_ms", "copies_ms"} <= share.stats.keys()
+        assert limits.LAYERS not in share.stats
+    assert {(one.case["block"]) for one in of(session, "other_cpu")} >= {"fp16 1", "fp16 8", "fp16 16"}
+    roofline = session.exhibits["roofline"]
+    assert isinstance(roofline, Roofline)
+    assert {(one.tensorrt, one.precision, one.batch_size) for one in roofline.engines} >= {(OLD, "fp16", 1), (NEW, "fp16", 8)}
+    session.save()  # keys differ, exhibits fit
+
+
+def test_rivals_and_the_program_that_are_not_here_have_reasons_in_the_same_block(measured: Any) -> None:
+    session, _ = measured(NEW, run="all")
+    lost = {one.candidate.key: one.reason.key for one in of(session, "pace", batch_size=8) if one.reason and one.candidate}
+    assert lost == {
+        "cpp/fp16": "cpp_not_built",
+        "cpp/fp16/+graph": "cpp_not_built",
+        "cpp/fp16/+graph+lanes4": "cpp_not_built",
+        f"cpp/fp16/{COMPACT}": "cpp_not_built",
+        "onnxrt_bound/fp16": "no_gpu",
+        "onnxrt_bound/tf32": "no_gpu",
+        "onnxrt_bound/fp32": "no_gpu",
+        "pytorch/fp16": "no_gpu",
+        "pytorch/fp16/compiled+graph": "no_gpu",
+        "polygraphy/fp16": "not_installed",
+        "trtexec/fp16/+graph": "no_trtexec",
+        "trtexec/fp16/+graph+lanes4": "no_trtexec",
+    }
+    assert of(session, "pace", "onnxrt_bound/tf32", batch_size=8)[0].case == {"block": "fp16 8"}
+    assert of(session, "pace", "polygraphy/fp16", batch_size=8)[0].case == {"tensorrt": NEW}
+
+
+def test_ways_that_fail_are_reasons_and_the_others_go_on(measured: Any) -> None:
+    session, _ = measured(NEW, fault="no_lanes", run="no lanes")
+    paces = {one.candidate.key: one for one in of(session, "pace", batch_size=8, scope="end_to_end") if one.candidate}
+    assert "out of memory" in paces["tensorrt/fp16/+graph+lanes4"].reason.values["message"]
+    assert paces["tensorrt/fp16"].value
+    assert paces["tensorrt/fp16/+graph+uint8+classes"].value
+    assert {one.reason.key for one in of(session, "pipeline") if one.reason} == {"failed"}
+    assert of(session, "single_stream")[0].value
+    assert {one.reason.key for one in (*of(session, "server"), *of(session, "offline"), *of(session, "server_overload"))} == {"failed"}
+    session.save()
+
+
+def test_where_memory_ends_no_larger_batch_is_tried(measured: Any) -> None:
+    session, _ = measured(NEW, fault="no_memory", run="memory")
+    assert of(session, "pace", "tensorrt/fp16/+graph+lanes3+uint8+classes", batch_size=MOST)[0].value
+    (ended,) = of(session, "pace", "tensorrt/fp16/+graph+lanes3+uint8+classes", batch_size=2 * MOST)
+    assert "out of memory" in ended.reason.values["message"]
+    assert of(session, "ceiling_share", "tensorrt/fp16/+graph+uint8+classes")[0].batch_size == MOST
+
+
+def test_a_lane_that_answers_otherwise_than_the_others_has_no_pace(measured: Any) -> None:
+    session, _ = measured(NEW, fault="wrong_lane", run="wrong")
+    for size in (1, 8):
+        paces = {one.candidate.key: one for one in of(session, "pace", batch_size=size, scope="end_to_end") if one.candidate}
+        assert paces["tensorrt/fp16/+graph+lanes2"].reason.key == "wrong_output"
+        assert paces["tensorrt/fp16/+graph"].value
+    assert paces[f"tensorrt/fp16/{COMPACT}"].reason.key == "wrong_output"
+
+
+def test_what_answers_all_images_with_no_numbers_has_no_pace(measured: Any) -> None:
+    session, _ = measured(NEW, fault="nan", run="nan")
+    (pace,) = of(session, "pace", "tensorrt/fp16/+graph", batch_size=8)
+    assert (pace.value, pace.reason) == (None, Reason("wrong_output", {"message": "NaN, ∞"}))
+    assert of(session, "pace", "tensorrt/fp16", batch_size=8, scope="end_to_end")[0].value
+
+
+def test_a_run_that_is_gone_on_with_measures_nothing_twice(measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = ("lanes_pipeline", "layer_times")  # of which each step has as many as it must
+    whole, steps, check = measured(NEW, run="whole")[1], list[float](), deadline.check
+
+    def stops_before_a_second_step(needed_s: float = 0) -> None:
+        if needed_s:
+            steps.append(needed_s)
+        if len(steps) > 1:
+            raise deadline.OutOfTime("the run's minutes are over")
+        check(needed_s)
+
+    monkeypatch.setattr(deadline, "check", stops_before_a_second_step)
+    asked, attempts = Counter[str](), 0
+    log = Path(os.environ["FAST_LOG"])  # which each attempt begins anew
+    while True:
+        steps.clear()
+        attempts += 1
+        try:
+            session, _ = measured(NEW, run="stopped")
+            break
+        except deadline.OutOfTime:
+            asked += Counter(log.read_text().split())
+    asked += Counter(log.read_text().split())
+    assert attempts > 8
+    assert {name: asked[name] for name in counted} == {name: whole[name] for name in counted}
+    assert len({one.key for one in session.records}) == len(session.records)
+    again, now = measured(NEW, run="stopped")
+    assert not now
+    assert again.records == session.records
+
+
+def test_no_time_is_begun_that_would_not_end(measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(deadline.DEADLINE, "1")
+    with pytest.raises(deadline.OutOfTime):
+        measured(NEW, run="late")
+
+
+def test_a_version_that_does_not_start_is_said_and_the_other_is_measured(measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_with", lambda session, team: session.record(*(named(worker.tensorrt) for worker in team)))
+    monkeypatch.setattr(measure.remote, "commands", lambda: [["/nowhere/python"], command(NEW), command(NEW)])
+    session, _ = measured(run="half")
+    assert [(one.reason and one.reason.key, one.case) for one in session.records] == [
+        ("worker_failed", {"left_out": 1}),
+        ("worker_twice", {"left_out": 2}),
+        (None, {"tensorrt": NEW}),
+    ]
+
+
+def named(version: str) -> Record:
+    return Record("seen", "count", 1, case={"tensorrt": version})
+
+
+@pytest.mark.parametrize(("flavour", "key"), [("tensorrt_rtx", "not_installed"), (None, "not_installed")])
+def test_without_tensorrt_the_processor_is_measured(profile: Path, monkeypatch: pytest.MonkeyPatch, flavour: str | None, key: str) -> None:
+    monkeypatch.delenv(remote.PYTHONS, raising=False)
+    monkeypatch.setattr(measure.plans, "unavailable", lambda: None)
+    monkeypatch.setattr(measure.trt, "flavour", lambda: flavour)
+    monkeypatch.setattr(remote, "workers", lambda *given: pytest.fail("a worker was started"))
+    session = Session(config.load(str(profile)), STAGE, run_id=f"cpu {flavour}")
+    measure.measure(session)
+    assert {one.reason.key for one in of(session, "pace", "tensorrt/fp16") if one.reason} == {key}
+    on_processor(session, sizes=(1, 8))
+    session.save()
+
+
+def on_processor(session: Session, sizes: tuple[int, ...]) -> None:
+    """Everything that a processor can tell is there."""
+    for precision in ("fp32", "int8_qdq"):
+        for way in ("", "/+lanes2"):
+            for size in sizes:
+                (pace,) = of(session, "pace", f"onnxrt/{precision}{way}", batch_size=size)
+                assert pace.value
+                assert pace.case == {"block": f"{precision} {size}"}
+            (agreement,) = of(session, "agreement", f"onnxrt/{precision}{way}")
+            assert agreement.value > 0.8  # type: ignore[operator]
+            assert of(session, "accuracy", f"onnxrt/{precision}{way}")[0].value
+        (memory,) = [one for one in of(session, "pipeline", f"onnxrt/{precision}/+lanes2") if one.case["source"] == "memory"]
+        assert memory.value
+    for metric in ("single_stream", "offline", "server", "server_overload"):
+        (scene,) = of(session, metric)
+        assert scene.value, scene.reason
+
+
+def test_the_quickstart_on_a_processor_takes_seconds(quick: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(remote.PYTHONS, raising=False)
+    session, started = Session(quick.profile, STAGE, run_id="quick"), time.perf_counter()
+    measure.measure(session)
+    assert time.perf_counter() - started < 40
+    on_processor(session, sizes=(1, 32))
+
+
+def test_without_loadgen_there_are_no_scenarios_and_the_rest_is_there(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(remote.PYTHONS, raising=False)
+    monkeypatch.setattr(served.loadgen, "installed", lambda: False)
+    session = Session(config.load(str(profile)), STAGE, run_id="no loadgen")
+    measure.measure(session)
+    reasons = {one.metric: one.reason.key for one in session.records if one.reason and one.candidate and one.candidate.runner == "onnxrt"}
+    assert reasons == dict.fromkeys(("single_stream", "offline", "server", "server_overload"), "no_loadgen")
+    assert of(session, "pipeline")[0].value
+
+
+# --- parts
+
+SPEC = ModelSpec("images", "float32", "NHWC", (2, 2), 1, "out", 4, logits=True)
+FP16, CLASSES = Candidate("tensorrt", "fp16"), Candidate("tensorrt", "fp16", Way(classes=True))
+
+
+@given(st.integers(1, 200), st.integers(1, 33))
+def test_answers_in_batches_are_those_of_all_at_once(count: int, size: int) -> None:
+    inputs, sizes = np.arange(count, dtype=np.float32)[:, None], list[int]()
+
+    def infer(batch: np.ndarray) -> np.ndarray:
+        sizes.append(len(batch))
+        return batch * 2
+
+    assert np.array_equal(arms.in_batches(infer, size, inputs), inputs * 2)
+    assert set(sizes) == {size}
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 4))
+def test_answers_over_lanes_are_in_the_order_of_the_images(count: int, size: int, number: int) -> None:
+    inputs = np.arange(count, dtype=np.float32)[:, None]
+    with arms.threaded(lambda batch: batch + 1, number, size) as held:
+        assert np.array_equal(arms.over_lanes(held, size, inputs), inputs + 1)
+
+
+def test_lanes_of_the_processor_are_kept_busy_and_the_last_outputs_of_each_are_looked_at() -> None:
+    seen, batch = list[float](), np.ones((2, 1), np.float32)
+
+    def infer(given: np.ndarray) -> np.ndarray:
+        time.sleep(0.01)
+        return given
+
+    with arms.threaded(infer, 3, 2) as held:
+        one = arms.busy(held, batch, lambda output: seen.append(float(output[0, 0])))(0.1)
+    assert seen == [1.0] * 3
+    assert one.latencies_ms.mean() == pytest.approx(10 / 3, rel=0.5)  # wall time over batches
+
+
+def test_a_lane_of_the_processor_that_fails_ends_the_slice_and_no_lane_stays() -> None:
+    def infer(given: np.ndarray) -> np.ndarray:
+        raise ReportError("out of memory")
+
+    with arms.threaded(infer, 2, 1) as held:
+        with pytest.raises(ReportError, match="out of memory"):
+            arms.busy(held, np.ones((1, 1), np.float32), print)(0.1)
+        with pytest.raises(ReportError, match="nothing was submitted"):
+            held[1].result()
+
+
+def outputs(*classes: int, noise: float = 0.0) -> np.ndarray:
+    """Logits of these classes."""
+    return np.eye(4, dtype=np.float32)[list(classes)] * 8 + np.float32(noise)
+
+
+def test_outputs_of_a_lane_may_be_rounded_otherwise_and_nothing_else() -> None:
+    arms.same(SPEC, FP16, outputs(0, 1), outputs(0, 1, noise=0.1))
+    for wrong in (outputs(1, 0), outputs(0, 1, noise=0.3), outputs(0, 1)[:1], outputs(0, 1) * np.float32(np.nan)):
+        with pytest.raises(WrongOutput):
+            arms.same(SPEC, FP16, outputs(0, 1), wrong)
+
+
+@pytest.mark.parametrize(("count", "apart", "right"), [(1, 0, True), (1, 1, False), (7, 1, False), (32, 1, True), (32, 2, False)])
+def test_of_many_images_few_classes_may_differ_and_of_few_none(count: int, apart: int, right: bool) -> None:
+    expected = np.zeros(count, np.int32)
+    found = expected.copy()
+    found[:apart] = 3
+    if right:
+        arms.same(SPEC, CLASSES, expected, found)
+    else:
+        with pytest.raises(WrongOutput):
+            arms.same(SPEC, CLASSES, expected, found)
+
+
+@pytest.mark.parametrize("wrong", [np.full(9, 4, np.int32), np.full(9, -1, np.int32), np.zeros(8, np.int32), np.zeros(9, np.float32)])
+def test_what_is_no_class_is_wrong(wrong: np.ndarray) -> None:
+    with pytest.raises(WrongOutput):
+        arms.same(SPEC, CLASSES, np.zeros(9, np.int32), wrong)
+
+
+def answered(value: float | None, size: int, total: int = 100, case: dict[str, Any] | None = None, key: str = "tensorrt/fp16") -> Record:
+    stats = {} if value is None else {"correct": round(value * total), "total": total}
+    reason = Reason("no_gpu") if value is None else None
+    return Record("agreement", "share", value, Candidate.parse(key), size, case=case or {"tensorrt": NEW}, stats=stats, reason=reason)
+
+
+def test_answers_at_several_batch_sizes_count_once_and_the_worst_of_them() -> None:
+    pace = Record("pace", "ms", 1.0, FP16, 1, "end_to_end", samples=[1.0])
+    found = blocks.once([pace, answered(1.0, 1), answered(0.98, 8), answered(None, 16), answered(0.99, 1, case={"tensorrt": OLD})])
+    assert [(one.value, one.batch_size, one.stats.get("batch_size")) for one in found] == [(1.0, 1, None), (0.98, None, 8), (0.99, None, 1)]
+    few = blocks.once([answered(0.0, 1, total=1, key="trtexec/fp16"), answered(1.0, 32, total=32, key="trtexec/fp16")])
+    assert [one.value for one in few] == [1.0]  # of one image nothing is said where there are more
+    lost = blocks.once([answered(None, 1, case={"block": "fp16 1"}), answered(None, 8, case={"block": "fp16 8"})])
+    assert [one.case for one in lost] == [{"block": "fp16 1"}]
+
+
+def test_a_pipeline_that_gives_other_classes_than_its_lanes_is_wrong() -> None:
+    feed = SimpleNamespace(candidate=FP16)
+    fed = SimpleNamespace(expected=np.arange(10) % 4)
+
+    def piped(answers: np.ndarray, changed: int = 0) -> Any:
+        return SimpleNamespace(ran=SimpleNamespace(answers=answers, changed=changed))
+
+    served.judged(feed, fed, piped(np.arange(10) % 4))  # type: ignore[arg-type]
+    for wrong in (piped(np.arange(10)[::-1] % 4), piped(np.arange(10) % 4, changed=5)):
+        with pytest.raises(WrongOutput):
+            served.judged(feed, fed, wrong)  # type: ignore[arg-type]
+
+
+def test_what_fails_while_it_is_opened_lets_go_of_what_it_has_opened_before_the_others_are() -> None:
+    order = list[str]()
+
+    def fails(stack: Any) -> Any:
+        stack.callback(order.append, "closed")
+        raise ReportError("out of memory")
+
+    with arms.ExitStack() as stack:
+        found = blocks._opened(arms.Arm(FP16, {}, fails), stack)
+        order.append("next")
+    assert isinstance(found, Reason)
+    assert order == ["closed", "next"]
+
+
+def test_a_block_says_how_long_it_takes_and_three_minutes_are_enough(profile: Path) -> None:
+    session = Session(config.load(str(profile)), STAGE)
+    session.profile = session.profile.model_copy(update={"fast": type(session.profile.fast)()})
+    pairs = [engines.Pair(*(engine(version, way) for way in (engines.PLAIN, engines.COMPACT))) for version in (OLD, NEW)]
+    block = ways.small(session, "fp16", 32, pairs)
+    able = [
+        arm._replace(open=lambda stack: pytest.fail("opened")) if arm.candidate.runner in ("tensorrt", "cpp") else arm for arm in block.arms
+    ]
+    assert len(able) == 2 * 6 + 2 * 4 + 8
+    assert 30 < block._replace(arms=able).needed_s < 120
+
+
+def engine(version: str, way: Way) -> engines.Engine:
+    about = {"gpu": None, "typed": False}
+    return engines.Engine(SimpleNamespace(tensorrt=version, about=about), "fp16", 32, way, Reason("failed"))  # type: ignore[arg-type]
+
+
+def test_rivals_on_a_plan_get_that_of_their_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [engine(version, engines.PLAIN) for version in (OLD, NEW)]
+    assert ways.rivals._own(both, lambda: "8.5.3").worker.tensorrt == OLD  # type: ignore[union-attr]
+    assert ways.rivals._own(both, lambda: "").worker.tensorrt == NEW  # type: ignore[union-attr]
+    assert ways.rivals._own([], lambda: OLD) is None
+
+    def none() -> str:
+        raise ReportError("no trtexec")
+
+    assert ways.rivals._own(both, none).worker.tensorrt == NEW  # type: ignore[union-attr]
+
+
+class Rival:
+    """A rival that answers what it is asked, twice as fast as it was made."""
+
+    def __init__(self, session: Session, candidate: Candidate, plan: Any = None) -> None:
+        self.session, self.candidate, self.artifact_sha256 = session, candidate, "sha"
+        self.reference = sweep.RUNNERS["onnxrt"](session, Candidate("onnxrt", "fp32"))
+
+    precisions = ("fp16",)
+    unavailable = classmethod(lambda cls, precision: None)
+
+    def __enter__(self) -> Rival:
+        self.reference.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.reference.__exit__(*exc)
+
+    def told(self) -> dict[str, Any]:
+        return {"torch": "2.11"}
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        assert len(batch) == 8  # it would be compiled anew for another
+        return self.reference.infer(batch)
+
+    def timer(self, batch: np.ndarray) -> Any:
+        return timer(lambda: self.infer(batch))
+
+
+def test_a_rival_is_timed_and_asked_in_batches_of_one_size(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ways.rivals.RIVALS, "pytorch", Rival)  # type: ignore[arg-type]
+    session = Session(config.load(str(profile)), STAGE, run_id="rival")
+    block = blocks.Block(Given(session, 8), "fp16", ways.rivals.of_large_batch(Given(session, 8), "fp16"))
+    found = {(one.metric, one.candidate and one.candidate.key): one for one in block.measured()}
+    for key in ("pytorch/fp16", "pytorch/fp16/compiled+graph"):
+        assert found["pace", key].stats["torch"] == "2.11"
+        assert found["pace", key].value
+        assert found["agreement", key].stats == {"correct": 25, "total": 25}
+
+
+def test_a_share_over_the_ceiling_is_not_believed(measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_fed", lambda *given, **more: [])
+    slow = dict(RATES) | {"fp16": Rate(10**3, [1.0, 1.0, 1.0])}
+    monkeypatch.setattr(ceiling, "measure", lambda worker, **how: slow)
+    session, _ = measured(NEW, run="over")
+    (share,) = of(session, "ceiling_share", "tensorrt/fp16", batch_size=8)
+    assert share.reason
+    assert share.reason.key == "wrong_output"
+    assert not session.exhibits["roofline"].engines  # type: ignore[attr-defined]
+
+
+def test_without_a_ceiling_there_is_no_share_and_its_reason_is_that_of_the_ceiling(measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_fed", lambda *given, **more: [])
+    monkeypatch.setattr(ceiling, "measure", lambda worker, **how: dict(RATES) | {"fp16": Reason("small_gpu", {"there": 1, "needed": 2})})
+    session, _ = measured(NEW, run="none")
+    assert {one.reason.key for one in of(session, "ceiling_share") if one.reason} == {"small_gpu"}
+    assert [one.case["what"] for one in of(session, "ceiling") if one.reason] == ["fp16"]
+
+
+class Machine:
+    """A server that holds `most` images a second for long, twice as many for a short time."""
+
+    def __init__(self, most: float) -> None:
+        self.most, self.asked = most, list[tuple[float, float]]()
+
+    def __call__(self, rate: float, seconds: float) -> Any:
+        self.asked.append((rate, seconds))
+        p99 = 1.0 if rate <= self.most * (2 if seconds < 1 else 1) else 99.0
+        return SimpleNamespace(outcome=SimpleNamespace(latencies_ms={"p99": p99}))
+
+
+@pytest.mark.parametrize("most", [1000.0, 400.0, 100.0])
+def test_a_rate_that_only_short_runs_held_is_halved_until_a_long_one_does(most: float) -> None:
+    machine, tried = Machine(most), [(800.0, 5.0), (800.0, 99.0), (760.0, 99.0)]
+    load = production.halved(machine, production.Load(None, None, None, tried), 15.0, 10.0, 0.5)  # type: ignore[arg-type]
+    assert load.rate == {1000.0: 380.0, 400.0: 380.0, 100.0: 95.0}[most]
+    assert machine.asked[-1] == (2 * load.rate, 0.5)
+    assert load.tried[-1] == (load.rate, 1.0)
+    assert load.tried[:3] == tried
+
+
+def test_what_holds_no_rate_at_all_says_so_and_ends() -> None:
+    load = production.halved(Machine(0.0), production.Load(None, None, None, [(800.0, 99.0)]), 15.0, 10.0, 0.5)  # type: ignore[arg-type]
+    assert load.rate is None
+    assert [rate for rate, _ in load.tried] == [800.0, 400.0, 200.0, 100.0, 50.0]
