@@ -76,18 +76,18 @@ def html(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # no
         (folder / name).write_text(text, encoding="utf-8")
     source = "from lib.pages.page import start\nfrom lib.pages.warmth import measure, rules, tables\nfrom lib.show import table as show"
     cells = [
-        *small_report.pair("# 09 Warmth\n\nHow *warm* is it?", "# 09 温度\n\nどれほど暖かいか。"),
+        *small_report.pair("# 11 Warmth\n\nHow *warm* is it?", "# 11 温度\n\nどれほど暖かいか。"),
         small_report.code('profile = ""', "parameters"),
         small_report.code('import sys\n\nsys.path.insert(0, "..")'),
         small_report.code(source),
-        small_report.code('run = start(profile, "09_warmth").measure(measure.measure)'),
+        small_report.code('run = start(profile, "11_warmth").measure(measure.measure)'),
         small_report.code("show.table(tables.images(run))"),
         small_report.code("show.findings(rules.findings(run))", "findings"),
     ]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), project / "notebooks" / "09_warmth.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), project / "notebooks" / "11_warmth.ipynb")
     outputs = tmp_path_factory.mktemp("outputs")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(project), str(TESTS)]), "REPORT_OUTPUTS": str(outputs)}
-    run = ["-m", "lib", "run", "--profile", "quickstart", "--from", "09"]
+    run = ["-m", "lib", "run", "--profile", "quickstart", "--from", "11"]
     for command in (["-c", RECORDED], run):
         done = subprocess.run([sys.executable, *command], cwd=project, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -103,8 +103,8 @@ def test_the_page_has_its_table_and_its_finding_in_both_languages(html: Path) ->
         ("en", "Warmth", "How many images", "500 images are too few."),
         ("ja", "温度", "画像の枚数", "500枚では足りない。"),
     ):
-        soup = page(html, "09_warmth", language)
-        assert soup.h1.text == f"09 {title}"
+        soup = page(html, "11_warmth", language)
+        assert soup.h1.text == f"11 {title}"
         assert soup.select_one("article caption").text == caption
         assert soup.select_one("article td.number").text == "500"
         assert soup.select_one(".banner li").text == finding
@@ -112,10 +112,10 @@ def test_the_page_has_its_table_and_its_finding_in_both_languages(html: Path) ->
 
 def test_every_other_page_leads_to_it_and_the_overview_tells_what_it_found(html: Path) -> None:
     for path in (html / "en").glob("*.html"):
-        assert BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select_one('.side a[href="09_warmth.html"]'), path
+        assert BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select_one('.side a[href="11_warmth.html"]'), path
     overview = page(html, "index")
-    assert "09_warmth 500 images are too few." in [line.text for line in overview.select(".banner li")]
-    assert overview.select(".stages li")[-1].text.startswith("09 Warmth")
+    assert "11_warmth 500 images are too few." in [line.text for line in overview.select(".banner li")]
+    assert overview.select(".stages li")[-1].text.startswith("11 Warmth")
 
 
 def test_the_backend_and_the_precision_are_rows_labels_and_colours_of_other_pages(html: Path) -> None:

@@ -1,0 +1,83 @@
+"""How much one arm is faster than another of the same rounds: each way over plain calls, ours over rivals, Python over C++, a TensorRT
+over the oldest one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lib import stats
+from lib.experiment.candidate import Candidate, Way
+from lib.pages.fast.arms import CPP, IN_FLIGHT, PYTHON, TRTEXEC, Arm, Fast
+from lib.stats import Interval
+
+Verdict = Literal["faster", "slower", "same", "undecided", "disturbed", "wrong"]
+CLAIMED = ("faster", "slower", "same")
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Throughput of `own` over that of `base`, paired by round. verdict: what may be claimed of it; kind: of a pair with trtexec, "lanes"
+    where both have as many requests under way, "streams" where ours has as many lanes as it has streams."""
+
+    own: Arm
+    base: Arm
+    times: Interval
+    verdict: Verdict
+    kind: str = ""
+
+
+def compared(found: Fast, own: Arm | None, base: Arm | None) -> Ratio | None:
+    """Two arms; None unless both were timed in the same rounds."""
+    if own is None or base is None or own == base or own.block != base.block:
+        return None
+    samples = own.record.samples, base.record.samples
+    if len({len(one) for one in samples}) > 1:
+        return None
+    times = stats.speedup(*samples)
+    if "wrong" in (found.answers(own), found.answers(base)):
+        return Ratio(own, base, times, "wrong")
+    told = stats.compared(*samples, found.least_ratio)
+    return Ratio(own, base, times, "disturbed" if found.disturbed(own.block) else told)
+
+
+def ways(found: Fast) -> list[Ratio]:
+    """Every way of calling over plain calls of the same runner and TensorRT."""
+    return _all(compared(found, arm, found.find(arm, arm.candidate.plain)) for arm in found.ours)
+
+
+def languages(found: Fast) -> list[Ratio]:
+    """Python over C++, called the same way."""
+    python = [arm for arm in found.ours if arm.candidate.runner == PYTHON]
+    return _all(compared(found, arm, found.find(arm, replace(arm.candidate, runner=CPP))) for arm in python)
+
+
+def versions(found: Fast) -> list[Ratio]:
+    """Every TensorRT over the oldest, in each way of each runner of ours."""
+    oldest = found.versions[0] if found.versions else ""
+    newer = [arm for arm in found.ours if arm.version not in ("", oldest)]
+    return _all(compared(found, arm, found.find(arm, arm.candidate, oldest)) for arm in newer)
+
+
+def rivals(found: Fast) -> list[Ratio]:
+    """Ours over each rival, that takes floats and gives all outputs as it does. trtexec's N streams meet 2 N of our lanes and N; every
+    other the fastest of ours, on its TensorRT where it has one."""
+    return _all(ratio for rival in found.rivals for ratio in _against(found, rival))
+
+
+def _against(found: Fast, rival: Arm) -> Iterable[Ratio | None]:
+    if rival.candidate.runner == TRTEXEC:
+        streams = rival.way.lanes
+        for kind, lanes in (("lanes", IN_FLIGHT[TRTEXEC] * streams), ("streams", streams)):
+            own = Candidate(PYTHON, rival.candidate.precision, Way(graph=rival.way.graph, lanes=lanes))
+            ratio = compared(found, found.find(rival, own), rival)
+            yield ratio and replace(ratio, kind=kind)
+        return
+    there = [arm for arm in found.ours if arm.block == rival.block and arm.whole and rival.version in ("", arm.version)]
+    right = [arm for arm in there if found.answers(arm) != "wrong"]
+    yield compared(found, max(right, key=lambda arm: arm.rate.value, default=None), rival)
+
+
+def _all(found: Iterable[Ratio | None]) -> list[Ratio]:
+    return [ratio for ratio in found if ratio is not None]

@@ -1,0 +1,252 @@
+"""What notebook 10 says by rule: what is wrong first, then what to run, what ways bring, rivals, the pipeline, the ceiling, versions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from statistics import median
+from typing import Any
+
+from lib.experiment.candidate import Candidate, ordered
+from lib.pages import against, common, who
+from lib.pages.fast import choose, ratios, work
+from lib.pages.fast.arms import OURS, Fast, W, runner_label, way_label
+from lib.pages.fast.ratios import CLAIMED, Ratio
+from lib.store.records import Record
+from lib.store.run import Run
+from lib.text import Text
+from lib.words import COMMON, Finding
+
+ABOUT = {"pipeline": "pipeline", "ceiling": "ceiling", "ceiling_share": "ceiling"} | dict.fromkeys(work.SCENARIOS, "scenarios")
+ABOUT_ARMS = ("pace", "agreement", "accuracy", "device_memory", "build_time", "file_size")  # metrics that name what lacks them
+
+
+def findings(run: Run) -> list[Finding]:
+    """Everything the page says."""
+    found = Fast(run)
+    doubts = [finding for rule in (wrong, memory, server, overload, disturbed) for finding in rule(found)]
+    rules = (fastest, soonest, gains, against_rivals, through, far, newer, python, asked)
+    told = [finding for rule in rules for finding in rule(found)]
+    return [*doubts, *not_measured(run, failed=True), *told, *against.unlabelled(run), *not_measured(run)]
+
+
+def wrong(found: Fast) -> Iterator[Finding]:
+    """Red: arms whose outputs are not the reference's. It names their candidates, so that none of them goes to production."""
+    arms = [arm for arm in found.arms if found.answers(arm) == "wrong"]
+    if arms:
+        worst = min((record for arm in arms if (record := found.judged(arm, "agreement"))), key=_share)
+        values = {"candidates": ordered(arm.candidate for arm in arms), **_who(map(found.label, arms))}
+        yield W.finding("bad", "wrong", **values, share=common.share(worst))
+
+
+def memory(found: Fast) -> Iterator[Finding]:
+    """Red: pipelines that take more of the host's memory than their ring of buffers explains."""
+    over = [one for one in work.pipelines(found) if work.too_much(one)]
+    if over:
+        most = max(one.memory or 0.0 for one in over)
+        yield W.finding("bad", "memory", **_who(_engine(one.record) for one in over), memory=most, most=work.MOST_MEMORY)
+
+
+def server(found: Fast) -> Iterator[Finding]:
+    """Red: servers that did not hold the rate that they tell."""
+    lost = [record for record in found.run.records("server") if record.value is not None and not work.held(record)]
+    if lost:
+        p99 = max(float(record.stats.get("p99_ms") or 0.0) for record in lost)  # type: ignore[arg-type]
+        yield W.finding("bad", "not_held", **_who(map(_engine, lost)), p99=p99, limit=found.run.profile.fast.limit_ms)
+
+
+def overload(found: Fast) -> Iterator[Finding]:
+    """Red: servers that answer wrongly where they are asked too much."""
+    lost = [record for record in found.run.records("server_overload") if record.stats.get("wrong")]
+    if lost:
+        yield W.finding("bad", "overload_wrong", **_who(map(_engine, lost)), count=sum(int(r.stats["wrong"]) for r in lost))  # type: ignore[arg-type]
+
+
+def disturbed(found: Fast) -> Iterator[Finding]:
+    """Amber: the blocks in whose rounds the machine was disturbed, of which nothing is claimed."""
+    doubtful = {block: told for block in found.blocks if (told := found.disturbed(block))}
+    if doubtful:
+        worst: dict[str, Any] = {}
+        for key, values in (one for told in doubtful.values() for one in told):  # the largest share, every other reason as it is
+            worst[key] = max(worst.get(key, values), values, key=lambda each: each.get("share", each.get("count", 0)))
+        why = [W(f"disturbances.{key}", **values) for key, values in worst.items()]
+        yield W.finding("warn", "disturbed", count=len(doubtful), total=len(found.blocks), what=list(map(_block, doubtful)), why=why)
+
+
+def fastest(found: Fast) -> Iterator[Finding]:
+    """The verdict: the highest throughput, and how many times that of plain calls at the same batch size it is."""
+    chosen = {choice.goal: choice for choice in choose.choices(found)}
+    if "throughput" not in chosen:
+        return
+    arm = chosen["throughput"].arm
+    yield W.finding("good", "fastest", arm=found.label(arm), batch=arm.batch, rate=arm.rate)
+    if "within" in chosen and chosen["within"].arm != arm:
+        own, limit = chosen["within"].arm, found.run.profile.fast.limit_ms
+        yield W.finding("note", "within", arm=found.label(own), batch=own.batch, rate=own.rate, limit=limit, latency=own.latency.value)
+
+
+def soonest(found: Fast) -> Iterator[Finding]:
+    """The lowest latency."""
+    for choice in choose.choices(found):
+        if choice.goal == "latency":
+            yield W.finding("note", "soonest", arm=found.label(choice.arm), batch=choice.arm.batch, latency=choice.arm.latency)
+
+
+def gains(found: Fast) -> Iterator[Finding]:
+    """What the best way brings over plain calls, at each batch size where ways are compared."""
+    told = [one for one in ratios.ways(found) if one.verdict in CLAIMED]
+    sizes = sorted({one.own.batch for one in told})
+    most = [max((one for one in told if one.own.batch == size), key=lambda one: one.times.value) for size in sizes]
+    if better := [one for one in most if one.verdict == "faster"]:
+        parts = [W("parts.gain", batch=one.own.batch, ratio=one.times) for one in better]
+        yield W.finding("note", "gains", parts=parts, arms=list(dict.fromkeys(_called(one.own.candidate) for one in better)))
+    elif told:
+        yield W.finding("note", "no_gain", least=found.least_ratio)
+
+
+def against_rivals(found: Fast) -> Iterator[Finding]:
+    """How often ours is faster than a rival, where it leads least, and where a rival leads: trtexec by what is under way alike."""
+    told = [one for one in ratios.rivals(found) if one.kind != "streams"]
+    if not told:
+        return
+    counts = Counter(one.verdict if one.verdict in CLAIMED else "undecided" for one in told)
+    shown = [W(f"parts.{key}", count=counts[key], least=found.least_ratio) for key in (*CLAIMED, "undecided") if counts[key]]
+    least = min(told, key=lambda one: one.times.value)
+    values = {"counts": shown, "total": len(told), "rival": _called(least.base.candidate), "batch": least.own.batch, "ratio": least.times}
+    yield W.finding("note" if counts["slower"] or not counts["faster"] else "good", "rivals", **values)
+
+
+def through(found: Fast) -> Iterator[Finding]:
+    """The pipeline: images/s from memory and from files, its share of the GPU alone."""
+    if (one := work.best(found)) is None:
+        return
+    values = {"rate": one.rate, "engine": _called(one.record.candidate), "batch": one.record.batch_size}
+    share = W("parts.share", share=one.share) if one.share else Text("", "")
+    files = work.best(found, "files")
+    slower = W("parts.files", rate=files.rate) if files else Text("", "")
+    yield W.finding("note", "pipeline", **values, share=share, files=slower)
+
+
+def far(found: Fast) -> Iterator[Finding]:
+    """What share of the ceiling whole engines reach, and what holds them back."""
+    told = work.shares(found)
+    if not told:
+        return
+    low, high = min(told, key=_share), max(told, key=_share)
+    reasons = Counter(str(record.stats.get("held_back_by", "")) for record in told)
+    parts = [W("parts.held", why=W(f"held_back.{why}"), count=n) for why, n in reasons.most_common() if why in W.groups["held_back"]]
+    yield W.finding("note", "ceiling", low=_share(low), high=_share(high), which=_place(high), count=len(told), parts=parts)
+
+
+def newer(found: Fast) -> Iterator[Finding]:
+    """Whether each TensorRT gains or loses against the oldest, over all ways."""
+    every = ratios.versions(found)
+    for version in found.versions[1:]:
+        told = [one for one in every if one.own.version == version]
+        if not told:
+            continue
+        counts = Counter(one.verdict if one.verdict in CLAIMED else "undecided" for one in told)
+        shown = [W(f"parts.{key}", count=counts[key], least=found.least_ratio) for key in (*CLAIMED, "undecided") if counts[key]]
+        values = {"version": version, "base": found.versions[0], "counts": shown, "total": len(told), "lanes": _by_way(told)}
+        yield W.finding("note", "newer", **values)
+
+
+def _by_way(told: list[Ratio]) -> list[Text]:
+    """The median ratio of each kind of way."""
+    groups: dict[str, list[float]] = {}
+    for one in told:
+        groups.setdefault(one.own.kind, []).append(one.times.value)
+    return [W("parts.by_way", way=W(f"kinds.{key}"), ratio=median(groups[key])) for key in W.groups["kinds"] if key in groups]
+
+
+def python(found: Fast) -> Iterator[Finding]:
+    """Where Python is furthest behind C++."""
+    told = [one for one in ratios.languages(found) if one.verdict != "wrong"]
+    if told:
+        least = min(told, key=lambda one: one.times.value)
+        values = {"ratio": least.times, "way": way_label(least.own.candidate), "batch": least.own.batch, "count": len(told)}
+        yield W.finding("note", "python", **values, middle=median(one.times.value for one in told))
+
+
+def asked(found: Fast) -> Iterator[Finding]:
+    """The highest rate that a server held."""
+    held = [record for record in found.run.records("server") if work.held(record)]
+    if held:
+        most = max(held, key=lambda record: record.value or 0)
+        values = {"engine": _called(most.candidate), "rate": most.value, "limit": float(most.stats["limit_ms"])}  # type: ignore[arg-type]
+        yield W.finding("note", "server", **values, seconds=float(most.stats.get("seconds") or 0.0))  # type: ignore[arg-type]
+
+
+def not_measured(run: Run, failed: bool = False) -> list[Finding]:
+    """Every reason why something is missing, once, with what lacks it; failed: red, of what was tried and went wrong, way by way. It names
+    no candidate: whether an engine may go to production is not told by a way of calling it that failed."""
+    by: dict[Any, list[Record]] = {}
+    for record in run.records():
+        about = record.reason != common.NO_LABELS and (record.metric in ABOUT or record.metric in ABOUT_ARMS)
+        if record.reason is not None and record.reason.failed == failed and about:
+            by.setdefault(record.reason, []).append(record)
+    made = []
+    for why, those in by.items():
+        values = {"why": why.text, "because": who.because(why.text)}
+        if failed:
+            made.append(W.finding("bad", "failed", **values, **_who(map(_failed, those))))
+        else:
+            made.append(W.finding("note", "unmeasured", **values, **_who(_lacking(those), "lacking")))
+    return made
+
+
+def _failed(record: Record) -> Text:
+    """What failed: a way, or a part of the page."""
+    if record.candidate is None:
+        return W(f"about.{ABOUT[record.metric]}") if record.metric in ABOUT else COMMON("who.something")
+    return _engine(record) if record.batch_size else _called(record.candidate)
+
+
+def _lacking(records: Iterable[Record]) -> list[Text]:
+    """What lacks a number: runners with their precisions, and the parts of the page that name none."""
+    records = list(records)
+    by: dict[str, dict[Text, None]] = {}
+    for candidate in ordered({r.candidate.plain for r in records if r.metric in ABOUT_ARMS and r.candidate}):
+        by.setdefault(candidate.runner, {})[candidate.precision_label] = None
+    named = [W("labels.lacking", runner=_runner(runner), precisions=list(those)) for runner, those in by.items()]
+    return named + list(dict.fromkeys(W(f"about.{ABOUT[r.metric]}") for r in records if r.metric in ABOUT))
+
+
+def _who(labels: Iterable[Text], noun: str = "configurations") -> dict[str, Text]:
+    """One by its name, which is long, or how many; `which` then names all."""
+    each = list(dict.fromkeys(labels))
+    if len(each) == 1:
+        return who.of(each)
+    return {"who": W(f"parts.{noun}", count=len(each)), "which": COMMON("who.which", what=each)}
+
+
+def _runner(name: str) -> Text:
+    candidate = Candidate(name, "")
+    return candidate.runner_label if name in OURS else runner_label(candidate)
+
+
+def _engine(record: Record) -> Text:
+    """An engine with its batch size."""
+    return W("labels.engine_way", engine=_called(record.candidate), batch=record.batch_size or 1)
+
+
+def _block(name: str) -> Text:
+    """A block of rounds as people call it."""
+    precision, _, batch = name.partition(" ")
+    return W("labels.engine", precision=Candidate("", precision).precision_label, batch=batch)
+
+
+def _share(record: Record) -> float:
+    return float(record.value or 0.0)
+
+
+def _place(record: Record) -> Text:
+    precision = record.candidate.precision_label if record.candidate else "–"
+    return W("labels.engine", precision=precision, batch=record.batch_size)
+
+
+def _called(candidate: Candidate | None) -> Text:
+    if candidate is None:
+        return COMMON("who.something")
+    values = {"precision": candidate.precision_label, "runner": runner_label(candidate), "way": way_label(candidate)}
+    return W("labels.arm", **values)

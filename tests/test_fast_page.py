@@ -1,0 +1,410 @@
+"""Notebook 10: every rule on made-up records (made_fast.py), every table and figure in both languages."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import made_fast as made
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_fast import NEW, OLD, Made
+from records import keys, made_run
+from test_sentences import FIRST_LETTERS, FIRST_WORDS
+
+from lib import stats
+from lib.experiment.candidate import Candidate, Way
+from lib.pages.fast import choose, code, figures, ratios, rules, tables, work
+from lib.pages.fast.arms import Arm, Fast, way_label
+from lib.show import table as show
+from lib.store.records import Reason, Record
+from lib.store.run import Run
+from lib.text import LANGUAGES
+from lib.verdict import about
+from lib.words import Finding
+
+STAGE = "10_fast"
+LANES8 = "tensorrt/fp16/+graph+lanes8"
+
+
+def run_of(
+    records: Made | Iterable[Record], more: Iterable[Record] = (), change: Callable[[Record], Record | None] = lambda r: r, **also: Any
+) -> Run:
+    """A page with these records. change: what becomes of each, None for nothing; also: for made_run."""
+    every = records.records() if isinstance(records, Made) else records
+    kept = [changed for record in every if (changed := change(record)) is not None]
+    return made_run(STAGE, [*kept, *more], folder=Path("nowhere/results/test"), **also)
+
+
+def small(**values: Any) -> Made:
+    """One precision, one TensorRT, no rivals, no large batches."""
+    return Made(**{"versions": (NEW,), "precisions": ("fp16",), "rivals": False, "large": False, "cpp": False} | values)
+
+
+def found(run: Run, key: str) -> list[Finding]:
+    return [finding for finding in rules.findings(run) if finding.key == key]
+
+
+def arm(run: Run, key: str, batch: int = 32, version: str = NEW) -> Arm:
+    """One arm by its candidate."""
+    (one,) = [a for a in Fast(run).arms if (a.candidate.key, a.batch, a.version) == (key, batch, version)]
+    return one
+
+
+# What to run -------------------------------------------------------------------------------------------------------------------
+
+
+def test_each_goal_has_the_arm_that_reaches_it() -> None:
+    told = {choice.goal: choice.arm for choice in choose.choices(Fast(run_of(Made(cpp=False, versions=(NEW,)))))}
+    assert told["latency"].batch == 1
+    assert told["latency"].way.lanes == 1
+    assert (told["throughput"].batch, told["throughput"].way.lanes) == (8192, 3)
+    assert told["within"] is told["throughput"]  # 12 ms
+    first, second, third = tables.answer(run_of(Made())).rows
+    assert first["best"] == {"time"}
+    assert second["best"] == third["best"] == {"throughput"}
+
+
+def test_the_latency_limit_leaves_out_what_takes_longer() -> None:
+    run = run_of(Made(versions=(NEW,)), profile={"fast": {"limit_ms": 4.0}})
+    (own,) = [choice.arm for choice in choose.choices(Fast(run)) if choice.goal == "within"]
+    assert own.batch == 2048
+    assert own.latency.high <= 4.0
+    (said,) = found(run, "within")
+    assert "4 ms" in said.text.en
+
+
+def test_the_latency_of_lanes_is_their_pace_times_what_is_under_way() -> None:
+    run = run_of(Made())
+    lanes, streams = arm(run, LANES8), arm(run, "trtexec/fp16/+graph+lanes8")
+    assert lanes.latency.value == pytest.approx(8 * stats.time(lanes.record.samples).value)
+    assert streams.latency.value == pytest.approx(16 * stats.time(streams.record.samples).value)
+
+
+@pytest.mark.parametrize("more", [{"wrong": (LANES8,)}, {"busy": {"fp16 32": 0.5, "fp16 1": 0.5}}])
+def test_what_answers_wrongly_or_was_disturbed_is_never_chosen(more: dict[str, Any]) -> None:
+    ways = {"": 1.0, "+graph": 1.2, "+graph+lanes8": 9.0}
+    before = {choice.arm.candidate.key for choice in choose.choices(Fast(run_of(small(ways=ways))))}
+    after = {choice.arm.candidate.key for choice in choose.choices(Fast(run_of(small(ways=ways, **more))))}
+    assert LANES8 in before
+    assert LANES8 not in after
+
+
+def test_what_nobody_checked_is_never_chosen() -> None:
+    run = run_of(small(), change=lambda record: None if record.metric == "agreement" else record)
+    assert choose.choices(Fast(run)) == []
+    assert found(run, "fastest") == []
+    assert tables.answer(run).nothing.en.startswith("Nothing was timed of which")
+
+
+def test_what_cannot_be_told_from_a_choice_is_named_the_simplest_first() -> None:
+    ways = {"": 1.0, "+graph": 2.0, "+graph+lanes2": 2.001, "+graph+lanes8": 2.002}
+    run = run_of(small(ways=ways), change=lambda r: None if r.batch_size == 1 and r.metric == "pace" else r)
+    (choice,) = [one for one in choose.choices(Fast(run)) if one.goal == "throughput"]
+    assert len(choice.ties) == 2
+    assert choice.ties[0].way == Way(graph=True) or choice.arm.way == Way(graph=True)
+    assert "Cannot be told from it: 2" in code.chosen(run)[-1].said.en
+
+
+@given(st.lists(st.floats(0.05, 5.0), min_size=2, max_size=6, unique=True), st.integers(0, 5))
+def test_no_other_right_arm_has_more_throughput_or_less_latency_than_the_chosen(factors: list[float], seed: int) -> None:
+    lanes = {f"+graph+lanes{n}": factor for n, factor in enumerate(factors, 2)}
+    view = Fast(run_of(small(ways={"": 1.0} | lanes, seed=seed)))
+    told = {choice.goal: choice for choice in choose.choices(view)}
+    assert all(other.rate.value <= told["throughput"].arm.rate.value for other in view.ours)
+    assert all(other.latency.value >= told["latency"].arm.latency.value for other in view.ours)
+    assert all(told[goal].arm not in told[goal].ties for goal in told)
+
+
+# Ratios ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_known_ratio_of_a_way_is_found() -> None:
+    run = run_of(small())
+    told = {one.own.way.key: one for one in ratios.ways(Fast(run)) if one.own.batch == 32}
+    for way, times in made.WAYS.items():
+        if way:
+            assert told[way].times.low <= times * 1.003
+            assert told[way].times.high >= times * 0.997
+            assert told[way].verdict == "faster"
+    row = next(row for row in tables.ways(run).rows if "8 lanes" in row["called"].en and row["batch_size"] == 32)
+    assert row[f"ratio {NEW}"].value == pytest.approx(3.1, rel=0.01)
+    assert found(run, "gains")
+
+
+def test_ways_that_bring_nothing_are_said_to() -> None:
+    run = run_of(small(ways={"": 1.0, "+graph": 1.0}, noise=0.001))
+    assert found(run, "gains") == []
+    assert found(run, "no_gain")
+
+
+def test_what_was_not_timed_in_the_same_rounds_is_not_compared() -> None:
+    def shorter(record: Record) -> Record:
+        return replace(record, samples=record.samples[:4]) if record.candidate and record.candidate.way.graph and record.samples else record
+
+    assert ratios.ways(Fast(run_of(small(ways={"": 1.0, "+graph": 2.0}), change=shorter))) == []
+
+
+def test_nothing_is_claimed_of_a_disturbed_block() -> None:
+    run = run_of(small(busy={"fp16 32": 0.4}))
+    assert {one.own.batch: one.verdict for one in ratios.ways(Fast(run))} == {1: "faster", 32: "disturbed"}
+    (said,) = found(run, "disturbed")
+    assert said.level == "warn"
+    assert "FP16, batch 32" in said.text.en
+    assert "40%" in said.text.ja
+
+
+def test_trtexec_meets_lanes_by_what_is_under_way() -> None:
+    told = [one for one in ratios.rivals(Fast(run_of(Made(versions=(NEW,))))) if one.base.candidate.runner == "trtexec"]
+    pairs = {(one.kind, one.base.way.lanes, one.own.way.lanes) for one in told}
+    assert pairs == {("lanes", 1, 2), ("streams", 1, 1), ("streams", 8, 8)}
+    assert all(one.own.version == one.base.version == NEW for one in told)
+    said = {row["verdict"].en for row in tables.rivals(run_of(Made())).rows if "ratio" in row}
+    assert "faster" in said
+
+
+def test_a_rival_meets_the_fastest_that_does_the_same_work() -> None:
+    told = [one for one in ratios.rivals(Fast(run_of(Made()))) if not one.kind]
+    assert {one.base.candidate.runner for one in told} == {"onnxrt_bound", "pytorch", "polygraphy"}
+    assert all(one.own.whole for one in told)
+    assert all(one.own.way.lanes == 8 for one in told)
+
+
+def test_a_rival_that_leads_is_no_good_finding() -> None:
+    def slow(record: Record) -> Record:
+        rival = record.metric == "pace" and record.candidate == Candidate.parse("pytorch/fp16/compiled+graph")
+        return replace(record, samples=[ms / 10 for ms in record.samples], value=record.value / 10) if rival else record  # type: ignore[operator]
+
+    (said,) = found(run_of(Made()), "rivals")
+    assert said.level == "good"
+    (said,) = found(run_of(Made(), change=slow), "rivals")
+    assert said.level == "note"
+    assert "slower in 2" in said.text.en
+    assert "PyTorch" in said.text.ja
+
+
+@pytest.mark.parametrize(("ratio", "key"), [(1.1, "faster"), (0.9, "slower"), (1.0, "same")])
+def test_a_newer_tensorrt_gains_or_loses_in_each_way(ratio: float, key: str) -> None:
+    run = run_of(Made(newer={"+graph": ratio}, noise=0.001, precisions=("fp16",), cpp=False, large=False))
+    row = next(row for row in tables.versions(run).rows if "CUDA" in row["called"].en and "bytes" not in row["called"].en)
+    assert row[key] == 2
+    (said,) = found(run, "newer")
+    assert said.values["base"] == OLD
+    assert f"one CUDA graph {ratio:.2f}" in said.text.en
+
+
+def test_python_is_held_against_cpp_in_the_same_way() -> None:
+    run = run_of(Made(precisions=("fp16",), versions=(NEW,)))
+    assert all(one.own.way == one.base.way for one in ratios.languages(Fast(run)))
+    (said,) = found(run, "python")
+    assert said.values["middle"] == pytest.approx(1 / 1.02, rel=0.01)
+    assert found(run_of(small()), "python") == []
+
+
+# Red ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_outputs_that_disagree_are_red_and_their_speed_is_no_result() -> None:
+    run = run_of(Made(wrong=(LANES8,)))
+    (said,) = found(run, "wrong")
+    assert said.level == "bad"
+    assert "2 configurations" in said.text.en  # on both TensorRTs
+    assert "70.00" in said.text.ja
+    assert {one.verdict for one in ratios.ways(Fast(run)) if one.own.candidate.key == LANES8} == {"wrong"}
+    assert {row["answers"].en for row in tables.ways(run).rows if row.get("answers")} == {"right", "other outputs"}
+    assert about.concerns(said, Candidate("tensorrt", "fp16"), NEW)  # it does not go to production
+    assert not about.concerns(said, Candidate("tensorrt", "int8_qdq"), NEW)
+    assert not about.about_model(said, STAGE, run.profile.reference)
+    assert found(run_of(Made()), "wrong") == []
+
+
+def test_a_rival_that_answers_wrongly_is_red_too() -> None:
+    (said,) = found(run_of(Made(wrong=("pytorch/fp16",))), "wrong")
+    assert "PyTorch" in said.text.en
+
+
+@pytest.mark.parametrize(("memory", "red"), [(1.05, False), (1.2, False), (1.25, True)])
+def test_a_pipeline_that_takes_more_than_its_ring_is_red(memory: float, red: bool) -> None:
+    run = run_of(small(memory=memory))
+    assert [said.level for said in found(run, "memory")] == ["bad"] * red
+    assert tables.pipeline(run).rows[0]["over_ring"] == pytest.approx(memory)
+
+
+@pytest.mark.parametrize(("p99", "red"), [(14.9, False), (15.1, True)])
+def test_a_rate_that_was_not_held_is_red(p99: float, red: bool) -> None:
+    run = run_of(small(p99=p99))
+    assert [said.level for said in found(run, "not_held")] == ["bad"] * red
+    assert bool(found(run, "server")) != red
+
+
+def test_an_overload_that_makes_answers_wrong_is_red() -> None:
+    assert found(run_of(small(wrong_answers=2)), "overload_wrong")[0].level == "bad"
+    assert found(run_of(small()), "overload_wrong") == []
+
+
+def test_what_failed_is_red_and_the_rest_is_shown() -> None:
+    def fails(record: Record) -> Record:
+        if record.metric != "pace" or record.candidate != Candidate.parse(LANES8):
+            return record
+        return replace(record, value=None, samples=[], stats={}, reason=Reason("failed", {"message": "lane 3 wrote no output"}))
+
+    run = run_of(small(), change=fails)
+    (said,) = [finding for finding in rules.findings(run) if finding.level == "bad"]
+    assert "lane 3" in said.text.ja
+    assert "2 configurations" in said.text.en  # at both batch sizes
+    plain = Candidate("tensorrt", "fp16")
+    assert not about.concerns(said, plain, NEW)
+    shown_everywhere(run)
+
+
+# The pipeline, the ceiling -----------------------------------------------------------------------------------------------------
+
+
+def test_the_share_of_a_pipeline_is_of_its_own_engine_on_one_lane() -> None:
+    run = run_of(Made(versions=(NEW,), precisions=("fp16",)))
+    one = work.best(Fast(run))
+    assert one is not None
+    alone = made.LARGE_RATE[8192] * made.LARGE["+graph+uint8+classes"] / 0.92
+    assert one.share is not None
+    assert one.share.value == pytest.approx(one.rate.value / alone, rel=0.02)
+    (said,) = found(run, "pipeline")
+    assert "images/s" in said.text.en
+    assert said.values["files"].en
+
+
+def test_without_that_engine_on_one_lane_no_share_is_told() -> None:
+    one = work.best(Fast(run_of(small())))
+    assert one is not None
+    assert one.share is None
+    assert tables.pipeline(run_of(small())).rows[0]["share"] is None
+
+
+def test_layers_stand_under_the_ceiling_of_their_card() -> None:
+    run = run_of(Made(), exhibits=made.exhibits())
+    view = Fast(run)
+    placed = {(engine.precision, engine.batch_size): work.placed(view, engine) for engine in work.engines(view)}
+    assert all(0 < one.share <= 1.1 for those in placed.values() for one in those)
+    assert np.mean([one.share for one in placed["fp16", 8192]]) > np.mean([one.share for one in placed["fp16", 1]])
+    assert len(tables.layers(run).rows) == 12 * 5
+    without = run_of(Made(), change=lambda r: None if r.metric == "ceiling" else r, exhibits=made.exhibits())
+    assert tables.layers(without).rows == []
+    assert "No engine" in figures.roofline(without).alt.en
+
+
+def test_each_thing_that_holds_an_engine_back_has_something_to_do_about_it() -> None:
+    rows = tables.remedies(run_of(Made())).rows
+    assert [(row["held_back"].en, row["count"], row["sizes"]) for row in rows] == [
+        ("launches", 4, "1"),
+        ("kernels", 4, "32"),
+        ("arithmetic", 4, "8,192"),
+    ]
+    every = [made.share("fp16", NEW, 1, why) for why in ("launches", "copies", "memory", "arithmetic", "kernels")]
+    every = [replace(one, batch_size=number) for number, one in enumerate(every, 1)]
+    assert all(row["remedy"].en and row["remedy"].ja for row in tables.remedies(run_of(every)).rows)
+    assert len(tables.remedies(run_of(every)).rows) == 5
+
+
+# What is missing ---------------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_gpu_the_page_shows_the_processor_and_says_once_what_is_missing() -> None:
+    run = run_of(made.no_gpu())
+    assert {finding.level for finding in rules.findings(run)} <= {"good", "note"}
+    told = found(run, "unmeasured")
+    assert len(told) == len({finding.values["why"] for finding in told}) == 2
+    assert "TensorRT (FP16, INT8 (explicit))" in told[0].text.en
+    assert "カードの上限" in told[0].text.ja
+    assert len(tables.answer(run).rows) == 3
+    assert "no NVIDIA GPU" in tables.ceiling(run).nothing.en
+    assert not tables.there(run, "ceiling_share")
+    assert not tables.several(run)
+    assert code.bare(run) == []
+    shown_everywhere(run)
+
+
+@pytest.mark.parametrize("name", ["two", "one", "small", "wrong", "bare", "nothing"])
+def test_everything_is_shown_in_both_languages(name: str) -> None:
+    kinds: dict[str, Made | list[Record]] = {
+        "two": Made(),
+        "one": Made(versions=(OLD,)),
+        "small": small(),
+        "wrong": Made(wrong=(LANES8,), memory=2.0, p99=40.0, busy={"fp16 1": 0.5}),
+        "bare": Made(precisions=()),
+        "nothing": [],
+    }
+    shown_everywhere(run_of(kinds[name], exhibits=made.exhibits() if name in ("two", "wrong") else {}))
+
+
+def test_the_verdict_comes_first_of_what_is_not_wrong() -> None:
+    told = keys(rules.findings(run_of(Made())))
+    assert told[0] == ("good", "fastest")
+    assert ("good", "rivals") in told
+
+
+@pytest.mark.parametrize(
+    "what", [Made(), Made(wrong=(LANES8,), memory=2.0, p99=40.0, busy={"fp16 1": 0.5}), made.no_gpu()], ids=["gpu", "bad", "cpu"]
+)
+def test_the_first_sentence_of_every_finding_is_short(what: Made | list[Record]) -> None:
+    for finding in rules.findings(run_of(what, exhibits=made.exhibits())):
+        english, japanese = (finding.text.first(language)[0] for language in LANGUAGES)
+        assert len(finding.text.en.split()) <= show.OPEN or len(english.split()) <= FIRST_WORDS, english
+        assert len(japanese) <= FIRST_LETTERS, japanese
+
+
+def shown_everywhere(run: Run) -> None:
+    """Every sentence, table, figure and piece of code of the page can be made."""
+    every = [getattr(tables, name)(run) for name in tables.__all__ if name not in ("several", "there")]
+    drawn = [getattr(figures, name)(run) for name in ("answer", "ways", "rivals", "roofline", "server")]
+    for language in LANGUAGES:
+        assert all("<table>" in show.table_html(one, language) for one in every)
+        assert all(one.draw(language).axes for one in drawn)
+        assert show.findings_html(rules.findings(run), language)
+
+
+# The code ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key", ["tensorrt/fp16", LANES8, "tensorrt/int8_qdq/+graph+lanes3+uint8+classes", "onnxrt/fp32", "onnxrt/int8_qdq/+lanes2"]
+)
+def test_code_that_is_shown_is_python_and_calls_what_there_is(key: str) -> None:
+    from lib.export import compact
+    from lib.trt.lane import Lanes
+
+    there = {"Lanes": Lanes, "onnx": compact.onnx}
+    tree = ast.parse(code.lines(Arm(made.pace(key, [1.0, 1.0, 1.0], 32, {"tensorrt": NEW}))))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (name := getattr(node.func, "id", getattr(node.func, "attr", ""))) in there:
+            import inspect
+
+            inspect.signature(there[name]).bind(*node.args, **{one.arg: one.value for one in node.keywords if one.arg})
+    assert "32" in code.lines(Arm(made.pace(key, [1.0, 1.0, 1.0], 32, {"tensorrt": NEW})))
+
+
+def test_the_code_of_a_choice_names_its_batch_lanes_and_graph() -> None:
+    said = code.lines(Arm(made.pace("cpp/fp16/+graph+lanes8", [1.0, 1.0, 1.0], 32, {"tensorrt": NEW})))
+    assert f"build/cpp-{NEW}/runner" in said
+    assert "--batch 32 --lanes 8 --graph" in said
+    run = run_of(Made())
+    assert len(code.chosen(run)) == len({choice.arm for choice in choose.choices(Fast(run))})
+    assert [ast.parse(one.lines) for one in code.bare(run)]
+
+
+def test_code_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(show, "html", lambda make: said.extend(str(make(language)) for language in LANGUAGES))
+    code.show_code(code.bare(run_of(Made())))
+    code.show_code(code.chosen(run_of(Made())), folded=False)
+    assert all("<pre" in one for one in said)
+    assert any("&lt;=" in one for one in said)
+    assert said[0] != said[1]
+
+
+def test_ways_have_short_names() -> None:
+    said = {key: way_label(Candidate.parse(key)).en for key in ("trtexec/fp16/+graph+lanes8", "pytorch/fp16", LANES8, "cpp/fp16")}
+    assert list(said.values()) == ["8 × stream with graphs", "eager", "8 lanes with graphs", "plain calls"]
