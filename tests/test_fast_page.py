@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_fast import NEW, OLD, Made
 from records import keys, made_run
+from test_figures import JAPANESE, drawn
 from test_sentences import FIRST_LETTERS, FIRST_WORDS
 
 from lib import stats
@@ -155,7 +156,7 @@ def test_nothing_is_claimed_of_a_disturbed_block() -> None:
     assert {one.own.batch: one.verdict for one in ratios.ways(Fast(run))} == {1: "faster", 32: "disturbed"}
     (said,) = found(run, "disturbed")
     assert said.level == "warn"
-    assert "FP16, batch 32" in said.text.en
+    assert "FP16 at batch 32" in said.text.en
     assert "40%" in said.text.ja
 
 
@@ -228,11 +229,20 @@ def test_a_rival_that_answers_wrongly_is_red_too() -> None:
     assert "PyTorch" in said.text.en
 
 
-@pytest.mark.parametrize(("memory", "red"), [(1.05, False), (1.2, False), (1.25, True)])
+@pytest.mark.parametrize(("memory", "red"), [(1.05, False), (1.2, False), (1.3, True)])
 def test_a_pipeline_that_takes_more_than_its_ring_is_red(memory: float, red: bool) -> None:
     run = run_of(small(memory=memory))
     assert [said.level for said in found(run, "memory")] == ["bad"] * red
     assert tables.pipeline(run).rows[0]["over_ring"] == pytest.approx(memory)
+
+
+def test_of_a_small_ring_what_threads_take_beside_it_says_nothing() -> None:
+    def smaller(record: Record) -> Record:
+        shrunk = {key: record.stats[key] // 100 for key in ("ring_bytes", "peak_bytes") if key in record.stats}  # type: ignore[operator]
+        return replace(record, stats={**record.stats, **shrunk}) if record.metric == "pipeline" else record
+
+    assert found(run_of(small(memory=3.0)), "memory")
+    assert found(run_of(small(memory=3.0), change=smaller), "memory") == []
 
 
 @pytest.mark.parametrize(("p99", "red"), [(14.9, False), (15.1, True)])
@@ -364,6 +374,23 @@ def shown_everywhere(run: Run) -> None:
         assert all("<table>" in show.table_html(one, language) for one in every)
         assert all(one.draw(language).axes for one in drawn)
         assert show.findings_html(rules.findings(run), language)
+
+
+@pytest.mark.parametrize("kind", ["gpu", "one", "cpu"])
+def test_figures_are_readable_in_both_languages(kind: str) -> None:
+    what = {"gpu": Made(), "one": small(), "cpu": made.no_gpu()}[kind]
+    run = run_of(what, exhibits=made.exhibits() if kind == "gpu" else {})
+    for name in ("answer", "ways", "rivals", "roofline", "server"):
+        english, japanese = (drawn(getattr(figures, name)(run), language) for language in LANGUAGES)
+        assert english.covered == japanese.covered == [], name
+        assert repr(english.marks) == repr(japanese.marks), name
+        assert JAPANESE.search(japanese.words), name
+        assert not JAPANESE.search(english.words), name
+
+
+def test_an_interval_that_knows_next_to_nothing_is_cut() -> None:
+    assert figures.Dot(stats.Interval(2.0, 0.0, float("inf")), "black", "", True).ends == (2.0 / figures.WIDEST, 2.0 * figures.WIDEST)
+    assert figures.Dot(stats.Interval(2.0, 1.9, 2.1), "black", "", True).ends == (1.9, 2.1)
 
 
 # The code ----------------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ PANELS = 3  # batch sizes of a figure, at most: the smallest and the largest one
 STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)  # of a decade, where ticks may stand
 MOST_TICKS = {1: 6, 2: 4, 3: 2}  # panels beside each other -> ticks of each
 TERA = 1e12
+WIDEST = 3.0  # times a value, and below it as much: how far an interval is drawn
 ROW_IN, LEAST_IN = 0.25, 1.0
 KINDS = {PYTHON: ("plain", "graph", "lanes", "compact"), "cpp": ("plain", "lanes", "compact"), CPU: ("plain", "lanes")}  # rows of `answer`
 
@@ -36,6 +37,12 @@ class Dot(NamedTuple):
     colour: str
     version: str
     sure: bool
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Of its interval as far as it is drawn: all of it, but for what next to nothing is known of."""
+        value, low, high = self.value
+        return max(low, value / WIDEST), min(high, value * WIDEST)
 
 
 Cells = dict[tuple[Text, int], list[Dot]]  # (row, batch size of the panel) -> what stands there
@@ -191,7 +198,7 @@ def _dots(found: Fast, cells: Cells, sizes: list[int], key: str, form: str, noth
             axes.set_yticks(range(len(rows)), [row.in_(language) if axes is every[0] else "" for row in rows], fontsize=8)
             axes.grid(False, axis="y")
             axes.tick_params(axis="x", labelsize=8)
-            _logarithmic(axes, [dot.value.value for row in rows for dot in cells.get((row, size), [])], len(sizes))
+            _logarithmic(axes, [end for row in rows for dot in cells.get((row, size), []) for end in dot.ends], len(sizes))
         every[0].figure.supxlabel(W(f"axes.{key}").in_(language), fontsize=9)
         _legend(every[0], {dot.colour for dot in shown}, sorted({dot.version for dot in shown} - {""}, key=version_order), language)
 
@@ -206,14 +213,12 @@ def _paint_row(axes: base.Axes, y: int, dots: Iterable[Dot], versions: list[str]
     for dot in there:
         place = versions.index(dot.version) if dot.version in versions else 0
         height = y + (place - (len(versions) - 1) / 2) * 0.28 if len(versions) > 1 and dot.version else y
-        value, low, high = dot.value
-        ends = [[value - low], [high - value]] if low > 0 and math.isfinite(high) else None
-        fill = dot.colour if dot.sure else "white"
-        style = {"color": dot.colour, "markerfacecolor": fill, "markersize": 4.5, "capsize": 0, "elinewidth": 1}
-        axes.errorbar(value, height, xerr=ends, fmt=MARKERS[place % len(MARKERS)], **style)
+        value, (low, high) = dot.value.value, dot.ends
+        style = {"color": dot.colour, "markerfacecolor": dot.colour if dot.sure else "white", "markersize": 4.5, "elinewidth": 1}
+        axes.errorbar(value, height, xerr=[[value - low], [high - value]], fmt=MARKERS[place % len(MARKERS)], **style)
     if there:
-        most = max(there, key=lambda dot: dot.value.value)
-        axes.annotate(form.format(most.value.value), (most.value.value, y), (6, 0), textcoords="offset points", fontsize=7, va="center")
+        most, right = max(dot.value.value for dot in there), max(dot.ends[1] for dot in there)
+        axes.annotate(form.format(most), (right, y), (5, 0), textcoords="offset points", fontsize=7, va="center")
 
 
 def _logarithmic(axes: base.Axes, values: list[float], panels: int) -> None:

@@ -70,7 +70,7 @@ def disturbed(found: Fast) -> Iterator[Finding]:
         for key, values in (one for told in doubtful.values() for one in told):  # the largest share, every other reason as it is
             worst[key] = max(worst.get(key, values), values, key=lambda each: each.get("share", each.get("count", 0)))
         why = [W(f"disturbances.{key}", **values) for key, values in worst.items()]
-        yield W.finding("warn", "disturbed", count=len(doubtful), total=len(found.blocks), what=list(map(_block, doubtful)), why=why)
+        yield W.finding("warn", "disturbed", count=len(doubtful), total=len(found.blocks), what=_blocks(doubtful), why=why)
 
 
 def fastest(found: Fast) -> Iterator[Finding]:
@@ -230,10 +230,13 @@ def _engine(record: Record) -> Text:
     return W("labels.engine_way", engine=_called(record.candidate), batch=record.batch_size or 1)
 
 
-def _block(name: str) -> Text:
-    """A block of rounds as people call it."""
-    precision, _, batch = name.partition(" ")
-    return W("labels.engine", precision=Candidate("", precision).precision_label, batch=batch)
+def _blocks(names: Iterable[str]) -> list[Text]:
+    """Blocks of rounds as people call them, those of a precision together."""
+    sizes: dict[str, list[str]] = {}
+    for name in names:
+        precision, _, batch = name.partition(" ")
+        sizes.setdefault(precision, []).append(batch)
+    return [W("labels.blocks", precision=Candidate("", key).precision_label, sizes=those) for key, those in sizes.items()]
 
 
 def _share(record: Record) -> float:

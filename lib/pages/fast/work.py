@@ -18,6 +18,7 @@ from lib.store.run import Run
 from lib.text import Text
 
 MOST_MEMORY = 1.2  # of the ring of buffers: what a pipeline may take of the host's memory
+SMALL = 8 << 20  # bytes beyond the ring that threads and allocators take, whatever its size
 WITHIN = "within"  # case of a ceiling: copies within the card
 SCENARIOS = ("single_stream", "offline", "server", "server_overload")
 
@@ -138,8 +139,9 @@ def tried(record: Record) -> list[tuple[float, float]]:
 
 
 def too_much(one: Pipeline) -> bool:
-    """Whether it takes more of the host's memory than it may."""
-    return one.memory is not None and one.memory > MOST_MEMORY
+    """Whether it takes more of the host's memory than it may, by more than next to nothing."""
+    beyond = float(one.record.stats.get("peak_bytes") or 0) - float(one.record.stats.get("ring_bytes") or 0)  # type: ignore[arg-type]
+    return one.memory is not None and one.memory > MOST_MEMORY and beyond > SMALL
 
 
 def there(run: Run, metric: str) -> bool:
