@@ -1,7 +1,8 @@
 """tests/stand_in_worker.py with what notebook 10 asks of it beyond that: engines that answer classes, and lanes that are wrong or fail.
 
 FAULT: "wrong_lane", the last of several lanes answers other images than it was given; "no_lanes", several lanes cannot be opened;
-"no_memory", batches over MOST cannot be opened; "nan", one lane with a graph answers no numbers when it is asked about all images.
+"no_memory", batches over MOST cannot be opened, "no_build", or built; "nan", one lane with a graph answers no numbers when it is asked
+about all images.
 LOG: a file that takes what the worker was asked, a word a line.
 """
 
@@ -39,6 +40,11 @@ class Fast(StandIn):
             with open(LOG, "a") as log:
                 log.write(f"{name}\n")
         return super().__getattribute__(name)
+
+    def build(self, onnx: np.ndarray, precision: str, settings: dict[str, int], **more: Any) -> Any:
+        if FAULT == "no_build" and max(one[2] for one in more.get("profiles") or [[1, 1, 1]]) > MOST:
+            raise EngineError("TensorRT builds no engine: out of memory")
+        return super().build(onnx, precision, settings, **more)
 
     def infer(self, engine: int, batch: np.ndarray, output: str) -> Any:
         network = stand_in_worker._network(self._open[engine]["onnx"])

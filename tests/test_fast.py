@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -180,6 +180,20 @@ def test_where_memory_ends_no_larger_batch_is_tried(measured: Any) -> None:
     assert of(session, "ceiling_share", "tensorrt/fp16/+graph+uint8+classes")[0].batch_size == MOST
 
 
+def test_where_an_engine_for_the_largest_batch_cannot_be_built_one_for_a_smaller_is(
+    measured: Any, profile: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REPORT_OUTPUTS", str(tmp_path))  # no engine is stored there
+    monkeypatch.setattr(measure, "_fed", lambda *given, **more: [])
+    session, _ = measured(NEW, fault="no_build", run="build")
+    assert {one.batch_size: one.reason and one.reason.key for one in of(session, "build_time", "tensorrt/fp16")} == {
+        1: None, 8: None, MOST: None, 2 * MOST: "failed",
+    }  # fmt: skip
+    assert of(session, "pace", "tensorrt/fp16/+graph+lanes3+uint8+classes", batch_size=MOST)[0].value
+    assert not of(session, "pace", "tensorrt/fp16/+graph+lanes3+uint8+classes", batch_size=2 * MOST)
+    session.save()
+
+
 def test_a_lane_that_answers_otherwise_than_the_others_has_no_pace(measured: Any) -> None:
     session, _ = measured(NEW, fault="wrong_lane", run="wrong")
     for size in (1, 8):
@@ -274,6 +288,7 @@ def on_processor(session: Session, sizes: tuple[int, ...]) -> None:
             assert of(session, "accuracy", f"onnxrt/{precision}{way}")[0].value
         (memory,) = [one for one in of(session, "pipeline", f"onnxrt/{precision}/+lanes2") if one.case["source"] == "memory"]
         assert memory.value
+        assert memory.stats["peak_bytes"] is None  # what the model itself takes cannot be told from it
     for metric in ("single_stream", "offline", "server", "server_overload"):
         (scene,) = of(session, metric)
         assert scene.value, scene.reason
@@ -376,6 +391,23 @@ def test_what_is_no_class_is_wrong(wrong: np.ndarray) -> None:
         arms.same(SPEC, CLASSES, np.zeros(9, np.int32), wrong)
 
 
+def test_throughput_that_stops_growing_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates, tried = {256: 100.0, 1024: 150.0, 2048: 151.0, 8192: 900.0}, list[int]()
+
+    def large(session: Any, precision: str, size: int, pairs: Any) -> Any:
+        tried.append(size)
+        ms = 1e3 * size / rates[size]
+        made = [Record("pace", "ms", ms, FP16, size, "end_to_end", {"tensorrt": NEW}, samples=[ms])]
+        return SimpleNamespace(measured=lambda: made)
+
+    monkeypatch.setattr(ways, "large", large)
+    fast = SimpleNamespace(batch_sizes=[1, 32], large_batches=[8192, 256, 32, 1024, 2048])
+    pairs = [engines.Pair(engine(NEW, engines.PLAIN)._replace(batch=8192), engine(NEW, engines.COMPACT))]
+    found, sizes = measure._large(SimpleNamespace(profile=SimpleNamespace(fast=fast)), "fp16", pairs)  # type: ignore[arg-type]
+    assert tried == sizes == [256, 1024, 2048]
+    assert len(found) == 3
+
+
 def answered(value: float | None, size: int, total: int = 100, case: dict[str, Any] | None = None, key: str = "tensorrt/fp16") -> Record:
     stats = {} if value is None else {"correct": round(value * total), "total": total}
     reason = Reason("no_gpu") if value is None else None
@@ -451,7 +483,7 @@ def test_rivals_on_a_plan_get_that_of_their_own_version(monkeypatch: pytest.Monk
 class Rival:
     """A rival that answers what it is asked, twice as fast as it was made."""
 
-    def __init__(self, session: Session, candidate: Candidate, plan: Any = None) -> None:
+    def __init__(self, session: Session, candidate: Candidate, *plan: Any) -> None:
         self.session, self.candidate, self.artifact_sha256 = session, candidate, "sha"
         self.reference = sweep.RUNNERS["onnxrt"](session, Candidate("onnxrt", "fp32"))
 
@@ -485,6 +517,43 @@ def test_a_rival_is_timed_and_asked_in_batches_of_one_size(profile: Path, monkey
         assert found["pace", key].stats["torch"] == "2.11"
         assert found["pace", key].value
         assert found["agreement", key].stats == {"correct": 25, "total": 25}
+
+
+class Program(Rival):
+    """The C++ runner of a version, as far as a block goes."""
+
+    begun: ClassVar[list[tuple[str, int, int, int]]] = []
+    version = ""
+
+    @classmethod
+    def of(cls, version: str) -> type:
+        return type(version, (cls,), {"version": version})
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        return self.reference.infer(batch)  # it splits them by itself
+
+    def begin(self, batch: np.ndarray) -> None:
+        self.begun.append((self.version, len(batch), self.min_batch, self.max_batch))  # type: ignore[attr-defined]
+
+    def told(self) -> dict[str, Any]:
+        return {"enqueue_ms": {"8": 0.25}}
+
+
+def test_the_program_of_each_version_calls_the_same_engine_and_starts_beside_the_others(
+    profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arms, "Cpp", Program)
+    monkeypatch.setattr(Program, "name", "cpp", raising=False)
+    monkeypatch.setattr(engines.Engine, "sha256", "plan")
+    session = Session(config.load(str(profile)), STAGE, run_id="cpp")
+    given, built = Given(session, 8), SimpleNamespace(sha256="engine")
+    monkeypatch.setattr(arms, "Artifact", SimpleNamespace)
+    made = [arms.in_cpp(given, engine(version, engines.PLAIN)._replace(built=built), ways.GRAPH) for version in (OLD, NEW)]  # type: ignore[arg-type]
+    found = [one for one in blocks.Block(given, "fp16", made).measured() if one.metric == "pace"]
+    assert Program.begun == [(OLD, 8, 1, 8), (NEW, 8, 1, 8)]
+    assert [(one.case, one.stats["enqueue_ms"], one.artifact_sha256) for one in found] == [
+        ({"tensorrt": version}, 0.25, "engine") for version in (OLD, NEW)
+    ]
 
 
 def test_a_share_over_the_ceiling_is_not_believed(measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:

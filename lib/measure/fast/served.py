@@ -15,7 +15,7 @@ import numpy as np
 
 from lib.data import decode, preprocess
 from lib.errors import WrongOutput
-from lib.experiment.candidate import Candidate
+from lib.experiment.candidate import Candidate, Way
 from lib.experiment.precision import PRECISIONS
 from lib.measure.fast.arms import CHUNK_BYTES, CPU_IMAGES, over_lanes, taken
 from lib.measure.fast.engines import Engine
@@ -47,7 +47,7 @@ class Fed(NamedTuple):
 
 class Feed(NamedTuple):
     """Lanes to be fed. case, identity: as of an Arm; open: until a stack is closed, or why they cannot be; loadgen: whether LoadGen is
-    installed where they run."""
+    installed where they run; apart: whether what the model takes of memory there is not the host's."""
 
     session: Session
     candidate: Candidate
@@ -56,6 +56,7 @@ class Feed(NamedTuple):
     open: Callable[[ExitStack], Fed] | Reason
     identity: str = ""
     loadgen: bool = False
+    apart: bool = False
 
     @property
     def common(self) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def in_worker(session: Session, engine: Engine, candidate: Candidate, size: int,
         assert isinstance(engine.built, Artifact)
         output = session.spec.output
         held = stack.enter_context(Held(engine.worker, engine.built, way.lanes, size, graph=way.graph, sizes=sizes, output=output))
-        images = taken(session, _images(session, size), way)
+        images = taken(session, _images(session, size, way), way)
         answers = held.answers(images)
         asked = Asked(images, answers if way.classes else as_float(answers), _atol(candidate, answers))
 
@@ -84,7 +85,7 @@ def in_worker(session: Session, engine: Engine, candidate: Candidate, size: int,
         return Fed(len(images), pipe, scene, held.answers, _classes(answers))
 
     how = engine.built if isinstance(engine.built, Reason) else opened
-    return Feed(session, candidate, size, engine.case, how, engine.sha256, bool(engine.worker.about.get("loadgen")))
+    return Feed(session, candidate, size, engine.case, how, engine.sha256, bool(engine.worker.about.get("loadgen")), apart=True)
 
 
 def in_threads(session: Session, candidate: Candidate, size: int, make: Callable[[], Runner]) -> Feed:
@@ -93,7 +94,7 @@ def in_threads(session: Session, candidate: Candidate, size: int, make: Callable
     def opened(stack: ExitStack) -> Fed:
         runner = stack.enter_context(make())
         held = stack.enter_context(threaded(runner.infer, candidate.way.lanes, size))
-        images, rows = _images(session, size, CPU_IMAGES), session.spec.row_shape
+        images, rows = _images(session, size, candidate.way, CPU_IMAGES), session.spec.row_shape
         inputs = session.to_input(images)
         answers = over_lanes(held, size, inputs)
         asked = Asked(inputs, answers, _atol(candidate, answers))
@@ -136,9 +137,10 @@ def judged(feed: Feed, fed: Fed, piped: Piped) -> None:
         raise WrongOutput(f"{apart} > {most} (/ {len(expected)})")
 
 
-def _images(session: Session, size: int, most: int | None = None) -> np.ndarray:
-    """The test images, at least a batch of them, repeating, and at most MOST_BYTES, or so many."""
-    images, row = session.images.x_test[:most], 4 * math.prod(session.spec.row_shape)
+def _images(session: Session, size: int, way: Way, most: int | None = None) -> np.ndarray:
+    """The test images, at least a batch of them, repeating, and at most MOST_BYTES as they are fed, or so many."""
+    images, spec = session.images.x_test[:most], session.spec
+    row = math.prod(spec.row_shape) * (1 if way.byte_input else np.dtype(spec.dtype).itemsize)
     count = max(size, min(len(images), MOST_BYTES // row))
     return images[np.arange(count) % len(images)]
 

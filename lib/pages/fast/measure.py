@@ -34,15 +34,17 @@ BUILDS_S, WAYS, RIVALS_S, OPENS_S = (20.0, 45.0), (10, 4), (90.0, 40.0), 1.5
 
 
 class Built(NamedTuple):
-    """The engines of a precision. small: of each batch size, large: for all large ones, each of every version."""
+    """The engines of a precision. small: of each batch size, large: for all large ones, each of every version; lost: those for larger
+    ones that no version could build."""
 
     small: dict[int, list[Pair]]
     large: list[Pair]
+    lost: list[Pair]
 
     @property
     def every(self) -> list[Engine]:
         """Each of them."""
-        return [engine for pairs in (*self.small.values(), self.large) for pair in pairs for engine in pair]
+        return [engine for pairs in (*self.small.values(), self.large, self.lost) for pair in pairs for engine in pair]
 
 
 def measure(session: Session) -> None:
@@ -105,7 +107,7 @@ def _with(session: Session, team: list[Worker]) -> None:
         for engine in built.every:
             session.record(*engine.records())
         own = [record for size, pairs in built.small.items() for record in ways.small(session, precision, size, pairs).measured()]
-        large, sizes = _large(session, precision, built.large, own)
+        large, sizes = _large(session, precision, built.large)
         found += own + large
         shares += _shares(session, built, sizes[-1:], known + own + large)
         session.record(*_fed(session, built, own + large, scenarios=precision == asked.precisions[0]))
@@ -117,12 +119,13 @@ def _built(session: Session, team: list[Worker], precision: str) -> Built:
     """Every engine, built now unless it is stored."""
     asked, most = session.profile.fast, max(session.profile.fast.lanes)
     small = {size: [engines.built(session, worker, precision, size, most) for worker in team] for size in asked.batch_sizes}
-    large = list[Pair]()
+    large, lost = list[Pair](), list[Pair]()
     for size in reversed(_large_sizes(session)):
+        lost += large  # the memory may do for a smaller one
         large = [engines.built(session, worker, precision, size, LARGE_LANES) for worker in team]
         if any(isinstance(engine.built, Artifact) for pair in large for engine in pair):
-            break  # else the memory may do for a smaller one
-    return Built(small, large)
+            break
+    return Built(small, large, lost)
 
 
 def _large_sizes(session: Session) -> list[int]:
@@ -130,9 +133,9 @@ def _large_sizes(session: Session) -> list[int]:
     return sorted(size for size in asked.large_batches if size > max(asked.batch_sizes))
 
 
-def _large(session: Session, precision: str, pairs: list[Pair], known: Sequence[Record]) -> tuple[list[Record], list[int]]:
+def _large(session: Session, precision: str, pairs: list[Pair]) -> tuple[list[Record], list[int]]:
     """The blocks of large batches, up to where throughput stops growing or memory ends; and their sizes."""
-    best, found, sizes = _rate(known), list[Record](), list[int]()
+    best, found, sizes = 0.0, list[Record](), list[int]()
     for size in [size for size in _large_sizes(session) if pairs and size <= pairs[0].plain.batch]:
         made = ways.large(session, precision, size, pairs).measured()
         found += made
