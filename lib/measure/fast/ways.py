@@ -52,4 +52,5 @@ def on_cpu(session: Session, precision: str, size: int) -> Block:
     given, plain = Given(session, size), Candidate(OnnxRuntime.name, precision)
     case, make = {"block": f"{precision} {size}"}, partial(OnnxRuntime, session, plain)
     arms = [in_threads(given, Candidate(plain.runner, precision, Way(lanes=count)), case, make) for count in (1, CPU_LANES)]
-    return Block(given, precision, arms + (rivals.of_batch(given, precision, [], (), True) if system.gpus() else []))
+    beside = rivals.of_batch(given, precision, [], (), precision == CPU_PRECISIONS[0]) if system.gpus() else []
+    return Block(given, precision, arms + beside)
