@@ -211,8 +211,7 @@ def _readme(options: argparse.Namespace) -> str:
 
     html = render.render(options.name, system=results.name).index.parent / results.name
     report = shell.gather(options.name, notebooks.FOLDER, results.name)
-    taken = pictures.take(report, html) if readme.block(report) == readme.GPU else []
-    return f"{_listed([*readme.update(report), *taken])}: written"
+    return f"{_listed([*readme.update(report), *pictures.take(report, html)])}: written"
 
 
 def _seal(options: argparse.Namespace) -> str:

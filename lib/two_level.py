@@ -37,9 +37,13 @@ def built(a: Builds, b: Builds) -> Interval:
 
 
 def compared_builds(a: Builds, b: Builds, least_ratio: float) -> Compared:
-    """What `stats.claim` says of `built`; with fewer than two builds a side or LEAST_ROUNDS rounds "undecided"."""
-    said = stats.claim(built(a, b), least_ratio)
-    return said if len(a[0]) >= LEAST_ROUNDS else "undecided"
+    """What `claimed` says of `built`; with fewer than two builds a side "undecided"."""
+    return claimed(built(a, b), len(a[0]), least_ratio)
+
+
+def claimed(ratio: Interval, rounds: int, least_ratio: float) -> Compared:
+    """What `stats.claim` says of a ratio of `built`; with fewer than LEAST_ROUNDS rounds "undecided"."""
+    return stats.claim(ratio, least_ratio) if rounds >= LEAST_ROUNDS else "undecided"
 
 
 def spread(builds: Builds) -> Interval:

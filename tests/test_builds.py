@@ -275,21 +275,31 @@ def scales(**found: float) -> bytes:
 
 def test_a_cache_under_another_header():
     theirs, ours = scales(images=0.5, conv1=0.25), scales(images=0.75)
-    made = calibrators.as_of(HEADERS[OLD] + theirs, HEADERS[NEW] + ours)
+    made = calibrators.as_of(HEADERS[OLD] + theirs, HEADERS[NEW] + ours, {"images", "conv1"})
     assert made == HEADERS[NEW] + theirs
     assert calibrators.scales(made) == {"images": 0.5, "conv1": 0.25}
-    assert calibrators.as_of(made, HEADERS[OLD] + theirs) == HEADERS[OLD] + theirs
+    assert calibrators.as_of(made, HEADERS[OLD] + theirs, {"images", "conv1"}) == HEADERS[OLD] + theirs
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_names_of_a_parsers_own_making_keep_the_scales_of_that_version(end):
+    """As TensorRT 8.5.3 and 10.6.0 name a constant of one network."""
+    theirs = scales(images=0.5, **{"(Unnamed Layer* 33) [Constant]_output": 0.125}).strip() + end
+    ours = scales(images=0.75, ONNXTRT_Broadcast_output=0.0625)
+    made = calibrators.scales(calibrators.as_of(HEADERS[OLD] + theirs, HEADERS[NEW] + ours, {"images", "conv1"}))
+    assert (made["images"], made["ONNXTRT_Broadcast_output"]) == (0.5, 0.0625)
 
 
 def test_scales_that_the_other_version_lacks_are_not_the_same_scales():
+    theirs, ours = HEADERS[OLD] + scales(images=0.5), HEADERS[NEW] + scales(images=0.5, conv1=0.25)
     with pytest.raises(EngineError, match=r"no scale for 'conv1' \(1 are missing\)"):
-        calibrators.as_of(HEADERS[OLD] + scales(images=0.5), HEADERS[NEW] + scales(images=0.5, conv1=0.25))
+        calibrators.as_of(theirs, ours, {"images", "conv1"})
 
 
 @pytest.mark.parametrize("data", [b"", HEADERS[OLD], HEADERS[OLD].strip(), HEADERS[OLD] + b"images: zz\n", b"\xff" * 8])
 def test_a_cache_without_scales_gets_no_other_header(data):
     with pytest.raises(EngineError, match="calibrate again"):
-        calibrators.as_of(data, HEADERS[NEW] + scales(images=0.5))
+        calibrators.as_of(data, HEADERS[NEW] + scales(images=0.5), {"images"})
 
 
 # Plans of others

@@ -54,7 +54,7 @@ def test_every_package_that_lib_imports_is_asked_for() -> None:
     asked = {normal(name) for name in named("requirements.in")}
     # A GPU machine's own; OpenCV where a profile asks for it; IPython comes with ipykernel, where notebooks run;
     # playwright, of requirements-dev.in, takes the READMEs' pictures.
-    optional = {"tensorrt", "pycuda", "cuda", "cv2", "IPython", "playwright"}
+    optional = {"tensorrt", "pycuda", "cuda", "cv2", "IPython", "playwright", "torch", "polygraphy"}
     missing = {name for name in foreign - optional if not asked & {normal(d) for d in provided_here.get(name, [name])}}
     assert missing - {"markupsafe", "google"} == set()  # jinja2 hands out markupsafe's type, onnx and tensorflow protobuf's
 

@@ -20,6 +20,7 @@ import pytest
 from stand_in_worker import command
 from test_trt import network
 
+from lib import deadline
 from lib.errors import ConfigError
 from lib.experiment import profile as config
 from lib.plans import remote
@@ -514,6 +515,19 @@ def test_one_that_does_not_answer_as_a_worker_is_ended(fault, said, monkeypatch)
         assert not one.alive
         one.start()
         assert one.ask("about")[0] == one.about
+
+
+def test_one_that_is_still_at_work_long_after_the_runs_minutes_is_ended(monkeypatch):
+    monkeypatch.setattr(remote, "OVER_S", 0.2)
+    monkeypatch.setattr(remote, "LOOK_S", 0.1)
+    with remote.workers([command("10.6.0", fault="hangs", at="calibrate")]) as (one,):
+        assert isinstance(one, Worker), one
+        monkeypatch.setenv(deadline.DEADLINE, str(time.time() + 0.3))
+        began = time.monotonic()
+        with pytest.raises(deadline.OutOfTime, match="the same command goes on"):
+            one.ask("calibrate")
+        assert 0.4 < time.monotonic() - began < 5
+        assert not one.alive
 
 
 def test_one_that_does_not_read_what_it_is_sent():

@@ -104,7 +104,7 @@ def shown(folder: Path, notebooks: Path) -> dict[str, str]:
         figures = " ".join(image["alt"] for image in soup.select("img"))
         seen[str(path.relative_to(index.parent))] = f"{soup.get_text(' ')} {figures}"
     for language in ("en", "ja"):
-        seen[f"README {language}"] = readme.shown(shell.gather("quickstart", notebooks, folder.name), language)
+        seen[f"README {language}"] = readme.shown(shell.gather("quickstart", notebooks, folder.name), language, readme.CPU)
     return seen
 
 

@@ -16,7 +16,20 @@ from lib.experiment import strict
 from lib.experiment.accept import Accept
 from lib.experiment.candidate import ONNX_REFERENCE, SAVED_MODEL_REFERENCE, Candidate
 from lib.experiment.preprocess import Preprocess
-from lib.experiment.sections import Batching, Consistency, Dataset, Engines, Export, Fast, Int8, Measuring, Model, Precision, Train, Versions
+from lib.experiment.sections import (
+    Batching,
+    Consistency,
+    Dataset,
+    Engines,
+    Export,
+    Fast,
+    Int8,
+    Measuring,
+    Model,
+    Precision,
+    Train,
+    Versions,
+)
 from lib.experiment.strict import Misfit, Strict
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -224,3 +224,9 @@ def _over_classes(node: onnx.NodeProto, version: int, dims: list[int | None] | N
     axis %= len(dims)
     over = dims[axis : axis + 1] if version >= 13 else dims[axis:]
     return axis > 0 and None not in over and math.prod(over) == classes
+
+
+def tensor_names(path: Path) -> set[str]:
+    """The names of all inputs of an ONNX and of what its nodes make."""
+    graph = load(path).graph
+    return {one.name for one in graph.input} | {name for node in graph.node for name in node.output}

@@ -16,6 +16,7 @@ from lib import export
 from lib.errors import NotMeasured, ReportError
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.profile import Engines
+from lib.models import onnx_graph
 from lib.plans import available, bound, calibrate, stored
 from lib.plans.remote import BUILD_S, Worker
 from lib.plans.stored import LOG, PLAN
@@ -88,7 +89,7 @@ def calibration(session: Session, worker: Worker, onnx: Path, other: Worker | No
     def write(folder: Path) -> dict[str, Any]:
         if other is not None:
             theirs, ours = (calibration(session, one, onnx).file(calibrate.CACHE).read_bytes() for one in (other, worker))
-            (folder / calibrate.CACHE).write_bytes(calibrators.as_of(theirs, ours))
+            (folder / calibrate.CACHE).write_bytes(calibrators.as_of(theirs, ours, onnx_graph.tensor_names(onnx)))
             return {"seconds": 0.0}
         given: dict[str, np.ndarray | bytes] = {"onnx": onnx.read_bytes(), "images": export.calibration_images(session, count)}
         told, made = worker.ask("calibrate", BUILD_S, given, method=method, settings=_settings(session.profile.engines))

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lib import deadline
 from lib.errors import ConfigError, ReportError, WrongOutput
 from lib.experiment import profile as config
 from lib.experiment.strict import line
@@ -32,6 +33,7 @@ PYTHONS = "TENSORRT_PYTHONS"
 # Last word of a worker's command line, of this process alone: in a container it is no child, and yet its own (lib/measure/state.py).
 MARK = f"worker-{secrets.token_hex(8)}"
 START_S, ASK_S, BUILD_S = 120.0, 600.0, 3600.0  # how long a worker may take to start (a container too), to answer, to build an engine
+OVER_S = 60.0  # how much longer than the run's minutes a step may take that was begun within them
 NOISE = 1 << 16  # bytes that a start script may print before the worker speaks
 LOOK_S = 1.0  # how often it is looked whether one that says nothing still lives: what it started may keep its output open
 END_S, GRACE_S = 5.0, 10.0  # how long one may take to end that says no more, and one that is told to
@@ -142,7 +144,8 @@ class Worker:
         self, what: str, limit_s: float = ASK_S, arrays: dict[str, Any] | None = None, **message: Any
     ) -> tuple[dict[str, Any], wire.Arrays]:
         """Have it do one thing (a method of lib.trt.worker.Worker). Raises EngineError for what it says failed, WrongOutput for answers
-        that it found wrong, it can be asked again; WorkerEnded where it ends, hangs for `limit_s` or answers otherwise."""
+        that it found wrong, it can be asked again; WorkerEnded where it ends, hangs for `limit_s` or answers otherwise; OutOfTime, and it is
+        ended, OVER_S after the run's minutes."""
         if not self.alive:
             raise WorkerEnded(f"{self.name}: {self._end()}")
         self._until = time.monotonic() + limit_s
@@ -210,6 +213,9 @@ class Worker:
             if time.monotonic() >= self._until:
                 self._stop()
                 raise WorkerEnded(f"{self.name}: did not answer in time and was ended")
+            if deadline.left_s() < -OVER_S:
+                self._stop()
+                raise deadline.OutOfTime(f"{self.name}: did not come to its end and was ended; the same command goes on from here")
 
     def _end(self) -> str:
         """How it ended, and the last that it said about it."""

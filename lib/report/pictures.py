@@ -1,4 +1,4 @@
-"""The pictures in the READMEs: the first screen of a report's overview, in both languages, by Chromium."""
+"""The pictures in the READMEs: first screens of a report's pages, in both languages, by Chromium."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lib.experiment import profile as config
 from lib.report import readme
 from lib.report.shell import Report
 from lib.store import files
+from lib.text import Language
 
 WIDTH, HEIGHT = 1280, 800  # pixels
 COLOURS = 256
@@ -23,18 +24,24 @@ NONE = "pictures are taken by Playwright (make test installs it) with Chromium (
 
 
 def take(report: Report, html: Path, root: Path = config.ROOT) -> list[Path]:
-    """Write `readme.picture` of both languages below `root`, PNGs of WIDTH × HEIGHT; returns them.
+    """Write `readme.picture` of both languages below `root` for every block of the report that has one, PNGs of WIDTH × HEIGHT; returns
+    them.
 
     html: the report's pages, html/SYSTEM. Raises ReportError where there is no browser.
     """
-    made = []
+    wanted = [(block, language) for block in readme.blocks(report) if block in readme.PICTURES for language in readme.READMES]
+    if not wanted:
+        return []
     with _browser() as browser:
-        for language in readme.READMES:
-            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", reduced_motion="reduce")
-            page.goto((html / language / "index.html").resolve().as_uri())
-            made.append(root / readme.picture(report, language))
-            files.write_bytes(made[-1], _small(page.screenshot(), report.run.info.run_id))
-    return made
+        return [_taken(browser, report, html, root, block, language) for block, language in wanted]
+
+
+def _taken(browser: Any, report: Report, html: Path, root: Path, block: str, language: Language) -> Path:
+    path = root / readme.picture(report, language, block)
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", reduced_motion="reduce")
+    page.goto((html / language / readme.PICTURES[block][0]).resolve().as_uri())
+    files.write_bytes(path, _small(page.screenshot(), report.run.info.run_id))
+    return path
 
 
 @contextmanager

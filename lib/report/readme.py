@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lib.errors import ReportError
 from lib.experiment import profile as config
+from lib.pages.cross_version import rules, tables
+from lib.pages.cross_version.sections import several
 from lib.report import candidates, headline, shell
 from lib.report import verdict as verdicts
 from lib.report.shell import WORDS, Report
 from lib.show.table import BEST, Column, Table, number
 from lib.stats import Interval
 from lib.store import files
+from lib.store.run import Run
 from lib.text import Language, Text
+from lib.verdict import versions
 from lib.verdict.judge import BACKEND
 from lib.words import COMMON
 
 READMES: dict[Language, str] = {"en": "README.md", "ja": "README.ja.md"}
-GPU, CPU = "gpu", "cpu"  # what stands between markers of that name: a run in which TensorRT was timed, and one in which it was not
+# What stands between markers of that name: a run in which TensorRT was timed, one without a GPU, and versions of TensorRT beside each other
+GPU, CPU, VERSIONS = "gpu", "cpu", "versions"
+PICTURES = {GPU: ("index.html", "report"), VERSIONS: (f"{versions.PAGE}.html", "versions")}  # of blocks: the page, and the file's name
 TOLD = (headline.ACCURACY, headline.AGREEMENT, headline.THROUGHPUT, headline.LATENCY)  # one of these that is shown makes a row
 OPEN = 3  # problems, and doubts, that are said
 
 
 def update(report: Report, root: Path = config.ROOT) -> list[Path]:
-    """Put what a report says between the markers of its `block` in both READMEs below `root`; returns them.
+    """Put what a report says between the markers of its `blocks` in both READMEs below `root`; returns them.
 
-    Raises ReportError where nothing is recorded, and where a README has no such markers.
+    Raises ReportError where nothing is recorded that a README could show, and where a README has no such markers.
     """
-    before, after = f"<!-- {block(report)} -->", f"<!-- /{block(report)} -->"
+    there = blocks(report)
+    if not there:
+        raise ReportError(f"{report.folder}: nothing is recorded that a README could show")
     for language, name in READMES.items():
-        path, written = root / name, shown(report, language)
+        path = root / name
         text = path.read_text(encoding="utf-8")
-        text, count = re.subn(f"({before}\n).*?({after})", lambda m, said=written: m[1] + said + m[2], text, flags=re.DOTALL)
-        if not count:
-            raise ReportError(f"{path}: no line {before}; put one before the table and {after} after it")
+        for block in there:
+            before, after, written = f"<!-- {block} -->", f"<!-- /{block} -->", shown(report, language, block)
+            text, count = re.subn(f"({before}\n).*?({after})", lambda m, said=written: m[1] + said + m[2], text, flags=re.DOTALL)
+            if not count:
+                raise ReportError(f"{path}: no line {before}; put one before the table and {after} after it")
         files.write_text(path, text)
     return [root / name for name in READMES.values()]
 
@@ -50,37 +60,57 @@ def find(folder: Path, system: str) -> Path:
     return chosen[0]
 
 
-def block(report: Report) -> str:
-    """GPU where TensorRT was timed, else CPU: the only ones that a README has, each of the run that was written there last."""
+def blocks(report: Report) -> list[str]:
+    """What a README has of a report: GPU where TensorRT was timed, CPU where there was no GPU; VERSIONS where several were compared."""
     rows = headline.table(report.run).rows
-    return GPU if any(row["candidate"].runner == BACKEND and headline.measured(row, headline.LATENCY) for row in rows) else CPU
+    timed = any(row["candidate"].runner == BACKEND and headline.measured(row, headline.LATENCY) for row in rows)
+    found = [GPU] if timed else [] if report.run.info is None or report.run.info.system["gpus"] else [CPU]
+    return found + [VERSIONS] * (_versions(report) is not None)
 
 
-def picture(report: Report, language: Language) -> str:
-    """Where the picture of a report's overview lies, as READMEs name it; only the block GPU has one."""
-    return f"outputs/{report.profile}/report.{language}.png"
+def _versions(report: Report) -> Run | None:
+    """The page that compares versions, where it could."""
+    return next((one.run for one in report.stages if one.notebook.stage == versions.PAGE and one.run.measured and several(one.run)), None)
 
 
-def shown(report: Report, language: Language) -> str:
-    """The block of a report as Markdown: its verdict, its picture if it has one, the candidates of which it shows accuracy or speed, and
-    what they were measured on with what is wrong. Raises ReportError where nothing is recorded."""
+def picture(report: Report, language: Language, block: str = GPU) -> str:
+    """Where the picture of a block lies, as READMEs name it. Raises KeyError for a block without one."""
+    return f"outputs/{report.profile}/{PICTURES[block][1]}.{language}.png"
+
+
+def shown(report: Report, language: Language, block: str) -> str:
+    """A block of a report as Markdown: what it says in a sentence, its picture if it has one, its table, and what it was measured on."""
+    said = _of_versions(report, language) if block == VERSIONS else _of_candidates(report, language)
+    shot = f"![{WORDS(f'readme.picture_{block}').in_(language)}]({picture(report, language, block)})\n" if block in PICTURES else ""
+    return "\n".join(filter(None, [f"**{said[0]}**\n", shot, *said[1:]]))
+
+
+def _of_candidates(report: Report, language: Language) -> list[str]:
+    """Verdict, the candidates of which the run shows accuracy or speed, and what they were measured on with what is wrong."""
     verdict = verdicts.of(report)
-    if verdict is None:
-        raise ReportError(f"{report.folder}: nothing is recorded that a README could show")
-    parts = [f"**{verdict.told.in_(language)}**\n"]
-    if block(report) == GPU:
-        parts.append(f"![{WORDS('readme.picture').in_(language)}]({picture(report, language)})\n")
-    for table in candidates.tables(report.run, verdict, doubtful=any(stage.doubts for stage in report.stages))[:1]:
-        parts.append(_markdown(table, language))
-    return "\n".join([*parts, f"{_measured_on(report, language)}\n"])
+    assert verdict is not None  # of `blocks`
+    tables = candidates.tables(report.run, verdict, doubtful=any(stage.doubts for stage in report.stages))[:1]
+    shown = [_markdown(table, [column for column in table.columns if column in TOLD], language) for table in tables]
+    return [verdict.told.in_(language), *shown, f"{_measured_on(report, language)}\n"]
 
 
-def _markdown(table: Table, language: Language) -> str:
-    told = [column for column in table.columns if column in TOLD]
+def _of_versions(report: Report, language: Language) -> list[str]:
+    """The page's answer, its table, and what it was measured on."""
+    run = _versions(report)
+    assert run is not None
+    answer, table, info = rules.findings(run)[0], tables.answer(run), run.info
+    facts = {"dataset": info.dataset, "cpu": info.system["cpu"], "cores": info.system["cores"], "date": info.started_at[:10]}
+    facts |= {"gpu": shell.gpu(info.system), "profile": report.profile, "system": run.folder.name, "caption": table.caption}
+    facts |= {"page": info.stage[:2], "builds": run.profile.versions.builds}
+    return [answer.text.in_(language), _markdown(table, [], language), f"{WORDS('readme.measured_versions', **facts).in_(language)}\n"]
+
+
+def _markdown(table: Table, told: Sequence[Column], language: Language) -> str:
+    """told: columns one of which must say something, or a row is left out; none: every row is there."""
     head = [f"{c.label.in_(language)}{f' ({c.unit})' if c.unit else ''}" for c in table.columns]
     lines = [head, ["---:" if c.digits is not None else "---" for c in table.columns]]
     for row in table.rows:
-        if any(headline.measured(row, column) for column in told):
+        if not told or any(headline.measured(row, column) for column in told):
             lines.append([_cell(row.get(column.key), column, column.key in row.get(BEST, ()), language) for column in table.columns])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -93,6 +123,8 @@ def _cell(value: object, column: Column, best: bool, language: Language) -> str:
         return said.striptags() if isinstance(said, Markup) else said
     if value is None:
         return "–" if column.digits is not None else ""
+    if isinstance(value, str) or (isinstance(value, int) and column.digits is None):
+        return str(value)
     if not isinstance(value, (int, float, Interval)):
         return COMMON("table.not_measured").in_(language)
     ends = f" [{number(value.low, column)}, {number(value.high, column)}]" if isinstance(value, Interval) else ""

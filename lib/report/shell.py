@@ -28,8 +28,8 @@ from lib.words import LEVELS, Finding, Words
 WORDS = Words(__file__)
 LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "ja": "日本語"}
 NO_GPU = WORDS("said.no_gpu")
-LIBRARIES = {"tensorflow": "TensorFlow", "onnxruntime": "ONNX Runtime", "onnxruntime-gpu": "ONNX Runtime", "tensorrt": "TensorRT"}
-LIBRARIES |= {"tensorrt-rtx-cu13-libs": "TensorRT for RTX"}
+LIBRARIES = {"tensorflow": "TensorFlow", "tensorflow-cpu": "TensorFlow", "onnxruntime": "ONNX Runtime", "onnxruntime-gpu": "ONNX Runtime"}
+LIBRARIES |= {"tensorrt": "TensorRT", "tensorrt-rtx-cu13-libs": "TensorRT for RTX"}
 
 
 def findings(run: Run) -> list[Finding]:
@@ -189,8 +189,9 @@ def gpu(system: Mapping[str, Any]) -> Any:
 
 
 def libraries(system: Mapping[str, Any]) -> list[str]:
-    """The libraries of a recorded system that run models, with their versions."""
-    return [f"{said} {system['libraries'][name]}" for name, said in LIBRARIES.items() if name in system["libraries"]]
+    """The libraries of a recorded system that run models, with their versions, each once."""
+    there = system["libraries"]
+    return list(dict.fromkeys(f"{said} {there[name]}" for name, said in LIBRARIES.items() if name in there))
 
 
 def fill(template: str, language: Language, **values: Any) -> str:

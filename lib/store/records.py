@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # unit -> (smallest, largest) value it can have. A share is of images, of time, or a p-value; a difference of outputs, of accuracies.
 UNITS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("count", "bytes", "ms", "s", "ratio"), (0, math.inf)),
+    **dict.fromkeys(("count", "bytes", "ms", "s", "ratio", "images/s", "FLOP/s", "bytes/s"), (0, math.inf)),
     "share": (0, 1),
     "difference": (-math.inf, math.inf),
 }

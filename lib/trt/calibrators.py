@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
@@ -35,17 +36,21 @@ def scales(data: bytes) -> dict[str, float]:
     return found
 
 
-def as_of(data: bytes, own: bytes) -> bytes:
-    """A cache with the scales of `data` that the TensorRT which wrote the cache `own` takes for its own.
+def as_of(data: bytes, own: bytes, tensors: Collection[str]) -> bytes:
+    """A cache with the scales of `data` that the TensorRT which wrote the cache `own` takes for its own; for comparing versions alone.
 
-    The first line names version and calibrator, and any other version refuses it. For comparing versions with the same scales only:
-    raises EngineError where `own` has a scale for a tensor that `data` has none for, as the name may differ between versions.
+    The first line names version and calibrator, and any other version refuses it. tensors: names that the network itself gives, the same
+    in every version; raises EngineError where `own` has a scale for one that `data` has none for: these are not the same scales. Names of a
+    parser's own making (of constants, broadcasts and what it puts around a softmax) differ; these keep the scale of `own`.
     """
-    if lacking := sorted(scales(own).keys() - scales(data).keys()):
+    mine = scales(own).keys() - scales(data).keys()
+    if lacking := sorted(mine & set(tensors)):
         missing = f"'{lacking[0]}' ({len(lacking)} are missing)"
         raise EngineError(f"the other version has no scale for {missing}: these are not the same scales")
-    head, scales_of = own.split(b"\n", 1)[0], data.split(b"\n", 1)[1]
-    return head + b"\n" + scales_of
+    head, *lines = own.splitlines(keepends=True)
+    kept = [line for line in lines if line.decode("utf-8", errors="replace").rpartition(":")[0] in mine]
+    theirs = data.split(b"\n", 1)[1]
+    return b"".join([head, theirs, b"" if theirs.endswith(b"\n") else b"\n", *kept])
 
 
 def reader(trt: ModuleType, method: str, data: bytes) -> Any:

@@ -31,7 +31,7 @@ SEARCH, LEAST_S = 1 / 20, 0.5  # of the seconds that a rate must be held: of eac
 HALVED_S = 120.0  # after which no lower rate is tried any more
 SHORT = 1 / 12  # …: of SingleStream, Offline and the overload
 NO_RATE = Text("no rate was so low that the limit was kept", "どのレートでも制限時間を守れなかった")
-NO_LOADGEN = Reason("no_loadgen")
+NO_LOADGEN = Reason("not_installed", {"package": "mlcommons-loadgen"})
 
 
 def pipelines(feed: Feed, files: bool = True) -> list[Record]:

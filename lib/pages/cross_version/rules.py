@@ -134,8 +134,9 @@ def from_build_to_build(found: Versions) -> Iterator[Finding]:
     if not told:
         return
     changed = joined(one.engine.label for one in told if one.most_changed)
-    exact = joined(one.engine.label for one in told if all(o.same_share == 1 for o in told if o.engine == one.engine))
-    values = {"count": max(one.most_changed or 0 for one in told), "images": max(one.images for one in told), "exact": exact or "–"}
+    same = joined(one.engine.label for one in told if all(o.same_share == 1 for o in told if o.engine == one.engine))
+    exact = W("parts.exact", engines=same) if same else Text("", "")
+    values = {"count": max(one.most_changed or 0 for one in told), "images": max(one.images for one in told), "exact": exact}
     yield W.finding("note", "builds_differ" if changed else "builds_alike", changed=changed, **values)
 
 

@@ -40,8 +40,9 @@ def compared(found: Versions, spot: Spot, other: str) -> Comparison | None:
     base, own = samples(base_builds(found, spot)), samples(found.latencies(other, spot))
     if not base or not own or len({len(rounds) for rounds in base + own}) > 1:
         return None
-    told = two_level.compared_builds(own, base, least_ratio(found))
-    return Comparison(spot, found.base, other, two_level.built(own, base), "disturbed" if disturbed(found, spot) else told)
+    ratio = two_level.built(own, base)
+    told = two_level.claimed(ratio, len(own[0]), least_ratio(found))
+    return Comparison(spot, found.base, other, ratio, "disturbed" if disturbed(found, spot) else told)
 
 
 def least_ratio(found: Versions) -> float:
