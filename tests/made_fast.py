@@ -229,5 +229,7 @@ def no_gpu() -> list[Record]:
     made.append(Record("ceiling_share", "share", None, Candidate("tensorrt", "fp16"), 32, reason=lost))
     made.append(Record("pace", "ms", None, Candidate("polygraphy", "fp16"), 32, "end_to_end", reason=lost))
     for metric, unit in (("single_stream", "ms"), ("offline", "images/s"), ("server", "images/s")):
-        made.append(Record(metric, unit, None, Candidate("onnxrt", "fp32"), 1, reason=Reason("no_loadgen")))
+        made.append(
+            Record(metric, unit, None, Candidate("onnxrt", "fp32"), 1, reason=Reason("not_installed", {"package": "mlcommons-loadgen"}))
+        )
     return made

@@ -308,7 +308,7 @@ def test_without_loadgen_there_are_no_scenarios_and_the_rest_is_there(profile: P
     session = Session(config.load(str(profile)), STAGE, run_id="no loadgen")
     measure.measure(session)
     reasons = {one.metric: one.reason.key for one in session.records if one.reason and one.candidate and one.candidate.runner == "onnxrt"}
-    assert reasons == dict.fromkeys(("single_stream", "offline", "server", "server_overload"), "no_loadgen")
+    assert reasons == dict.fromkeys(("single_stream", "offline", "server", "server_overload"), "not_installed")
     assert of(session, "pipeline")[0].value
 
 

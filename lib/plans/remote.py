@@ -143,9 +143,11 @@ class Worker:
     def ask(
         self, what: str, limit_s: float = ASK_S, arrays: dict[str, Any] | None = None, **message: Any
     ) -> tuple[dict[str, Any], wire.Arrays]:
-        """Have it do one thing (a method of lib.trt.worker.Worker). Raises EngineError for what it says failed, WrongOutput for answers
-        that it found wrong, it can be asked again; WorkerEnded where it ends, hangs for `limit_s` or answers otherwise; OutOfTime, and it is
-        ended, OVER_S after the run's minutes."""
+        """Have it do one thing (a method of lib.trt.worker.Worker).
+
+        Raises EngineError for what it says failed, WrongOutput for answers that it found wrong, it can be asked again; WorkerEnded where
+        it ends, hangs for `limit_s` or answers otherwise; OutOfTime, and it is ended, OVER_S after the run's minutes.
+        """
         if not self.alive:
             raise WorkerEnded(f"{self.name}: {self._end()}")
         self._until = time.monotonic() + limit_s
