@@ -25,6 +25,7 @@ engines: {calibration_images: 16, calibration_batch: 8}
 measuring: {rounds: 3, slice_s: 0.005, warmup_s: 0.005, tolerance: 0.9}
 batching: {batch_sizes: [1, 4]}
 precision: {batch_size: 4}
+fast: {batch_sizes: [1, 4], lanes: [2], large_batches: [], rounds: 3, slice_s: 0.005, warmup_s: 0.005, server_s: 0.5}
 """
 ENGINES = ("fp32", "fp16", "int8_qdq")
 
@@ -36,8 +37,8 @@ def reported(made: Path, outputs: Path) -> tuple[Run, str]:
     done = subprocess.run(command, cwd=config.ROOT, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     (results,) = (outputs / made.stem / "results").iterdir()
-    pages = sorted((outputs / made.stem / "html").glob("*/??/0*.html"))
-    assert len(pages) == 16
+    pages = sorted((outputs / made.stem / "html").glob("*/??/[01]*.html"))
+    assert len(pages) == 18
     assert not [page for page in pages if "Traceback" in page.read_text(encoding="utf-8")]
     return Run.open(results, "01_model"), done.stdout
 

@@ -206,7 +206,7 @@ class Fast(Strict):
     rounds: Annotated[int, Field(ge=3, le=1000)] = 6
     slice_s: Annotated[float, Field(gt=0, le=60)] = 0.1
     warmup_s: Annotated[float, Field(ge=0, le=600)] = 0.2
-    server_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    server_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
 
 
 class Precision(Strict):

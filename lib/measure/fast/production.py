@@ -20,7 +20,6 @@ from lib.serving.runs import Piped, Scene
 from lib.serving.server import LONGEST_S, P99, Serving, within
 from lib.stats import PERCENTILES
 from lib.store.records import Reason, Record
-from lib.text import Text
 
 MEMORY, FILES = "memory", "files"  # where the images of a pipeline lie
 PIPELINE, SINGLE, OFFLINE, SERVER, OVERLOAD = "pipeline", "single_stream", "offline", "server", "server_overload"
@@ -28,9 +27,8 @@ UNITS = {PIPELINE: "images/s", SINGLE: "ms", OFFLINE: "images/s", SERVER: "image
 PASS_S = 0.3  # that a repeat of a pipeline takes at least, where the profile's slices are shorter than a third of it: several passes
 MOST_PASSES = 500
 SEARCH, LEAST_S = 1 / 20, 0.5  # of the seconds that a rate must be held: of each run that looks for it, which takes so long at least
-HALVED_S = 120.0  # after which no lower rate is tried any more
+HALVED = 2  # times the seconds that a rate must be held: after which no lower rate is tried any more
 SHORT = 1 / 12  # …: of SingleStream, Offline and the overload
-NO_RATE = Text("no rate was so low that the limit was kept", "どのレートでも制限時間を守れなかった")
 NO_LOADGEN = Reason("not_installed", {"package": "mlcommons-loadgen"})
 
 
@@ -64,20 +62,21 @@ def offline(feed: Feed) -> list[Record]:
     return _scenario(feed, [OFFLINE], measure)
 
 
-def server(feed: Feed, first: float) -> list[Record]:
+def server(feed: Feed, first: float, at_most_s: float = math.inf) -> list[Record]:
     """`server`, the highest rate (images/s) at which p99 stays under the profile's limit, and `server_overload` at twice that; measured
-    once a run. first: a rate to try first."""
+    once a run. first: a rate to try first; at_most_s: that it is held, where the profile asks for longer."""
     asked = feed.session.profile.fast
+    held_s = min(asked.server_s, at_most_s)
     serving = Serving(limit_ms=asked.limit_ms, coalesce=True)
 
     def measure(fed: Fed) -> list[Record]:
         def at(rate: float, seconds: float) -> Scene:
             return fed.scene(SERVER, seconds, rate=rate, serving=serving)
 
-        search_s, held_s, over_s = max(LEAST_S, SEARCH * asked.server_s), asked.server_s, SHORT * asked.server_s
+        search_s, over_s = max(LEAST_S, SEARCH * held_s), SHORT * held_s
         load = halved(at, under_load(at, first, asked.limit_ms, search_s, held_s, over_s), asked.limit_ms, held_s, over_s)
         if load.rate is None or load.held is None or load.overload is None:
-            none = Reason.verbatim(NO_RATE)
+            none = Reason("no_rate")
             return [Record(metric, UNITS[metric], None, reason=none, **feed.common) for metric in (SERVER, OVERLOAD)]
         tried = [[rate, p99] for rate, p99 in load.tried]
         more = {"wrong": 0, "asked": 2 * load.rate}  # a wrong answer would have ended it
@@ -91,8 +90,8 @@ def server(feed: Feed, first: float) -> list[Record]:
 
 def halved(measured: Callable[[float, float], Scene], load: Load, limit_ms: float, held_s: float, overload_s: float) -> Load:
     """Where short runs promised a rate that no long one held, as on a disturbed machine: half of the lowest that was tried, and so on, for
-    HALVED_S. Else the load as it is."""
-    tried, until = list(load.tried), time.monotonic() + HALVED_S
+    HALVED times as long as it must be held. Else the load as it is."""
+    tried, until = list(load.tried), time.monotonic() + HALVED * held_s
     while load.rate is None and time.monotonic() < until and (rate := min(rate for rate, _ in tried) / 2) > P99 / LONGEST_S:
         scene = measured(rate, held_s)
         tried.append((rate, scene.outcome.latencies_ms["p99"]))

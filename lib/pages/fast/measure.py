@@ -28,6 +28,8 @@ from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 
 GROWTH = 1.02  # times as many images a second that a larger batch must bring, or no larger one is tried
+# On a processor: seconds that a rate is held at most, and images a second under which none is looked for, for each run would take long
+CPU_SERVER_S, CPU_RATE = 5.0, 400.0
 FIRST_RATE = 20_000.0  # images a second that a server is asked for first, at most
 # Of small batches and of large ones: seconds that both engines of a regime take, ways of a version, seconds of rivals, all about
 BUILDS_S, WAYS, RIVALS_S, OPENS_S = (20.0, 45.0), (10, 4), (90.0, 40.0), 1.5
@@ -243,7 +245,8 @@ def _without(session: Session, reasons: Sequence[Reason]) -> None:
         if precision == ways.CPU_PRECISIONS[0]:
             rate = max((_images_s(r) for r in found if r.candidate == several and r.batch_size == largest), default=0.0)
             session.record(*production.streams(served.in_threads(session, one, least, make)), *production.offline(feed))
-            session.record(*production.server(feed, max(1.0, rate / 2)))
+            slow = feed._replace(open=Reason("few_a_second")) if rate < CPU_RATE else feed
+            session.record(*production.server(slow, max(1.0, rate / 2), CPU_SERVER_S))
     session.record(*blocks.once(found))
 
 
