@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,14 +37,17 @@ def built(a: Builds, b: Builds) -> Interval:
     return Interval.of_logs(math.log(over_builds.value), half)
 
 
-def compared_builds(a: Builds, b: Builds, least_ratio: float) -> Compared:
-    """What `claimed` says of `built`; with fewer than two builds a side "undecided"."""
-    return claimed(built(a, b), len(a[0]), least_ratio)
+class Told(NamedTuple):
+    """What is told of two versions. ratio: of `built`; said: what may be claimed of it."""
+
+    ratio: Interval
+    said: Compared
 
 
-def claimed(ratio: Interval, rounds: int, least_ratio: float) -> Compared:
-    """What `stats.claim` says of a ratio of `built`; with fewer than LEAST_ROUNDS rounds "undecided"."""
-    return stats.claim(ratio, least_ratio) if rounds >= LEAST_ROUNDS else "undecided"
+def compared_builds(a: Builds, b: Builds, least_ratio: float) -> Told:
+    """`built`, and what `stats.claim` says of it; with fewer than two builds a side or LEAST_ROUNDS rounds "undecided"."""
+    ratio = built(a, b)
+    return Told(ratio, stats.claim(ratio, least_ratio) if len(a[0]) >= LEAST_ROUNDS else "undecided")
 
 
 def spread(builds: Builds) -> Interval:

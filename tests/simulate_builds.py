@@ -55,7 +55,7 @@ def runs_of(count: int, apart: float, draws: tuple[Draw, Draw], counts: tuple[in
 
 def said_of(runs: list[Sides], least_ratio: float = LEAST_RATIO) -> list[stats.Compared]:
     """What the rule of this report says of the first version in each run."""
-    return [two_level.compared_builds(a, b, least_ratio) for a, b in runs]
+    return [two_level.compared_builds(a, b, least_ratio).said for a, b in runs]
 
 
 def said_of_one_build(runs: list[Sides]) -> list[stats.Compared]:

@@ -36,7 +36,7 @@ def test_which_version_is_faster_turns_round(sides, least):
     assert there.low <= there.value <= there.high
     assert there.value == pytest.approx(1 / back.value)
     assert there.low == pytest.approx(1 / back.high if back.high else math.inf)
-    assert two_level.compared_builds(a, b, least) == TURNED[two_level.compared_builds(b, a, least)]
+    assert two_level.compared_builds(a, b, least).said == TURNED[two_level.compared_builds(b, a, least).said]
 
 
 @given(versions(least=2), st.data())
@@ -84,21 +84,21 @@ def test_builds_that_do_not_spread_are_known_as_well_as_their_rounds():
 def test_one_build_tells_nothing_of_its_version(counts):
     a, b = [[1.0, 1.01, 0.99]] * counts[0], [[2.0, 2.01, 1.99]] * counts[1]
     assert two_level.built(a, b) == (pytest.approx(2.0, rel=1e-3), 0.0, math.inf)
-    assert two_level.compared_builds(a, b, 0.02) == "undecided"
+    assert two_level.compared_builds(a, b, 0.02).said == "undecided"
 
 
 def test_few_rounds_decide_nothing():
     assert two_level.built([[1.0]] * 3, [[2.0]] * 3) == (pytest.approx(2.0), 0.0, math.inf)
-    assert two_level.compared_builds([[1.0] * 2] * 3, [[2.0] * 2] * 3, 0.02) == "undecided"
-    assert two_level.compared_builds([[1.0] * 3] * 3, [[2.0] * 3] * 3, 0.02) == "faster"
-    assert two_level.compared_builds([[1.0] * 3] * 3, [[1.01] * 3] * 3, 0.02) == "same"
+    assert two_level.compared_builds([[1.0] * 2] * 3, [[2.0] * 2] * 3, 0.02).said == "undecided"
+    assert two_level.compared_builds([[1.0] * 3] * 3, [[2.0] * 3] * 3, 0.02).said == "faster"
+    assert two_level.compared_builds([[1.0] * 3] * 3, [[1.01] * 3] * 3, 0.02).said == "same"
 
 
 def test_a_difference_within_the_spread_of_builds_is_not_claimed():
     """Every round of every build agrees, and still another build might be the other way round."""
     a, b = [[1.0] * 8, [1.1] * 8, [1.02] * 8], [[1.05] * 8, [1.15] * 8, [1.07] * 8]
     assert stats.compared(a[0], b[0], 0.02) == "faster"
-    assert two_level.compared_builds(a, b, 0.02) == "undecided"
+    assert two_level.compared_builds(a, b, 0.02).said == "undecided"
 
 
 def test_builds_of_other_rounds_are_not_compared():
@@ -184,7 +184,7 @@ def test_a_machine_that_meets_one_version_harder_for_a_while_seldom_misleads():
     rng, claimed, by_builds = np.random.default_rng(1), 0, 0
     for _ in range(RUNS):
         a, b = (np.exp(rng.normal(0, 0.02, 8) + rng.normal(0, 0.01, (5, 8))) for _ in range(2))
-        claimed += two_level.compared_builds(a, b, 0) in ("faster", "slower")
+        claimed += two_level.compared_builds(a, b, 0).said in ("faster", "slower")
         by_builds += stats.claim(stats.ratio(*(np.exp(np.log(side).mean(axis=1)) for side in (a, b))), 0) in ("faster", "slower")
     assert claimed / RUNS <= 0.05
     assert by_builds / RUNS > 0.5

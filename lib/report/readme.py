@@ -10,6 +10,7 @@ from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.pages.cross_version import rules, tables
 from lib.pages.cross_version.sections import several
+from lib.pages.cross_version.versions import Versions
 from lib.report import candidates, headline, shell
 from lib.report import verdict as verdicts
 from lib.report.shell import WORDS, Report
@@ -64,8 +65,12 @@ def blocks(report: Report) -> list[str]:
     """What a README has of a report: GPU where TensorRT was timed, CPU where there was no GPU; VERSIONS where several were compared."""
     rows = headline.table(report.run).rows
     timed = any(row["candidate"].runner == BACKEND and headline.measured(row, headline.LATENCY) for row in rows)
-    found = [GPU] if timed else [] if report.run.info is None or report.run.info.system["gpus"] else [CPU]
-    return found + [VERSIONS] * (_versions(report) is not None)
+    there = {
+        GPU: timed,
+        CPU: not timed and report.run.measured and not report.run.info.system["gpus"],
+        VERSIONS: _versions(report) is not None,
+    }
+    return [block for block, is_there in there.items() if is_there]
 
 
 def _versions(report: Report) -> Run | None:
@@ -73,7 +78,7 @@ def _versions(report: Report) -> Run | None:
     return next((one.run for one in report.stages if one.notebook.stage == versions.PAGE and one.run.measured and several(one.run)), None)
 
 
-def picture(report: Report, language: Language, block: str = GPU) -> str:
+def picture(report: Report, language: Language, block: str) -> str:
     """Where the picture of a block lies, as READMEs name it. Raises KeyError for a block without one."""
     return f"outputs/{report.profile}/{PICTURES[block][1]}.{language}.png"
 
@@ -89,20 +94,19 @@ def _of_candidates(report: Report, language: Language) -> list[str]:
     """Verdict, the candidates of which the run shows accuracy or speed, and what they were measured on with what is wrong."""
     verdict = verdicts.of(report)
     assert verdict is not None  # of `blocks`
-    tables = candidates.tables(report.run, verdict, doubtful=any(stage.doubts for stage in report.stages))[:1]
-    shown = [_markdown(table, [column for column in table.columns if column in TOLD], language) for table in tables]
-    return [verdict.told.in_(language), *shown, f"{_measured_on(report, language)}\n"]
+    listed = candidates.tables(report.run, verdict, doubtful=any(stage.doubts for stage in report.stages))[:1]
+    rows = [_markdown(table, [column for column in table.columns if column in TOLD], language) for table in listed]
+    return [verdict.told.in_(language), *rows, f"{_measured_on(report, language)}\n"]
 
 
 def _of_versions(report: Report, language: Language) -> list[str]:
     """The page's answer, its table, and what it was measured on."""
     run = _versions(report)
     assert run is not None
-    answer, table, info = rules.findings(run)[0], tables.answer(run), run.info
-    facts = {"dataset": info.dataset, "cpu": info.system["cpu"], "cores": info.system["cores"], "date": info.started_at[:10]}
-    facts |= {"gpu": shell.gpu(info.system), "profile": report.profile, "system": run.folder.name, "caption": table.caption}
-    facts |= {"page": info.stage[:2], "builds": run.profile.versions.builds}
-    return [answer.text.in_(language), _markdown(table, [], language), f"{WORDS('readme.measured_versions', **facts).in_(language)}\n"]
+    answer, table = next(rules.verdict(Versions(run))), tables.answer(run)
+    more = {"caption": table.caption, "page": run.stage[:2], "builds": run.profile.versions.builds}
+    measured_on = WORDS("readme.measured_versions", **_facts(report, run), **more)
+    return [answer.text.in_(language), _markdown(table, [], language), f"{measured_on.in_(language)}\n"]
 
 
 def _markdown(table: Table, told: Sequence[Column], language: Language) -> str:
@@ -132,12 +136,20 @@ def _cell(value: object, column: Column, best: bool, language: Language) -> str:
 
 
 def _measured_on(report: Report, language: Language) -> str:
-    run, info = report.run, report.run.info
-    system = info.system
-    facts = {"dataset": info.dataset, "cpu": system["cpu"], "cores": system["cores"], "date": info.started_at[:10]}
-    facts |= {"gpu": shell.gpu(system), "batch": headline.batch_size(run), "libraries": shell.libraries(system)}
-    facts |= {"profile": report.profile, "system": run.folder.name, "pages": [stage[:2] for stage in sorted(run.files)]}
-    return "\n".join([WORDS("readme.measured_on", **facts).in_(language), *_wrong(report, language)])
+    run = report.run
+    more = {
+        "batch": headline.batch_size(run),
+        "libraries": shell.libraries(run.info.system),
+        "pages": [page[:2] for page in sorted(run.files)],
+    }
+    return "\n".join([WORDS("readme.measured_on", **_facts(report, run), **more).in_(language), *_wrong(report, language)])
+
+
+def _facts(report: Report, run: Run) -> dict[str, object]:
+    """Where and when a page of a report, or its overview, was measured."""
+    info, system = run.info, run.info.system
+    machine = {"cpu": system["cpu"], "cores": system["cores"], "gpu": shell.gpu(system), "system": run.folder.name}
+    return machine | {"profile": report.profile, "dataset": info.dataset, "date": info.started_at[:10]}
 
 
 def _wrong(report: Report, language: Language) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
@@ -36,7 +35,7 @@ def scales(data: bytes) -> dict[str, float]:
     return found
 
 
-def as_of(data: bytes, own: bytes, tensors: Collection[str]) -> bytes:
+def as_of(data: bytes, own: bytes, tensors: set[str]) -> bytes:
     """A cache with the scales of `data` that the TensorRT which wrote the cache `own` takes for its own; for comparing versions alone.
 
     The first line names version and calibrator, and any other version refuses it. tensors: names that the network itself gives, the same
@@ -44,7 +43,7 @@ def as_of(data: bytes, own: bytes, tensors: Collection[str]) -> bytes:
     parser's own making (of constants, broadcasts and what it puts around a softmax) differ; these keep the scale of `own`.
     """
     mine = scales(own).keys() - scales(data).keys()
-    if lacking := sorted(mine & set(tensors)):
+    if lacking := sorted(mine & tensors):
         missing = f"'{lacking[0]}' ({len(lacking)} are missing)"
         raise EngineError(f"the other version has no scale for {missing}: these are not the same scales")
     head, *lines = own.splitlines(keepends=True)

@@ -40,9 +40,8 @@ def compared(found: Versions, spot: Spot, other: str) -> Comparison | None:
     base, own = samples(base_builds(found, spot)), samples(found.latencies(other, spot))
     if not base or not own or len({len(rounds) for rounds in base + own}) > 1:
         return None
-    ratio = two_level.built(own, base)
-    told = two_level.claimed(ratio, len(own[0]), least_ratio(found))
-    return Comparison(spot, found.base, other, ratio, "disturbed" if disturbed(found, spot) else told)
+    told = two_level.compared_builds(own, base, least_ratio(found))
+    return Comparison(spot, found.base, other, told.ratio, "disturbed" if disturbed(found, spot) else told.said)
 
 
 def least_ratio(found: Versions) -> float:
