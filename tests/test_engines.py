@@ -410,7 +410,7 @@ def test_layers_are_timed_where_there_is_a_gpu(session, engines, monkeypatch):
         assert images.shape == (session.profile.engines.opt_batch, 32, 32, 3)
         if precision == "fp16":
             raise ReportError("no memory left")
-        return [plans.LayerTime(CONV, "CaskConvolution", "fp32", "tactic", 0, [0.9, 1.0, 1.1])]
+        return [plans.LayerTime(CONV, "CaskConvolution", "fp32", "tactic", times_ms=[0.9, 1.0, 1.1])]
 
     monkeypatch.setattr(plans, "unavailable", lambda: None)
     monkeypatch.setattr(plans, "layer_times", layer_times)

@@ -13,7 +13,7 @@ from lib.trt import inspect, versions
 from lib.trt.log import errors, logger
 from lib.trt.versions import EngineError
 
-DTYPES = {"FLOAT": np.float32, "HALF": np.float16, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64}  # by TensorRT's name
+DTYPES = {"FLOAT": np.float32, "HALF": np.float16, "UINT8": np.uint8, "INT32": np.int32}  # by TensorRT's name
 NAMED, BINDINGS = "execute_async_v3", "execute_async_v2"  # tensors by name (8.5 on), a list of addresses (8.x)
 
 
