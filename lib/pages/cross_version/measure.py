@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from lib import cuda, deadline
+from lib import deadline
 from lib.errors import ReportError
 from lib.experiment import system
 from lib.experiment.candidate import Candidate
 from lib.measure import accuracy, across, predictions
 from lib.measure.across import CPP, PYTHON, Engine
+from lib.measure.team import gathered
 from lib.pages import against
 from lib.pages.cross_version import calls
 from lib.pages.cross_version.exhibits import EngineLayers, Layer, Layers, Member, Members
@@ -55,34 +56,16 @@ def measure(session: Session) -> None:
 
 
 def _team(session: Session, started: list[Worker | remote.WorkerEnded]) -> list[Worker]:
-    """Those that can be compared, the lowest version first; each command recorded with what it is or why it is left out."""
-    team = dict[str, Worker]()
-    for number, one in enumerate(started, 1):
-        reason = _left_out(one, team)
+    """Those that can be compared; each command recorded with what it is or why it is left out."""
+    team, reasons = gathered(started)
+    for number, (one, reason) in enumerate(zip(started, reasons, strict=True), 1):
         about = {} if isinstance(one, remote.WorkerEnded) else one.about
         told = {name: about[name] for name in ("tensorrt", "flavour", "python", "apis") if name in about}
         told |= {"gpu": (about.get("gpu") or {}).get("name", "")}
         session.record(Record("worker", "count", None if reason else 1, case={"worker": number}, stats=told, reason=reason))
-        if isinstance(one, Worker) and not reason:
-            team[one.tensorrt] = one
     asked = {one.tensorrt: one for one in started if isinstance(one, Worker) and one.tensorrt}
     session.exhibit("members", _members(asked))
-    return sorted(team.values(), key=lambda one: (one.about["flavour"] != "tensorrt", system.version_order(one.tensorrt)))
-
-
-def _left_out(one: Worker | remote.WorkerEnded, team: dict[str, Worker]) -> Reason | None:
-    if isinstance(one, remote.WorkerEnded):
-        return Reason("worker_failed", {"message": str(one)})
-    if not one.tensorrt:
-        return Reason("worker_failed", {"message": f"{one.name}: has no TensorRT"})
-    if not one.about["gpu"]:
-        return Reason("worker_no_gpu", {"tensorrt": one.tensorrt})
-    if not one.about["cuda"]:
-        return Reason("worker_failed", {"message": f"{one.name}: has no pycuda"})
-    here = [*cuda.devices()[:1], *(worker.about["bus_id"] for worker in team.values())]  # the card that is watched, and C++'s
-    if here and one.about["bus_id"] != here[0]:
-        return Reason("worker_other_gpu", {"tensorrt": one.tensorrt})
-    return Reason("worker_twice", {"tensorrt": one.tensorrt}) if one.tensorrt in team else None
+    return team
 
 
 def _members(asked: dict[str, Worker]) -> Members:

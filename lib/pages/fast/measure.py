@@ -12,12 +12,13 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from lib import cuda, plans, progress, trt
+from lib import plans, progress, trt
 from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Candidate, Way
 from lib.measure.fast import blocks, engines, limits, production, served, ways
 from lib.measure.fast.blocks import PACE
 from lib.measure.fast.engines import LARGE_LANES, Engine, Pair
+from lib.measure.team import gathered
 from lib.pages.fast.exhibits import Layer, PlacedEngine, Roofline
 from lib.plans import remote
 from lib.plans.remote import Worker
@@ -73,29 +74,11 @@ def _absent() -> Reason | None:
 
 
 def _team(started: Sequence[Worker | remote.WorkerEnded]) -> tuple[list[Worker], list[Reason]]:
-    """One worker a version on this card, the lowest first; and why others are left out."""
-    team, reasons = dict[str, Worker](), list[Reason]()
-    for one in started:
-        if isinstance(one, remote.WorkerEnded):
-            reasons.append(Reason("worker_failed", {"message": str(one)}))
-        elif reason := _left_out(one, team):
-            reasons.append(reason)
-        else:
-            team[one.tensorrt] = one
-    return sorted(team.values(), key=lambda one: system.version_order(one.tensorrt)), reasons
-
-
-def _left_out(one: Worker, team: dict[str, Worker]) -> Reason | None:
-    if not one.tensorrt or one.about["flavour"] == "tensorrt_rtx":
-        return Reason("not_installed", {"package": "TensorRT"})
-    if not one.about["gpu"]:
-        return Reason("worker_no_gpu", {"tensorrt": one.tensorrt})
-    if not one.about["cuda"]:
-        return Reason("not_installed", {"package": "pycuda"})
-    here = [*cuda.devices()[:1], *(worker.about["bus_id"] for worker in team.values())]
-    if here and one.about["bus_id"] != here[0]:
-        return Reason("worker_other_gpu", {"tensorrt": one.tensorrt})
-    return Reason("worker_twice", {"tensorrt": one.tensorrt}) if one.tensorrt in team else None
+    """One worker a version on this card, the lowest first; and why others are left out: TensorRT for RTX is no subject of this page."""
+    found, reasons = gathered(started)
+    team = [one for one in found if one.about["flavour"] == "tensorrt"]
+    others = [Reason("not_installed", {"package": "TensorRT"})] * (len(found) - len(team))
+    return team, [*filter(None, reasons), *others]
 
 
 def _with(session: Session, team: list[Worker]) -> None:
