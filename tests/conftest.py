@@ -43,6 +43,7 @@ TINY = {
     "consistency": {"worst_samples": 4},
     "measuring": {"warmup_s": 0.01, "slice_s": 0.01, "rounds": 3, "tolerance": 0.5},
     "batching": {"batch_sizes": [1, 8, 32]},
+    "fast": {"batch_sizes": [8], "precisions": ["fp16"], "rounds": 3, "slice_s": 0.005, "warmup_s": 0.005, "server_s": 0.2},
 }
 
 # Coverage looks into the kernels and programs that tests start, which costs them a third more time. Of these files it does not: what

@@ -743,7 +743,7 @@ def test_an_engine_is_found_again_by_all_that_it_depends_on(session, ten_six, ei
     other.write_bytes(export.onnx(session, "fp32").file(export.ONNX_FILE).read_bytes())
     changed = tmp_path / "changed.onnx"
     changed.write_bytes(other.read_bytes() + b"\x12\x01x")  # a producer's name
-    plain = builds.build(session, ten_six, builds.Recipe("fp16", "", 1))
+    plain = builds.build(session, ten_six, builds.Recipe("fp16", "", 9))  # that no other test file has built
     made = [
         plans.build(session, ten_six, FOUR),
         plans.build(session, ten_six, FOUR._replace(build=2)),

@@ -25,7 +25,7 @@ engines: {calibration_images: 16, calibration_batch: 8}
 measuring: {rounds: 3, slice_s: 0.005, warmup_s: 0.005, tolerance: 0.9}
 batching: {batch_sizes: [1, 4]}
 precision: {batch_size: 4}
-fast: {batch_sizes: [1, 4], lanes: [2], large_batches: [], rounds: 3, slice_s: 0.005, warmup_s: 0.005, server_s: 0.5}
+fast: {batch_sizes: [4], precisions: [fp16], lanes: [2], large_batches: [], rounds: 3, slice_s: 0.005, warmup_s: 0.005, server_s: 0.1}
 """
 ENGINES = ("fp32", "fp16", "int8_qdq")
 

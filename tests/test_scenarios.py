@@ -283,6 +283,13 @@ def test_bisection_stops_where_no_rate_holds_and_after_its_runs():
     assert len(tried) == 3
 
 
+def test_a_rate_is_looked_for_no_longer_than_may_be_but_in_some_runs():
+    for most_s, count in ((0.0, server.LEAST_RUNS), (math.inf, 8)):
+        best, tried = highest_rate(lambda rate: outcome_at(rate, 1.0 if rate < 3000 else 99.0), 1000.0, 15.0, most_s=most_s)
+        assert len(tried) == count
+        assert 2000 <= best.rate < 3000
+
+
 def test_bisection_takes_no_run_whose_percentile_is_unknown():
     best, _ = highest_rate(lambda rate: outcome_at(rate, 1.0)._replace(latencies_ms={"p99": None}), 100.0, 15.0)
     assert best is None

@@ -10,6 +10,7 @@ from lib.serving.runs import Scene
 from lib.serving.server import highest_rate, within
 
 BACK, LOWERED = 0.95, 4  # by what a rate is lowered that was held for a short time only, and how often
+LOOKED = 4  # times as long as a rate is held: after which no further one is looked for
 
 
 class Load(NamedTuple):
@@ -25,8 +26,9 @@ class Load(NamedTuple):
 def under_load(
     measured: Callable[[float, float], Scene], first: float, limit_ms: float, search_s: float, held_s: float, overload_s: float = 0.0
 ) -> Load:
-    """Find the highest rate in runs of `search_s` (highest_rate), hold it for `held_s`, and overload the server for `overload_s` (0: not).
-    measured: makes a run at a rate for so many seconds. A rate that a long run does not hold is lowered by BACK, LOWERED times at most."""
+    """Find the highest rate in runs of `search_s` (highest_rate, LOOKED), hold it for `held_s`, and overload the server for `overload_s`
+    (0: not). measured: makes a run at a rate for so many seconds. A rate that a long run does not hold is lowered by BACK, LOWERED times at
+    most."""
     tried: list[tuple[float, float | None]] = []
 
     def at(rate: float, seconds: float) -> Scene:
@@ -37,7 +39,7 @@ def under_load(
     def short(rate: float) -> Outcome:
         return at(rate, search_s).outcome
 
-    highest_rate(short, first, limit_ms)
+    highest_rate(short, first, limit_ms, most_s=LOOKED * held_s)
     rate = max((rate for rate, p99 in tried if p99 is not None and p99 <= limit_ms), default=None)
     for _ in range(0 if rate is None else LOWERED + 1):
         assert rate is not None

@@ -4,6 +4,7 @@ percentile of the latency stay under a limit?"""
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from threading import Event, Lock, Thread
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from lib.stats import needed
 P99 = needed(99)  # queries that carry it
 WARM = 3  # calls of a lane before, with one image and with as many as it takes
 LONGEST_S = 30.0  # of a run that is made longer until it carries its percentile
+LEAST_RUNS = 4  # that look for a rate, however long they take
 
 
 class Serving(NamedTuple):
@@ -95,16 +97,17 @@ def within(outcome: Outcome, limit_ms: float) -> bool:
 
 
 def highest_rate(
-    measured: Callable[[float], Outcome], first: float, limit_ms: float, runs: int = 8
+    measured: Callable[[float], Outcome], first: float, limit_ms: float, runs: int = 8, most_s: float = math.inf
 ) -> tuple[Outcome | None, list[Outcome]]:
     """The run of the highest rate whose p99 was under the limit, None where none was, and all runs. measured: makes one at a rate.
 
     Doubles or halves `first` until one rate holds and another does not, then halves the distance between them (in logarithms), until it
-    is 2 % or there were `runs` runs. A rate so slow that p99 would take over LONGEST_S is not asked for: "none" may be one below that.
+    is 2 % or there were `runs` runs, or LEAST_RUNS of them and `most_s` are over. A rate so slow that p99 would take over LONGEST_S is not
+    asked for: "none" may be one below that.
     """
     held, failed, slowest, tried = 0.0, math.inf, P99 / LONGEST_S, list[Outcome]()
-    rate, best = max(first, slowest), None
-    while len(tried) < runs and failed > max(1.02 * held, slowest):
+    rate, best, until = max(first, slowest), None, time.monotonic() + most_s
+    while len(tried) < runs and failed > max(1.02 * held, slowest) and (len(tried) < LEAST_RUNS or time.monotonic() < until):
         outcome = measured(rate)
         tried.append(outcome)
         if within(outcome, limit_ms):

@@ -26,7 +26,7 @@ PIPELINE, SINGLE, OFFLINE, SERVER, OVERLOAD = "pipeline", "single_stream", "offl
 UNITS = {PIPELINE: "images/s", SINGLE: "ms", OFFLINE: "images/s", SERVER: "images/s", OVERLOAD: "images/s"}
 PASS_S = 0.3  # that a repeat of a pipeline takes at least, where the profile's slices are shorter than a third of it: several passes
 MOST_PASSES = 500
-SEARCH, LEAST_S = 1 / 20, 0.5  # of the seconds that a rate must be held: of each run that looks for it, which takes so long at least
+SEARCH, LEAST_S = 1 / 20, 0.5  # of the seconds that a rate must be held: of each run that looks for it; so long at least, or as it is held
 HALVED = 2  # times the seconds that a rate must be held: after which no lower rate is tried any more
 SHORT = 1 / 12  # …: of SingleStream, Offline and the overload
 NO_LOADGEN = Reason("not_installed", {"package": "mlcommons-loadgen"})
@@ -73,7 +73,7 @@ def server(feed: Feed, first: float, at_most_s: float = math.inf) -> list[Record
         def at(rate: float, seconds: float) -> Scene:
             return fed.scene(SERVER, seconds, rate=rate, serving=serving)
 
-        search_s, over_s = max(LEAST_S, SEARCH * held_s), SHORT * held_s
+        search_s, over_s = _search_s(held_s), SHORT * held_s
         load = halved(at, under_load(at, first, asked.limit_ms, search_s, held_s, over_s), asked.limit_ms, held_s, over_s)
         if load.rate is None or load.held is None or load.overload is None:
             none = Reason("no_rate")
@@ -105,10 +105,14 @@ def needed_s(feed: Feed, *metrics: str) -> float:
     seconds = feed.session.profile.fast.server_s
     each = {
         PIPELINE: 5 + 2 * PASS_S * feed.session.profile.fast.rounds,
-        SERVER: seconds + 12 * max(LEAST_S, SEARCH * seconds),
+        SERVER: seconds + 12 * _search_s(seconds),
         OVERLOAD: 2 * SHORT * seconds,
     }
     return 3 + sum(each.get(metric, 2 + SHORT * seconds) for metric in metrics)
+
+
+def _search_s(held_s: float) -> float:
+    return min(held_s, max(LEAST_S, SEARCH * held_s))
 
 
 def _seconds(feed: Feed, share: float) -> float:

@@ -24,13 +24,15 @@ from lib.plans import remote
 from lib.plans.remote import Worker
 from lib.runners.onnxrt import OnnxRuntime
 from lib.runners.tensorrt import TensorRT
+from lib.serving.server import P99
 from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 
 GROWTH = 1.02  # times as many images a second that a larger batch must bring, or no larger one is tried
-# On a processor: seconds that a rate is held at most, and images a second under which none is looked for, for each run would take long
-CPU_SERVER_S, CPU_RATE = 5.0, 400.0
+# On a processor: seconds that a rate is held at most; that a run may take until it carries its 99th percentile, or no rate is looked for;
+# and how many times server_s it may take at most
+CPU_SERVER_S, CPU_RUN_S, CPU_LONGER = 5.0, 2.5, 5
 FIRST_RATE = 20_000.0  # images a second that a server is asked for first, at most
 # Of small batches and of large ones: seconds that both engines of a regime take, ways of a version, seconds of rivals, all about
 BUILDS_S, WAYS, RIVALS_S, OPENS_S = (20.0, 45.0), (10, 4), (90.0, 40.0), 1.5
@@ -228,7 +230,7 @@ def _without(session: Session, reasons: Sequence[Reason]) -> None:
         if precision == ways.CPU_PRECISIONS[0]:
             rate = max((_images_s(r) for r in found if r.candidate == several and r.batch_size == largest), default=0.0)
             session.record(*production.streams(served.in_threads(session, one, least, make)), *production.offline(feed))
-            slow = feed._replace(open=Reason("few_a_second")) if rate < CPU_RATE else feed
+            slow = feed._replace(open=Reason("few_a_second")) if rate < P99 / min(CPU_RUN_S, CPU_LONGER * asked.server_s) else feed
             session.record(*production.server(slow, max(1.0, rate / 2), CPU_SERVER_S))
     session.record(*blocks.once(found))
 
