@@ -118,7 +118,7 @@ def heat(axes: Axes, values: np.ndarray, said: Mapping[tuple[int, int], str], no
     axes.grid(False)
     for (row, column), text in said.items():
         colour = "white" if norm(values[row, column]) > DARK else "black"
-        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour, in_layout=False)
 
 
 def logarithmic(axes: Axes, axis: Any, fine: bool = True) -> None:

@@ -193,11 +193,11 @@ def _png(drawn: matplotlib.figure.Figure) -> bytes:
     drawn.savefig(exact, format="png", dpi=DPI, bbox_inches="tight")
     with Image.open(exact) as opened:
         image = opened.convert("RGB")
-    reduced = image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    reduced = image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     apart = ImageChops.difference(image, reduced.convert("RGB")).getextrema()
     if max(largest for _, largest in apart) > INVISIBLE:
         return exact.getvalue()
-    reduced.save(small, format="png", optimize=True)
+    reduced.save(small, format="png")
     return small.getvalue()
 
 

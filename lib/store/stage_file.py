@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -95,8 +96,9 @@ def read(path: Path) -> StageFile:
         raise ReportError(f"{path}: cannot be read ({error.strerror}); {_remedy(path)}") from None
 
 
+@lru_cache(maxsize=32)  # a kernel that replays several notebooks reads the same files for each
 def parse(text: str, path: Path) -> StageFile:
-    """The content of a stage's file whose text is given; `path` is for messages."""
+    """The content of a stage's file whose text is given, not to be changed; `path` is for messages."""
     *lines, rest = text.split("\n")
     if lines and lines[0].startswith('{"metric": '):
         bring = f"python -m lib migrate --profile {path.absolute().parents[2].name} --system {path.parent.name}"

@@ -44,33 +44,35 @@ def against(run: Run) -> Figure:
 
 
 def matrix(run: Run, view: str) -> Figure:
-    """Heat map of one of VIEWS over every two candidates that ran here; dark is far apart."""
+    """Heat map of one of VIEWS over every two candidates that ran here, each two once; dark is far apart."""
     log, found, label = view != LINEAR, rules.pairs(run), W(f"views.{view}")
     if not found:
         return base.sentence(NOT_RECORDED)
     measured = ordered(candidate for pair in found for candidate in pair)
-    values = {(measured.index(one), measured.index(other)): VIEWS[view](apart) for (one, other), apart in found.items()}
+    places = ((measured.index(one), measured.index(other), apart) for (one, other), apart in found.items())
+    values = {(row - 1, column): VIEWS[view](apart) for row, column, apart in places if row > column}
+    rows, columns = measured[1:], measured[:-1]
     dense = len(measured) > DENSE
     size = 6 if dense else 8
 
     def paint(axes: base.Axes, language: Language) -> None:
         from matplotlib.colors import LogNorm, Normalize
 
-        coloured = np.full((len(measured), len(measured)), np.nan)
+        coloured = np.full((len(rows), len(columns)), np.nan)
         for place, value in values.items():
             coloured[place] = max(value, FLOOR)
         top = max(values.values())
         norm = LogNorm(FLOOR, max(top, FLOOR * 10)) if log else Normalize(0, max(top, 1e-6))
         said = {place: _number(value, log, dense) for place, value in values.items()}
         base.heat(axes, coloured, said, norm, "cividis_r", size)
-        names = [_short(candidate, language) for candidate in measured]
+        names = [[_short(candidate, language) for candidate in shown] for shown in (rows, columns)]
         rotated = {"rotation": 90 if dense else 30, "ha": "right", "va": "center", "rotation_mode": "anchor"}
-        axes.set_xticks(range(len(names)), names, fontsize=size, **rotated)
-        axes.set_yticks(range(len(names)), names, fontsize=size)
+        axes.set_xticks(range(len(columns)), names[1], fontsize=size, **rotated)
+        axes.set_yticks(range(len(rows)), names[0], fontsize=size)
         axes.set_title(label.in_(language), loc="left", fontsize=10)
 
     caption = W("captions.matrix_log" if log else "captions.matrix", what=label)
-    return base.plot(paint, W("alts.matrix", what=label), caption, height_in=1.6 + (0.35 if dense else 0.5) * len(measured))
+    return base.plot(paint, W("alts.matrix", what=label), caption, height_in=1.6 + (0.35 if dense else 0.5) * len(rows))
 
 
 def worst(run: Run) -> Figure:
