@@ -189,16 +189,13 @@ def _png(drawn: matplotlib.figure.Figure) -> bytes:
     """The figure as a PNG of 256 colours, which takes a third of the bytes, unless that would change it visibly (photographs)."""
     from PIL import Image, ImageChops
 
-    exact, small = io.BytesIO(), io.BytesIO()
-    drawn.savefig(exact, format="png", dpi=DPI, bbox_inches="tight")
-    with Image.open(exact) as opened:
-        image = opened.convert("RGB")
+    drawing, png = io.BytesIO(), io.BytesIO()
+    drawn.savefig(drawing, format="png", dpi=DPI, bbox_inches="tight", pil_kwargs={"compress_level": 0})  # to be read at once
+    image = Image.open(drawing).convert("RGB")
     reduced = image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     apart = ImageChops.difference(image, reduced.convert("RGB")).getextrema()
-    if max(largest for _, largest in apart) > INVISIBLE:
-        return exact.getvalue()
-    reduced.save(small, format="png")
-    return small.getvalue()
+    (reduced if max(largest for _, largest in apart) <= INVISIBLE else image).save(png, format="png")
+    return png.getvalue()
 
 
 def _cells(row: dict[str, Any], columns: list[Column], reasons: list[Text]) -> Iterator[tuple[str, int, Any, int]]:
