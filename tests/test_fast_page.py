@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from records import keys, made_run
 from test_figures import JAPANESE, drawn
 from test_sentences import FIRST_LETTERS, FIRST_WORDS
 
-from lib import stats
+from lib import export, stats
 from lib.experiment.candidate import Candidate, Way
 from lib.pages.fast import choose, code, figures, ratios, rules, tables, work
 from lib.pages.fast.arms import Arm, Fast, way_label
@@ -125,6 +126,17 @@ def test_no_other_right_arm_has_more_throughput_or_less_latency_than_the_chosen(
 # Ratios ------------------------------------------------------------------------------------------------------------------------
 
 
+def test_a_finding_on_a_choice_says_how_and_what_and_what_cannot_be_told_from_it() -> None:
+    (said,) = found(run_of(Made()), "fastest")
+    first, rest = said.text.first("en")
+    assert "with 3 lanes with graphs, bytes in, classes out, batch 8,192." in first
+    assert "That is Python INT8 (explicit) on TensorRT 10.6.0." in rest
+    assert "Cannot be told from it: 1; the simplest is" in rest  # the older TensorRT is as fast at it
+    assert "これと区別できないものは1通りあり" in said.text.ja
+    (said,) = found(run_of(small(ways={"": 1.0, "+graph+lanes8": 9.0})), "fastest")
+    assert "Cannot be told" not in said.text.en
+
+
 def test_a_known_ratio_of_a_way_is_found() -> None:
     run = run_of(small())
     told = {one.own.way.key: one for one in ratios.ways(Fast(run)) if one.own.batch == 32}
@@ -151,6 +163,24 @@ def test_what_was_not_timed_in_the_same_rounds_is_not_compared() -> None:
     assert ratios.ways(Fast(run_of(small(ways={"": 1.0, "+graph": 2.0}), change=shorter))) == []
 
 
+def test_nothing_is_claimed_of_what_nobody_checked() -> None:
+    def unchecked(record: Record) -> Record | None:
+        return None if record.metric == "agreement" and record.candidate == Candidate.parse(LANES8) else record
+
+    run = run_of(small(ways={"": 1.0, "+graph": 1.0, "+graph+lanes8": 9.0}, noise=0.001), change=unchecked)
+    assert {one.own.way.key: one.verdict for one in ratios.ways(Fast(run))} == {"+graph": "same", "+graph+lanes8": "unchecked"}
+    assert found(run, "gains") == []
+    assert found(run, "no_gain")
+
+
+def test_disturbed_blocks_are_counted_in_no_finding() -> None:
+    run = run_of(Made(busy={"fp16 32": 0.5, "int8_qdq 32": 0.5}, large=False))
+    for key in ("rivals", "newer", "python"):
+        calm, every = found(run, key), found(run_of(Made(large=False)), key)
+        assert 0 < calm[0].values["total"] < every[0].values["total"]
+    assert sum(row[key] for row in tables.versions(run).rows for key in ratios.JUDGED) == found(run, "newer")[0].values["total"]
+
+
 def test_nothing_is_claimed_of_a_disturbed_block() -> None:
     run = run_of(small(busy={"fp16 32": 0.4}))
     assert {one.own.batch: one.verdict for one in ratios.ways(Fast(run))} == {1: "faster", 32: "disturbed"}
@@ -167,6 +197,16 @@ def test_trtexec_meets_lanes_by_what_is_under_way() -> None:
     assert all(one.own.version == one.base.version == NEW for one in told)
     said = {row["verdict"].en for row in tables.rivals(run_of(Made())).rows if "ratio" in row}
     assert "faster" in said
+    level = {(one.kind, one.base.way.lanes) for one in ratios.fair(told)}
+    assert level == {("lanes", 1), ("streams", 8)}  # 16 lanes were not timed
+
+
+def test_the_finding_on_rivals_leaves_none_of_trtexec_out() -> None:
+    run = run_of(Made(versions=(NEW,)))
+    (said,) = found(run, "rivals")
+    told = ratios.rivals(Fast(run))
+    assert said.values["total"] == len({id(one.base) for one in told}) == len(Fast(run).rivals)
+    assert said.values["ratio"] == min((one.times for one in ratios.fair(told)), key=lambda times: times.value)
 
 
 def test_a_rival_meets_the_fastest_that_does_the_same_work() -> None:
@@ -287,6 +327,18 @@ def test_the_share_of_a_pipeline_is_of_its_own_engine_on_one_lane() -> None:
     assert said.values["files"].en
 
 
+def test_the_table_of_pipelines_has_the_best_batch_of_each_and_a_folded_one_has_all() -> None:
+    def smaller(record: Record) -> Record:
+        return replace(record, batch_size=256, samples=[rate / 2 for rate in record.samples])
+
+    piped = [smaller(record) for record in Made().records() if record.metric == "pipeline"]
+    run = run_of(Made(), more=piped)
+    assert len(tables.pipeline(run).rows) == 8
+    assert {row["batch_size"] for row in tables.pipeline(run).rows} == {8192}
+    assert len(tables.pipeline_times(run).rows) == 16
+    assert all(row["served"] for row in tables.pipeline_times(run).rows)
+
+
 def test_without_that_engine_on_one_lane_no_share_is_told() -> None:
     one = work.best(Fast(run_of(small())))
     assert one is not None
@@ -331,6 +383,11 @@ def test_without_a_gpu_the_page_shows_the_processor_and_says_once_what_is_missin
     assert "カードの上限" in told[0].text.ja
     assert len(tables.answer(run).rows) == 3
     assert "no NVIDIA GPU" in tables.ceiling(run).nothing.en
+    unmeasured = run_of(made.no_gpu(), change=lambda record: None if record.metric.startswith("ceiling") else record)
+    assert "no NVIDIA GPU" in tables.ceiling(unmeasured).nothing.en
+    for empty in (tables.rivals, tables.languages, tables.versions, tables.every_version):
+        assert "no NVIDIA GPU" in empty(run).nothing.en
+        assert "NVIDIA GPU" in empty(run).nothing.ja
     assert not tables.there(run, "ceiling_share")
     assert not tables.several(run)
     assert code.bare(run) == []
@@ -397,24 +454,34 @@ def test_an_interval_that_knows_next_to_nothing_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["tensorrt/fp16", LANES8, "tensorrt/int8_qdq/+graph+lanes3+uint8+classes", "onnxrt/fp32", "onnxrt/int8_qdq/+lanes2"]
+    "key",
+    [
+        "tensorrt/fp16",
+        LANES8,
+        "cpp/int8/+graph+lanes8",
+        "tensorrt/int8_qdq/+graph+lanes3+uint8+classes",
+        "onnxrt/fp32",
+        "onnxrt/int8_qdq/+lanes2",
+    ],
 )
 def test_code_that_is_shown_is_python_and_calls_what_there_is(key: str) -> None:
     from lib.export import compact
+    from lib.plans import available, stored
+    from lib.trt.build import build
     from lib.trt.lane import Lanes
 
-    there = {"Lanes": Lanes, "onnx": compact.onnx}
-    tree = ast.parse(code.lines(Arm(made.pace(key, [1.0, 1.0, 1.0], 32, {"tensorrt": NEW}))))
+    there = {"Lanes": Lanes, "build": build, "onnx_variant": available.onnx_variant, "source": stored.source, "reader": stored.reader}
+    there |= {"onnx": export.onnx if key.startswith("onnxrt") else compact.onnx}
+    said = code.lines(Arm(made.pace(key, [1.0, 1.0, 1.0], 32, {"tensorrt": NEW})), "quickstart")
+    tree = ast.parse(said)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (name := getattr(node.func, "id", getattr(node.func, "attr", ""))) in there:
-            import inspect
-
             inspect.signature(there[name]).bind(*node.args, **{one.arg: one.value for one in node.keywords if one.arg})
-    assert "32" in code.lines(Arm(made.pace(key, [1.0, 1.0, 1.0], 32, {"tensorrt": NEW})))
+    assert "32" in said
 
 
 def test_the_code_of_a_choice_names_its_batch_lanes_and_graph() -> None:
-    said = code.lines(Arm(made.pace("cpp/fp16/+graph+lanes8", [1.0, 1.0, 1.0], 32, {"tensorrt": NEW})))
+    said = code.lines(Arm(made.pace("cpp/fp16/+graph+lanes8", [1.0, 1.0, 1.0], 32, {"tensorrt": NEW})), "quickstart")
     assert f"build/cpp-{NEW}/runner" in said
     assert "--batch 32 --lanes 8 --graph" in said
     run = run_of(Made())
@@ -434,4 +501,4 @@ def test_code_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ways_have_short_names() -> None:
     said = {key: way_label(Candidate.parse(key)).en for key in ("trtexec/fp16/+graph+lanes8", "pytorch/fp16", LANES8, "cpp/fp16")}
-    assert list(said.values()) == ["8 × stream with graphs", "eager", "8 lanes with graphs", "plain calls"]
+    assert list(said.values()) == ["8 streams with graphs", "eager", "8 lanes with graphs", "plain calls"]

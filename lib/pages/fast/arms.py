@@ -23,6 +23,7 @@ PYTHON, CPP, CPU = "tensorrt", "cpp", "onnxrt"
 OURS = (PYTHON, CPP, CPU)  # runners of this project; all others are rivals
 TRTEXEC = "trtexec"
 IN_FLIGHT = {TRTEXEC: 2}  # requests that one of its streams keeps in flight (lib/rivals/trtexec.py), where it is not one
+PLAINLY = {"pytorch": "eager", "onnxrt_bound": "bound", "polygraphy": "runner"}  # rivals -> how they are called plainly
 Answers = Literal["right", "wrong", "unchecked"]
 
 
@@ -173,10 +174,18 @@ class Fast:
         return self.run.profile.measuring.least_ratio
 
     def label(self, arm: Arm) -> Text:
-        """What sentences call it: precision, runner, way, and its TensorRT where there are several."""
-        several = arm.version and len(self.versions) > 1
-        values = {"precision": arm.candidate.precision_label, "runner": runner_label(arm.candidate), "way": way_label(arm.candidate)}
-        return W("labels.arm_version" if several else "labels.arm", version=arm.version, **values)
+        """What sentences call an arm."""
+        return self.named(arm.candidate, arm.version)
+
+    def sized(self, arm: Arm) -> Text:
+        """The same, with its batch size."""
+        return W("labels.engine_way", engine=self.label(arm), batch=arm.batch)
+
+    def named(self, candidate: Candidate, version: str) -> Text:
+        """What sentences call a candidate: precision, runner, way, and its TensorRT ("" for none) where there are several."""
+        several = version and len(self.versions) > 1
+        values = {"precision": candidate.precision_label, "runner": runner_label(candidate), "way": way_label(candidate)}
+        return W("labels.arm_version" if several else "labels.arm", version=version, **values)
 
 
 def runner_label(candidate: Candidate) -> Text:
@@ -185,14 +194,14 @@ def runner_label(candidate: Candidate) -> Text:
 
 
 def way_label(candidate: Candidate) -> Text:
-    """How it is called, in short; trtexec's lanes are its streams."""
+    """How it is called, in short; trtexec's lanes are its streams. A rival's plain call is called what its tool calls it."""
     way, runner = candidate.way, candidate.runner
     if runner == TRTEXEC:
-        return W("ways.streams" if way.graph else "ways.streams_plain", count=way.lanes)
+        return W(f"ways.{'stream' if way.lanes == 1 else 'streams'}{'' if way.graph else '_plain'}", count=way.lanes)
     if way.api:
         return W(f"ways.{way.api}") if way.api in W.groups["ways"] else way.label
     lanes = "lanes_graph" if way.graph else "lanes"
-    key = lanes if way.lanes > 1 else "graph" if way.graph else "eager" if runner == "pytorch" else "plain"
+    key = lanes if way.lanes > 1 else "graph" if way.graph else PLAINLY.get(runner, "plain")
     parts = [W(f"ways.{key}", count=way.lanes)]
     parts += [W(f"ways.{name}") for name, there in (("byte_input", way.byte_input), ("classes", way.classes)) if there]
     return Text(*(LIST_MARK[language].join(part.in_(language) for part in parts) for language in LANGUAGES))

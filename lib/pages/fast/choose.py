@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lib import stats
-from lib.pages.fast.arms import Arm, Fast
+from lib.pages.fast.arms import Arm, Fast, W
+from lib.text import Text
 
 GOALS = ("latency", "throughput", "within")
 
@@ -27,6 +28,11 @@ def choices(found: Fast) -> list[Choice]:
     made = [(goal, _first(goal, those)) for goal, those in zip(GOALS, (arms, arms, soon), strict=True) if those]
     among = {"latency": arms, "throughput": arms, "within": soon}
     return [Choice(goal, arm, _ties(found, goal, arm, among[goal])) for goal, arm in made]
+
+
+def tied(found: Fast, choice: Choice) -> Text:
+    """A sentence on what cannot be told from a choice, a space before it; nothing where there is nothing."""
+    return W("parts.ties", count=len(choice.ties), first=found.sized(choice.ties[0])) if choice.ties else Text("", "")
 
 
 def _first(goal: str, arms: Sequence[Arm]) -> Arm:

@@ -13,7 +13,9 @@ from lib.experiment.precision import PRECISIONS
 from lib.experiment.system import version_order
 from lib.pages.fast import ratios, work
 from lib.pages.fast.arms import CPU, PYTHON, Arm, Fast, W, runner_label, way_label
+from lib.pages.fast.exhibits import PlacedEngine
 from lib.pages.fast.ratios import CLAIMED, Ratio
+from lib.pages.fast.shown import absent
 from lib.show import figure as base
 from lib.show.table import Figure
 from lib.stats import Interval
@@ -27,6 +29,7 @@ MOST_TICKS = {1: 6, 2: 4, 3: 2}  # panels beside each other -> ticks of each
 TERA = 1e12
 WIDEST = 3.0  # times a value, and below it as much: how far an interval is drawn
 ROW_IN, LEAST_IN = 0.25, 1.0
+SPREAD = 0.8  # of a row's height, over which its dots are spread: equal ones would hide each other
 KINDS = {PYTHON: ("plain", "graph", "lanes", "compact"), "cpp": ("plain", "lanes", "compact"), CPU: ("plain", "lanes")}  # rows of `answer`
 
 
@@ -71,10 +74,11 @@ def rivals(run: Run) -> Figure:
     """Throughput of ours over each rival of the same rounds."""
     found = Fast(run)
     cells: Cells = {}
-    for one in ratios.rivals(found):
+    compared = ratios.rivals(found)
+    for one in compared:
         row = W(f"labels.against_{one.kind}", rival=_called(one.base.candidate)) if one.kind else _called(one.base.candidate)
         cells.setdefault((row, one.own.batch), []).append(_ratio(one, one.base.candidate))
-    return _dots(found, cells, _sizes(found, cells), "rivals", "{:.2f}", W("captions.no_rivals"))
+    return _dots(found, cells, _sizes(found, cells), "rivals", "{:.2f}", absent(found, "no_rivals"), meets=_meets(compared))
 
 
 def roofline(run: Run) -> Figure:
@@ -92,13 +96,7 @@ def roofline(run: Run) -> Figure:
             own = [engine for engine in there if engine.batch_size == size]
             axes.set(xscale="log", yscale="log")
             for engine in own:
-                colour, marker = _colour(engine.precision), MARKERS[versions.index(engine.tensorrt) % len(MARKERS)]
-                whole = sum(layer.ms for layer in engine.layers)
-                for one in work.placed(found, engine):
-                    area = 12 + 200 * 1e3 * one.seconds / whole
-                    axes.scatter(
-                        one.work.flop / one.work.bytes, one.flop_s / TERA, area, color=colour, marker=marker, alpha=0.55, linewidth=0
-                    )
+                _layers(axes, found, engine, MARKERS[versions.index(engine.tensorrt) % len(MARKERS)])
             _ceilings(axes, found, own, versions[-1])
             axes.set_title(W("labels.batch", batch=size).in_(language), fontsize=9)
             for axis in (axes.xaxis, axes.yaxis):
@@ -168,6 +166,15 @@ def _ratio(one: Ratio, shown: Candidate) -> Dot:
     return Dot(one.times, shown.colour, one.own.version, one.verdict in CLAIMED)
 
 
+def _meets(compared: Iterable[Ratio]) -> list[Text]:
+    """Sentences on rivals whose precision is not that of ours, a space before each."""
+    by: dict[Text, dict[Text, None]] = {}
+    for one in compared:
+        if one.own.candidate.precision != one.base.candidate.precision:
+            by.setdefault(one.own.candidate.precision_label, {})[one.base.candidate.precision_label] = None
+    return [W("parts.meets", own=own, rivals=list(theirs)) for own, theirs in by.items()]
+
+
 def _sizes(found: Fast, cells: Cells) -> list[int]:
     """Batch sizes of the panels: those at which all ways are compared, and the largest."""
     there = sorted({size for _, size in cells})
@@ -179,8 +186,8 @@ def _few(sizes: list[int]) -> list[int]:
     return sizes if len(sizes) <= PANELS else [sizes[0], *sizes[1 - PANELS :]]
 
 
-def _dots(found: Fast, cells: Cells, sizes: list[int], key: str, form: str, nothing: Text) -> Figure:
-    """Rows of dots with intervals, a panel a batch size; the number stands beside the rightmost of a row."""
+def _dots(found: Fast, cells: Cells, sizes: list[int], key: str, form: str, nothing: Text, **said: Any) -> Figure:
+    """Rows of dots with intervals, a panel a batch size; the number stands beside the rightmost of a row. said: more of the caption."""
     rows = list(dict.fromkeys(row for row, size in cells if size in sizes))
     if not rows:
         return base.sentence(nothing)
@@ -203,16 +210,17 @@ def _dots(found: Fast, cells: Cells, sizes: list[int], key: str, form: str, noth
         _legend(every[0], {dot.colour for dot in shown}, sorted({dot.version for dot in shown} - {""}, key=version_order), language)
 
     names = [W("labels.batch", batch=size) for size in sizes]
-    caption = W(f"captions.{key}_figure", least=found.least_ratio)
+    caption = W(f"captions.{key}_figure", least=found.least_ratio, **said)
     height = LEAST_IN + ROW_IN * len(rows)
     return base.plot(paint, W(f"alts.{key}", rows=len(rows), sizes=names), caption, columns=len(sizes), height_in=height)
 
 
 def _paint_row(axes: base.Axes, y: int, dots: Iterable[Dot], versions: list[str], form: str) -> None:
     there = list(dots)
-    for dot in there:
+    step = min(0.28, SPREAD / len(there)) if there else 0.0
+    for number, dot in enumerate(there):
         place = versions.index(dot.version) if dot.version in versions else 0
-        height = y + (place - (len(versions) - 1) / 2) * 0.28 if len(versions) > 1 and dot.version else y
+        height = y + (number - (len(there) - 1) / 2) * step
         value, (low, high) = dot.value.value, dot.ends
         style = {"color": dot.colour, "markerfacecolor": dot.colour if dot.sure else "white", "markersize": 4.5, "elinewidth": 1}
         axes.errorbar(value, height, xerr=[[value - low], [high - value]], fmt=MARKERS[place % len(MARKERS)], **style)
@@ -239,7 +247,15 @@ def _logarithmic(axes: base.Axes, values: list[float], panels: int) -> None:
     axes.set_xlim(low, high)
 
 
-def _ceilings(axes: base.Axes, found: Fast, engines: Iterable[Any], newest: str) -> None:
+def _layers(axes: base.Axes, found: Fast, engine: PlacedEngine, marker: str) -> None:
+    """A dot a layer of an engine, its area the share of the time."""
+    whole = sum(layer.ms for layer in engine.layers)
+    style: dict[str, Any] = {"color": _colour(engine.precision), "marker": marker, "alpha": 0.55, "linewidth": 0}
+    for one in work.placed(found, engine):
+        axes.scatter(one.work.flop / one.work.bytes, one.flop_s / TERA, 12 + 200 * 1e3 * one.seconds / whole, **style)
+
+
+def _ceilings(axes: base.Axes, found: Fast, engines: Iterable[PlacedEngine], newest: str) -> None:
     """What the card reaches at most, as the newest TensorRT measured it, in each precision of the panel, over what its layers span."""
     left, right = axes.get_xlim()
     for precision in dict.fromkeys(engine.precision for engine in engines):

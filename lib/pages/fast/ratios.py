@@ -12,8 +12,9 @@ from lib.experiment.candidate import Candidate, Way
 from lib.pages.fast.arms import CPP, IN_FLIGHT, PYTHON, TRTEXEC, Arm, Fast
 from lib.stats import Interval
 
-Verdict = Literal["faster", "slower", "same", "undecided", "disturbed", "wrong"]
+Verdict = Literal["faster", "slower", "same", "undecided", "disturbed", "wrong", "unchecked"]
 CLAIMED = ("faster", "slower", "same")
+JUDGED = (*CLAIMED, "undecided")  # what the rounds say where they may be listened to
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,17 @@ def compared(found: Fast, own: Arm | None, base: Arm | None) -> Ratio | None:
     if len({len(one) for one in samples}) > 1:
         return None
     times = stats.speedup(*samples)
-    if "wrong" in (found.answers(own), found.answers(base)):
-        return Ratio(own, base, times, "wrong")
+    answers = {found.answers(own), found.answers(base)}
+    for doubt in ("wrong", "unchecked"):
+        if doubt in answers:
+            return Ratio(own, base, times, doubt)  # type: ignore[arg-type]
     told = stats.compared(*samples, found.least_ratio)
     return Ratio(own, base, times, "disturbed" if found.disturbed(own.block) else told)
+
+
+def judged(told: Iterable[Ratio]) -> list[Ratio]:
+    """Those of which the rounds may tell something, be it that they cannot tell: answers checked and right, the machine undisturbed."""
+    return [one for one in told if one.verdict in JUDGED]
 
 
 def ways(found: Fast) -> list[Ratio]:
@@ -64,6 +72,12 @@ def rivals(found: Fast) -> list[Ratio]:
     """Ours over each rival, that takes floats and gives all outputs as it does. trtexec's N streams meet 2 N of our lanes and N; every
     other the fastest of ours, on its TensorRT where it has one."""
     return _all(ratio for rival in found.rivals for ratio in _against(found, rival))
+
+
+def fair(told: list[Ratio]) -> list[Ratio]:
+    """Of `rivals` one each: against trtexec with as many requests under way, or where there is no such pair with as many lanes."""
+    level = {id(one.base) for one in told if one.kind == "lanes"}
+    return [one for one in told if one.kind != "streams" or id(one.base) not in level]
 
 
 def _against(found: Fast, rival: Arm) -> Iterable[Ratio | None]:

@@ -11,7 +11,8 @@ from lib.experiment.candidate import Candidate, ordered
 from lib.pages import against, common, who
 from lib.pages.fast import choose, ratios, work
 from lib.pages.fast.arms import OURS, Fast, W, runner_label, way_label
-from lib.pages.fast.ratios import CLAIMED, Ratio
+from lib.pages.fast.choose import Choice
+from lib.pages.fast.ratios import JUDGED, Ratio
 from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
@@ -44,7 +45,7 @@ def memory(found: Fast) -> Iterator[Finding]:
     over = [one for one in work.pipelines(found) if work.too_much(one)]
     if over:
         most = max(one.memory or 0.0 for one in over)
-        yield W.finding("bad", "memory", **_who(_engine(one.record) for one in over), memory=most, most=work.MOST_MEMORY)
+        yield W.finding("bad", "memory", **_who(_engine(found, one.record) for one in over), memory=most, most=work.MOST_MEMORY)
 
 
 def server(found: Fast) -> Iterator[Finding]:
@@ -52,14 +53,15 @@ def server(found: Fast) -> Iterator[Finding]:
     lost = [record for record in found.run.records("server") if record.value is not None and not work.held(record)]
     if lost:
         p99 = max(float(record.stats.get("p99_ms") or 0.0) for record in lost)  # type: ignore[arg-type]
-        yield W.finding("bad", "not_held", **_who(map(_engine, lost)), p99=p99, limit=found.run.profile.fast.limit_ms)
+        yield W.finding("bad", "not_held", **_who(_engine(found, one) for one in lost), p99=p99, limit=found.run.profile.fast.limit_ms)
 
 
 def overload(found: Fast) -> Iterator[Finding]:
     """Red: servers that answer wrongly where they are asked too much."""
     lost = [record for record in found.run.records("server_overload") if record.stats.get("wrong")]
     if lost:
-        yield W.finding("bad", "overload_wrong", **_who(map(_engine, lost)), count=sum(int(r.stats["wrong"]) for r in lost))  # type: ignore[arg-type]
+        count = sum(int(record.stats["wrong"]) for record in lost)  # type: ignore[arg-type]
+        yield W.finding("bad", "overload_wrong", **_who(_engine(found, one) for one in lost), count=count)
 
 
 def disturbed(found: Fast) -> Iterator[Finding]:
@@ -74,53 +76,66 @@ def disturbed(found: Fast) -> Iterator[Finding]:
 
 
 def fastest(found: Fast) -> Iterator[Finding]:
-    """The verdict: the highest throughput, and how many times that of plain calls at the same batch size it is."""
+    """The verdict: the highest throughput, and the highest within the limit of the latency where that is another arm's."""
     chosen = {choice.goal: choice for choice in choose.choices(found)}
     if "throughput" not in chosen:
         return
     arm = chosen["throughput"].arm
-    yield W.finding("good", "fastest", arm=found.label(arm), batch=arm.batch, rate=arm.rate)
+    yield W.finding("good", "fastest", **_chosen(found, chosen["throughput"]), rate=arm.rate)
     if "within" in chosen and chosen["within"].arm != arm:
         own, limit = chosen["within"].arm, found.run.profile.fast.limit_ms
-        yield W.finding("note", "within", arm=found.label(own), batch=own.batch, rate=own.rate, limit=limit, latency=own.latency.value)
+        yield W.finding("note", "within", **_chosen(found, chosen["within"]), rate=own.rate, limit=limit, latency=own.latency)
 
 
 def soonest(found: Fast) -> Iterator[Finding]:
     """The lowest latency."""
     for choice in choose.choices(found):
         if choice.goal == "latency":
-            yield W.finding("note", "soonest", arm=found.label(choice.arm), batch=choice.arm.batch, latency=choice.arm.latency)
+            yield W.finding("note", "soonest", **_chosen(found, choice), latency=choice.arm.latency)
+
+
+def _chosen(found: Fast, choice: Choice) -> dict[str, Any]:
+    """How it is called, its batch size, what it is besides, and what cannot be told from it."""
+    arm, several = choice.arm, len(found.versions) > 1 and choice.arm.version
+    values = {"runner": runner_label(arm.candidate), "precision": arm.candidate.precision_label, "version": arm.version}
+    what = W("labels.what_version" if several else "labels.what", **values)
+    return {"way": way_label(arm.candidate), "batch": arm.batch, "what": what, "ties": choose.tied(found, choice)}
 
 
 def gains(found: Fast) -> Iterator[Finding]:
     """What the best way brings over plain calls, at each batch size where ways are compared."""
-    told = [one for one in ratios.ways(found) if one.verdict in CLAIMED]
-    sizes = sorted({one.own.batch for one in told})
-    most = [max((one for one in told if one.own.batch == size), key=lambda one: one.times.value) for size in sizes]
-    if better := [one for one in most if one.verdict == "faster"]:
+    told = ratios.judged(ratios.ways(found))
+    faster = sorted((one for one in told if one.verdict == "faster"), key=lambda one: one.times.value)
+    if better := [most for _, most in sorted({one.own.batch: one for one in faster}.items())]:
         parts = [W("parts.gain", batch=one.own.batch, ratio=one.times) for one in better]
-        yield W.finding("note", "gains", parts=parts, arms=list(dict.fromkeys(_called(one.own.candidate) for one in better)))
+        yield W.finding("note", "gains", parts=parts, arms=list(dict.fromkeys(found.label(one.own) for one in better)))
     elif told:
         yield W.finding("note", "no_gain", least=found.least_ratio)
 
 
 def against_rivals(found: Fast) -> Iterator[Finding]:
-    """How often ours is faster than a rival, where it leads least, and where a rival leads: trtexec by what is under way alike."""
-    told = [one for one in ratios.rivals(found) if one.kind != "streams"]
+    """How often ours is faster than a rival, and where it leads least; no good news where a rival leads."""
+    told = ratios.judged(ratios.fair(ratios.rivals(found)))
     if not told:
         return
-    counts = Counter(one.verdict if one.verdict in CLAIMED else "undecided" for one in told)
-    shown = [W(f"parts.{key}", count=counts[key], least=found.least_ratio) for key in (*CLAIMED, "undecided") if counts[key]]
     least = min(told, key=lambda one: one.times.value)
-    values = {"counts": shown, "total": len(told), "rival": _called(least.base.candidate), "batch": least.own.batch, "ratio": least.times}
-    yield W.finding("note" if counts["slower"] or not counts["faster"] else "good", "rivals", **values)
+    values = {"rival": found.label(least.base), "own": found.label(least.own), "batch": least.own.batch, "ratio": least.times}
+    verdicts = {one.verdict for one in told}
+    good = "faster" in verdicts and "slower" not in verdicts
+    yield W.finding("good" if good else "note", "rivals", counts=_counts(found, told), total=len(told), **values)
+
+
+def _counts(found: Fast, told: list[Ratio]) -> list[Text]:
+    """How many comparisons came out in each way."""
+    counts = Counter(one.verdict for one in told)
+    return [W(f"parts.{key}", count=counts[key], least=found.least_ratio) for key in JUDGED if counts[key]]
 
 
 def through(found: Fast) -> Iterator[Finding]:
     """The pipeline: images/s from memory and from files, its share of the GPU alone."""
     if (one := work.best(found)) is None:
         return
-    values = {"rate": one.rate, "engine": _called(one.record.candidate), "batch": one.record.batch_size}
+    values = {"rate": one.rate, "engine": _called(found, one.record), "batch": one.record.batch_size}
     share = W("parts.share", share=one.share) if one.share else Text("", "")
     files = work.best(found, "files")
     slower = W("parts.files", rate=files.rate) if files else Text("", "")
@@ -135,20 +150,16 @@ def far(found: Fast) -> Iterator[Finding]:
     low, high = min(told, key=_share), max(told, key=_share)
     reasons = Counter(str(record.stats.get("held_back_by", "")) for record in told)
     parts = [W("parts.held", why=W(f"held_back.{why}"), count=n) for why, n in reasons.most_common() if why in W.groups["held_back"]]
-    yield W.finding("note", "ceiling", low=_share(low), high=_share(high), which=_place(high), count=len(told), parts=parts)
+    yield W.finding("note", "ceiling", low=_share(low), high=_share(high), which=_place(found, high), count=len(told), parts=parts)
 
 
 def newer(found: Fast) -> Iterator[Finding]:
     """Whether each TensorRT gains or loses against the oldest, over all ways."""
     every = ratios.versions(found)
     for version in found.versions[1:]:
-        told = [one for one in every if one.own.version == version]
-        if not told:
-            continue
-        counts = Counter(one.verdict if one.verdict in CLAIMED else "undecided" for one in told)
-        shown = [W(f"parts.{key}", count=counts[key], least=found.least_ratio) for key in (*CLAIMED, "undecided") if counts[key]]
-        values = {"version": version, "base": found.versions[0], "counts": shown, "total": len(told), "lanes": _by_way(told)}
-        yield W.finding("note", "newer", **values)
+        if told := ratios.judged(one for one in every if one.own.version == version):
+            values = {"version": version, "base": found.versions[0], "counts": _counts(found, told), "total": len(told)}
+            yield W.finding("note", "newer", **values, lanes=_by_way(told))
 
 
 def _by_way(told: list[Ratio]) -> list[Text]:
@@ -160,12 +171,11 @@ def _by_way(told: list[Ratio]) -> list[Text]:
 
 
 def python(found: Fast) -> Iterator[Finding]:
-    """Where Python is furthest behind C++."""
-    told = [one for one in ratios.languages(found) if one.verdict != "wrong"]
-    if told:
+    """How often Python is slower than C++, and where it is furthest behind."""
+    if told := ratios.judged(ratios.languages(found)):
         least = min(told, key=lambda one: one.times.value)
-        values = {"ratio": least.times, "way": way_label(least.own.candidate), "batch": least.own.batch, "count": len(told)}
-        yield W.finding("note", "python", **values, middle=median(one.times.value for one in told))
+        values = {"counts": _counts(found, told), "total": len(told), "middle": median(one.times.value for one in told)}
+        yield W.finding("note", "python", **values, ratio=least.times, way=found.sized(least.own))
 
 
 def asked(found: Fast) -> Iterator[Finding]:
@@ -173,14 +183,14 @@ def asked(found: Fast) -> Iterator[Finding]:
     held = [record for record in found.run.records("server") if work.held(record)]
     if held:
         most = max(held, key=lambda record: record.value or 0)
-        values = {"engine": _called(most.candidate), "rate": most.value, "limit": float(most.stats["limit_ms"])}  # type: ignore[arg-type]
+        values = {"engine": _called(found, most), "rate": most.value, "limit": float(most.stats["limit_ms"])}  # type: ignore[arg-type]
         yield W.finding("note", "server", **values, seconds=float(most.stats.get("seconds") or 0.0))  # type: ignore[arg-type]
 
 
 def not_measured(run: Run, failed: bool = False) -> list[Finding]:
     """Every reason why something is missing, once, with what lacks it; failed: red, of what was tried and went wrong, way by way. It names
     no candidate: whether an engine may go to production is not told by a way of calling it that failed."""
-    by: dict[Any, list[Record]] = {}
+    found, by = Fast(run), dict[Any, list[Record]]()
     for record in run.records():
         about = record.reason != common.NO_LABELS and (record.metric in ABOUT or record.metric in ABOUT_ARMS)
         if record.reason is not None and record.reason.failed == failed and about:
@@ -189,17 +199,17 @@ def not_measured(run: Run, failed: bool = False) -> list[Finding]:
     for why, those in by.items():
         values = {"why": why.text, "because": who.because(why.text)}
         if failed:
-            made.append(W.finding("bad", "failed", **values, **_who(map(_failed, those))))
+            made.append(W.finding("bad", "failed", **values, **_who(_failed(found, one) for one in those)))
         else:
             made.append(W.finding("note", "unmeasured", **values, **_who(_lacking(those), "lacking")))
     return made
 
 
-def _failed(record: Record) -> Text:
+def _failed(found: Fast, record: Record) -> Text:
     """What failed: a way, or a part of the page."""
     if record.candidate is None:
         return W(f"about.{ABOUT[record.metric]}") if record.metric in ABOUT else COMMON("who.something")
-    return _engine(record) if record.batch_size else _called(record.candidate)
+    return _engine(found, record) if record.batch_size else _called(found, record)
 
 
 def _lacking(records: Iterable[Record]) -> list[Text]:
@@ -225,9 +235,9 @@ def _runner(name: str) -> Text:
     return candidate.runner_label if name in OURS else runner_label(candidate)
 
 
-def _engine(record: Record) -> Text:
-    """An engine with its batch size."""
-    return W("labels.engine_way", engine=_called(record.candidate), batch=record.batch_size or 1)
+def _engine(found: Fast, record: Record) -> Text:
+    """What a record is about, with its batch size."""
+    return W("labels.engine_way", engine=_called(found, record), batch=record.batch_size or 1)
 
 
 def _blocks(names: Iterable[str]) -> list[Text]:
@@ -243,13 +253,14 @@ def _share(record: Record) -> float:
     return float(record.value or 0.0)
 
 
-def _place(record: Record) -> Text:
-    precision = record.candidate.precision_label if record.candidate else "–"
-    return W("labels.engine", precision=precision, batch=record.batch_size)
+def _place(found: Fast, record: Record) -> Text:
+    """An engine, whatever way it is called: precision, batch size, and its TensorRT where there are several."""
+    assert record.candidate is not None
+    values = {"precision": record.candidate.precision_label, "batch": record.batch_size or 1, "version": record.case.get("tensorrt", "")}
+    return W("labels.engine_version" if len(found.versions) > 1 else "labels.engine", **values)
 
 
-def _called(candidate: Candidate | None) -> Text:
-    if candidate is None:
+def _called(found: Fast, record: Record) -> Text:
+    if record.candidate is None:
         return COMMON("who.something")
-    values = {"precision": candidate.precision_label, "runner": runner_label(candidate), "way": way_label(candidate)}
-    return W("labels.arm", **values)
+    return found.named(record.candidate, str(record.case.get("tensorrt", "")))

@@ -37,7 +37,7 @@ FORMS: dict[str, tuple[str, int, bool]] = {
     "seconds": ("s", 1, False),
 }
 WORDS = ("goal", "what", "precision", "called", "version", "answers", "verdict", "rival", "rival_precision", "source", "held_back")
-WORDS += ("remedy", "sizes", "layer", "scenario", "setting", "value")
+WORDS += ("python_is", "newer_is", "remedy", "sizes", "layer", "scenario", "setting", "value")
 
 
 def shown(found: Fast, *keys: str) -> list[Column]:
@@ -71,7 +71,8 @@ def named(arm: Arm) -> Row:
 
 def compared(one: Ratio) -> Row:
     """The cells of a comparison; a claimed gain is marked."""
-    row = named(one.own) | dict.fromkeys(("ratio", "python_cpp"), one.times) | {"verdict": W(f"verdicts.{one.verdict}")}
+    row = named(one.own) | dict.fromkeys(("ratio", "python_cpp"), one.times)
+    row |= dict.fromkeys(("verdict", "python_is", "newer_is"), W(f"verdicts.{one.verdict}"))
     return row | ({"best": {"ratio", "python_cpp"}} if one.verdict == "faster" else {})
 
 
@@ -79,3 +80,9 @@ def nothing(found: Fast, *metrics: str) -> Text:
     """What stands in an empty table: why these metrics have no numbers, each reason once."""
     why = [reason.text for reason in work.why_none(found, *metrics)]
     return W("captions.not_measured", why=why) if why else W("captions.nothing")
+
+
+def absent(found: Fast, caption: str) -> Text:
+    """What stands in place of what needs TensorRT and was not compared: the sentence `captions.CAPTION`, and why TensorRT was not timed."""
+    why = [reason.text for reason in work.no_tensorrt(found)]
+    return W("captions.absent", said=W(f"captions.{caption}"), why=why) if why else W(f"captions.{caption}")

@@ -9,8 +9,8 @@ from lib.pages import common
 from lib.pages.fast import ratios
 from lib.pages.fast.arms import OURS, Arm, Fast, W
 from lib.pages.fast.choose import choices
-from lib.pages.fast.ratios import CLAIMED, Ratio
-from lib.pages.fast.shown import MEGA, Row, called, compared, label, named, nothing, shown
+from lib.pages.fast.ratios import JUDGED, Ratio
+from lib.pages.fast.shown import MEGA, Row, absent, called, compared, label, named, nothing, shown
 from lib.pages.fast.work import there
 from lib.pages.fast.work_tables import ceiling, ceilings, layers, pipeline, pipeline_times, remedies, scenarios
 from lib.show.table import Column, Table
@@ -20,7 +20,6 @@ from lib.text import Text
 
 __all__ = ["answer", "ceiling", "ceilings", "every_version", "languages", "layers", "method", "pipeline", "rivals", "scenarios", "versions"]
 __all__ += ["pipeline_times", "remedies", "several", "there", "ways"]
-COUNTS = (*CLAIMED, "undecided")
 
 
 def answer(run: Run) -> Table:
@@ -90,8 +89,8 @@ def languages(run: Run) -> Table:
     """One row a way that Python and C++ were both timed in: throughput of Python over that of C++; folded."""
     found = Fast(run)
     rows = [compared(one) for one in ratios.languages(found)]
-    keys = ("called", "precision", "batch_size", "version", "python_cpp", "verdict")
-    return Table(rows, shown(found, *keys), W("captions.languages"), folded=True, nothing=W("captions.no_languages"))
+    keys = ("called", "precision", "batch_size", "version", "python_cpp", "python_is")
+    return Table(rows, shown(found, *keys), W("captions.languages"), folded=True, nothing=absent(found, "no_languages"))
 
 
 def rivals(run: Run) -> Table:
@@ -105,19 +104,19 @@ def rivals(run: Run) -> Table:
     for row in _lost(found, ours=False):
         rows.append({"rival": row["runner"], "rival_precision": row["precision"], "rival_rate": row["why"]})
     keys = (
+        "batch_size",
         "rival",
         "rival_precision",
         "rival_rate",
+        "agreement",
         "called",
         "precision",
         "version",
-        "batch_size",
         "rate",
         "ratio",
         "verdict",
-        "agreement",
     )
-    return Table(rows, shown(found, *keys), W("captions.rivals"), folded=True, nothing=W("captions.no_rivals"))
+    return Table(rows, shown(found, *keys), W("captions.rivals"), folded=True, nothing=absent(found, "no_rivals"))
 
 
 def several(run: Run) -> bool:
@@ -128,25 +127,26 @@ def several(run: Run) -> bool:
 def versions(run: Run) -> Table:
     """One row a way of calling: in how many comparisons the newer TensorRT is faster, slower, the same, and how far."""
     found, by = Fast(run), dict[tuple[str, Text], list[Ratio]]()
-    for one in ratios.versions(found):
+    for one in ratios.judged(ratios.versions(found)):
         by.setdefault((one.own.version, label(one.own.candidate)), []).append(one)
     rows = []
     for (version, way), told in sorted(by.items(), key=lambda item: (item[0][0], item[1][0].own.place[1:3], item[1][0].own.way)):
-        counts = Counter(one.verdict if one.verdict in CLAIMED else "undecided" for one in told)
+        counts = Counter(one.verdict for one in told)
         low, high = (pick(told, key=lambda one: one.times.value).times for pick in (min, max))
         pair = W("labels.over", version=version, base=found.versions[0])
-        rows.append({"version": pair, "called": way, "least": low, "most": high} | {key: counts[key] for key in COUNTS})
-    caption = W("captions.versions", least=found.least_ratio, base=found.versions[0] if found.versions else "–")
+        rows.append({"version": pair, "called": way, "least": low, "most": high} | {key: counts[key] for key in JUDGED})
+    base = found.versions[0] if len(found.versions) > 1 else W("labels.oldest")
+    caption = W("captions.versions", least=found.least_ratio, base=base)
     several = ["version"] if len(found.versions) > 2 else []
-    return Table(rows, shown(found, "called", *several, *COUNTS, "least", "most"), caption, nothing=W("captions.one_version"))
+    return Table(rows, shown(found, "called", *several, *JUDGED, "least", "most"), caption, nothing=absent(found, "one_version"))
 
 
 def every_version(run: Run) -> Table:
     """Every such comparison; folded."""
     found = Fast(run)
     rows = [compared(one) | {"newer_rate": one.own.rate.value, "base_rate": one.base.rate.value} for one in ratios.versions(found)]
-    keys = ("called", "precision", "batch_size", "version", "base_rate", "newer_rate", "ratio", "verdict")
-    return Table(rows, shown(found, *keys), W("captions.every_version"), folded=True, nothing=W("captions.one_version"))
+    keys = ("called", "precision", "batch_size", "version", "base_rate", "newer_rate", "ratio", "newer_is")
+    return Table(rows, shown(found, *keys), W("captions.every_version"), folded=True, nothing=absent(found, "one_version"))
 
 
 def method(run: Run) -> Table:

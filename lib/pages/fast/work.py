@@ -10,7 +10,7 @@ from lib.experiment.precision import PRECISIONS
 from lib.experiment.system import version_order
 from lib.measure.roofline import Ceiling, Placed
 from lib.measure.work import Layer
-from lib.pages.fast.arms import Fast, W
+from lib.pages.fast.arms import PYTHON, Fast, W
 from lib.pages.fast.exhibits import PlacedEngine, Roofline
 from lib.stats import Interval
 from lib.store.records import Reason, Record
@@ -46,9 +46,19 @@ def pipelines(found: Fast) -> list[Pipeline]:
     return sorted(made, key=lambda one: (one.source != "memory", -one.rate.value))
 
 
+def fastest(found: Fast) -> list[Pipeline]:
+    """Of each runner, precision, TensorRT and source the one with the highest throughput, in their order."""
+    kept: dict[tuple[object, ...], Pipeline] = {}
+    for one in pipelines(found):
+        candidate = one.record.candidate
+        assert candidate is not None
+        kept.setdefault((candidate.runner, candidate.precision, one.record.case.get("tensorrt"), one.source), one)
+    return list(kept.values())
+
+
 def best(found: Fast, source: str = "memory") -> Pipeline | None:
     """The fastest from a source."""
-    return next((one for one in pipelines(found) if one.source == source), None)
+    return next((one for one in fastest(found) if one.source == source), None)
 
 
 def _rate(samples: list[float]) -> Interval:
@@ -150,5 +160,14 @@ def there(run: Run, metric: str) -> bool:
 
 
 def why_none(found: Fast, *metrics: str) -> list[Reason]:
-    """Each reason once why these metrics have no number."""
-    return list(dict.fromkeys(r.reason for metric in metrics for r in found.run.records(metric) if r.reason is not None))
+    """Each reason once why these metrics have no number: their own, else why there was no TensorRT to measure."""
+    own = dict.fromkeys(r.reason for metric in metrics for r in found.run.records(metric) if r.reason is not None)
+    return list(own) or no_tensorrt(found)
+
+
+def no_tensorrt(found: Fast) -> list[Reason]:
+    """Each reason once why nothing was timed on TensorRT; none where something was."""
+    if found.versions:
+        return []
+    lost = (r for r in found.run.records("pace") if r.reason is not None and r.candidate and r.candidate.runner == PYTHON)
+    return list(dict.fromkeys(r.reason for r in lost if r.reason is not None))

@@ -22,9 +22,10 @@ FURTHEST = 5  # layers of an engine that are named
 
 
 def pipeline(run: Run) -> Table:
-    """One row an engine, batch size and source: images/s over the whole test set, its share of the GPU alone, memory over the ring."""
+    """One row a precision, TensorRT and source, its best batch size: images/s over the whole test set, its share of the GPU alone, memory
+    over the ring."""
     found, rows = Fast(run), list[Row]()
-    for one in work.pipelines(found):
+    for one in work.fastest(found):
         row = _where(one.record) | {"source": W(f"sources.{one.source}"), "throughput": one.rate, "over_ring": one.memory}
         rows.append(row | {"share": one.share and common.percent(one.share)})
     keys = ("what", "version", "batch_size", "source", "throughput", "share", "over_ring")
@@ -32,15 +33,15 @@ def pipeline(run: Run) -> Table:
 
 
 def pipeline_times(run: Run) -> Table:
-    """Of each of these how large its ring is, how many images went through, and what its parts waited for; folded."""
+    """Every batch size: how large its ring is, how many images went through, and what its parts waited for; folded."""
     found, rows = Fast(run), list[Row]()
     for one in work.pipelines(found):
         told: dict[str, Any] = one.record.stats
-        row = _where(one.record) | {"source": W(f"sources.{one.source}"), "images": told.get("images")}
+        row = _where(one.record) | {"source": W(f"sources.{one.source}"), "served": one.rate.value, "images": told.get("images")}
         row["ring"] = MEGA * told["ring_bytes"] if told.get("ring_bytes") else None
         row |= {key: (told.get("busy_s") or {}).get(key) for key in ("decode", "copy")}
         rows.append(row | {key: told.get(f"{key}_s") for key in ("starved", "waited")})
-    keys = ("what", "version", "batch_size", "source", "images", "ring", "decode", "copy", "starved", "waited")
+    keys = ("what", "version", "batch_size", "source", "served", "images", "ring", "decode", "copy", "starved", "waited")
     return Table(rows, shown(found, *keys), W("captions.pipeline_times"), folded=True, nothing=nothing(found, "pipeline"))
 
 
