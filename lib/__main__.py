@@ -105,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--minutes",
                 default="",
                 metavar="N",
-                help="how long timing takes (default: 2), models and engines that are missing not counted",
+                help="how long timing takes, half of it the ways of notebook 10 (default: 2); models and engines that are missing not "
+                "counted, nor rivals that start slowly",
             )
         if name == "run":
             option("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
@@ -164,8 +165,8 @@ def _compare(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _bench(options: argparse.Namespace) -> tuple[str, int]:
-    """Time the candidates of a profile in a few minutes, in one table; against an earlier run exit code 3 where something is slower,
-    4 where nothing could be judged, 2 where both share nothing."""
+    """Time the candidates of a profile, and the ways of notebook 10, in a few minutes; against an earlier run exit code 3 where something
+    is slower or failed, 4 where nothing could be judged, 2 where both share nothing."""
     minutes = _positive(options.minutes, "--minutes", "--minutes 5 (make: MINUTES=5)")
     from lib import bench
 

@@ -1,7 +1,9 @@
-"""`make bench`: a profile's candidates timed against each other in a few minutes, one table, and held against an earlier run.
+"""`make bench`: a profile's candidates timed against each other in a few minutes, and the ways to call them faster; held against an
+earlier run.
 
-It measures as the report does, in the same rounds and with the same models and engines, and compares as `make compare` does
-(lib/report/versus). What it measures lies in a folder of its own, sealed as all records are; results/ is never touched.
+It measures as the report does, in the same rounds and with the same models and engines, the ways as notebook 10 does, and compares as
+`make compare` does (lib/report/versus). What it measures lies in a folder of its own, sealed as all records are; results/ is never
+touched.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from lib import progress, runners, session, stats
 from lib.errors import ConfigError, shown
@@ -17,8 +20,12 @@ from lib.experiment import profile as profiles
 from lib.experiment import system
 from lib.experiment.candidate import Candidate, listed, ordered
 from lib.experiment.profile import Profile
-from lib.measure import sweep
+from lib.measure import kept, sweep
+from lib.measure.fast import blocks, paces
 from lib.pages import common
+from lib.pages.fast import ratios
+from lib.pages.fast.arms import Arm, Fast
+from lib.pages.fast.ratios import Ratio
 from lib.report import shell
 from lib.report.versus import numbers, sides
 from lib.report.versus.findings import findings
@@ -28,14 +35,22 @@ from lib.session import Session
 from lib.stats import Interval
 from lib.store.records import Record
 from lib.store.run import Run
+from lib.words import COMMON
 
-FOLDER, STAGE = "bench", "00_bench"  # outputs/PROFILE/bench/SYSTEM/TIME-RUN/00_bench.jsonl
+FOLDER, STAGE, WAYS = "bench", "00_bench", "01_ways"  # outputs/PROFILE/bench/SYSTEM/TIME-RUN/00_bench.jsonl and 01_ways.jsonl
 MINUTES, ROUNDS = 2.0, 16
+WAY_ROUNDS = 8  # fewer: a slice of trtexec is a process, and there may be thirty ways
 NOTHING_SHARED = 2  # exit code
+TIMED = (*common.TIMED, blocks.PACE)
 SHARE = ROUNDS + 1  # slices of each candidate, that of warming up too
 SAID = {WORSE: "slower", BETTER: "faster", SAME: "no difference", UNDECIDED: "cannot be told", "": "not judged"}
 HEAD = ("candidate", "batch", "median ms", "ms a call [95 %]", "images/s [95 %]", "times as fast [95 %]", "as")
+WAYS_HEAD = ("way", "batch", "ms a batch [95 %]", "images/s [95 %]", "times as fast [95 %]", "as")
+RATIOS_HEAD = ("way", "batch", "times as fast [95 %]", "as", "it is")
 AGAINST = ("new / old [95 %]", "new is")
+LEFT = ("candidate", "way", "as", "it is", "new is")  # columns of words
+VERDICTS = {"faster": "faster", "slower": "slower", "same": SAID[SAME], "undecided": SAID[UNDECIDED], "disturbed": SAID[""]}
+VERDICTS |= {"wrong": "wrong answers", "unchecked": "answers not checked"}
 Key = tuple[Candidate | None, int | None]
 
 
@@ -69,35 +84,48 @@ def before(given: str) -> Run:
 
 
 def measured(profile: Profile, seconds: float) -> Run:
-    """Time every candidate that runs here at batch size 1 and at the one that notebook 07 compares at; keep the records in a new folder.
+    """Time every candidate that runs here at batch size 1 and at the one that notebook 07 compares at, then the ways of notebook 10; keep
+    the records in a new folder.
 
-    seconds: that timing takes: ROUNDS rounds, of slices that fill them; fewer rounds where single calls are too long for that.
+    seconds: that timing takes, either half of it: ROUNDS and WAY_ROUNDS rounds, of slices that fill them; fewer rounds where single calls
+    are too long for that.
     """
     every = runners.candidates(profile)
     here = [candidate for candidate in every if not RUNNERS[candidate.runner].unavailable(candidate.precision)]
     asked = Session(profile, STAGE)
     only_one = asked.profile.model is not None and asked.spec.batch is not None
     sizes = sorted({asked.profile.precision.batch_size} | (set() if only_one else {1}))
-    slice_s = min(60.0, seconds / (SHARE * max(1, len(here) * len(sizes))))
+    half = seconds / 2
+    slice_s = min(60.0, half / (SHARE * max(1, len(here) * len(sizes))))
     settings = profile.measuring.model_copy(
         update={"rounds": ROUNDS, "slice_s": slice_s, "warmup_s": min(slice_s, profile.measuring.warmup_s)}
     )
-    asked.profile = asked.profile.model_copy(update={"measuring": settings})
+    fast = asked.profile.fast.model_copy(update={"rounds": WAY_ROUNDS, "warmup_s": min(slice_s, profile.fast.warmup_s)})
+    asked.profile = asked.profile.model_copy(update={"measuring": settings, "fast": fast})
     named = " and ".join(map(str, sizes))
     progress.say(
-        f"{len(here)} of {len(every)} candidates at batch {named}: about {progress.duration(seconds)}, once their models are there"
+        f"{len(here)} of {len(every)} candidates at batch {named}, then the ways of notebook 10: about {progress.duration(seconds)}, "
+        "once their models and engines are there and open"
     )
-    sweep.timings(asked, every, sizes, seconds * ROUNDS / SHARE)
+    sweep.timings(asked, every, sizes, half * ROUNDS / SHARE)
+    ways = Session(asked.profile, WAYS, asked.run_id, started_at=asked.started_at)
+    try:
+        paces.measure(ways, half)
+    finally:
+        kept.forget(ways.folder, WAYS)  # nobody goes on with a bench
+    asked.profile = ways.profile
     time = asked.started_at[:19].replace(":", "")
-    return asked.save(asked.folder / FOLDER / system.system_id() / f"{time}-{asked.run_id}")
+    folder = asked.folder / FOLDER / system.system_id() / f"{time}-{asked.run_id}"
+    ways.save(folder)
+    return asked.save(folder)
 
 
 def told(new: Run, old: Run | None) -> tuple[str, int]:
-    """The table of a run, what else is to be known of it, and, against `old`, how both compare; and the exit code of that."""
+    """The tables of a run, what else is to be known of it, and, against `old`, how both compare; and the exit code of that."""
     mine = _end_to_end(new)
     latencies = {_key(record): record for record in mine.records("latency") if record.value is not None}
     found = numbers.compared(old, mine, numbers.least(old, mine)) if old else []
-    apart = {(one.candidate, one.batch_size): one for one in found} if old else None
+    apart = {(one.candidate, one.batch_size): one for one in found if one.metric == "latency"} if old else None
     rows = [_row(record, latencies, mine.profile.reference, apart) for record in latencies.values()]
     lines = _table([HEAD + (AGAINST if old else ()), *rows])
     rounds = max((len(record.samples) for record in latencies.values()), default=0)
@@ -105,6 +133,7 @@ def told(new: Run, old: Run | None) -> tuple[str, int]:
     lines += [f"{finding.level}: {finding.text.en}" for finding in common.disturbed(mine)]
     if lost := _lost(mine.records("latency")):
         lines.append(f"not measured: {lost}")
+    lines += _ways(Fast(mine.of(WAYS)), found if old else None)
     if old is None:
         return "\n".join(lines), 0
     said, code = _compared(old, mine, found)
@@ -131,10 +160,42 @@ def _row(record: Record, latencies: dict[Key, Record], reference: Candidate, apa
     ratio = common.speedup(record, latencies.get((base, size)))
     row = (record.candidate.label.en, str(size), f"{record.value:.4g}", f"{stats.time(record.samples):.4g}", _rate(common.rate(record)))
     row += (f"{ratio:.3f}", name) if ratio else ("–", "–")
-    if apart is None:
-        return row
-    one = apart.get((record.candidate, size))
-    return row + ((f"{one.apart:.3f}" if one.apart else "–", SAID[one.said]) if one else ("–", "not in the old run"))
+    return row if apart is None else row + _against(apart.get((record.candidate, size)))
+
+
+def _against(one: Compared | None) -> tuple[str, str]:
+    return (f"{one.apart:.3f}" if one.apart else "–", SAID[one.said]) if one else ("–", "not in the old run")
+
+
+def _ways(found: Fast, compared: Sequence[Compared] | None) -> list[str]:
+    """The table of the ways to call, that of the other ratios that notebook 10 shows, and what is to be known of them. compared: with the
+    old run, None where there is none."""
+    over_plain = {ratio.own.record.key: ratio for ratio in ratios.ways(found)}
+    apart = {one.b.key: one for one in compared} if compared is not None else None
+    rows = [_way(found, arm, over_plain.get(arm.record.key), apart) for arm in found.arms]
+    lines = ["", *_table([WAYS_HEAD + (AGAINST if apart is not None else ()), *rows])] if rows else []
+    others = [*ratios.rivals(found), *ratios.languages(found), *ratios.versions(found)]
+    said = [
+        (found.label(one.own).en, str(one.own.batch), f"{one.times:.3f}", found.label(one.base).en, VERDICTS[one.verdict]) for one in others
+    ]
+    lines += ["", *_table([RATIOS_HEAD, *said])] if said else []
+    lines += [""]
+    if rows:
+        count = max(len(arm.record.samples) for arm in found.arms)
+        lines.append(f"{count} rounds, shared by all ways of a batch size; ms a batch: from the end of one to the end of the next")
+    wrong = [f"{found.label(arm).en} at batch {arm.batch}" for arm in found.arms if found.answers(arm) == "wrong"]
+    lines += [f"bad: answers wrongly, so that its speed counts for nothing: {'; '.join(wrong)}"] if wrong else []
+    lines += [
+        f"warn: {block}: {COMMON(f'findings.{key}', **values).en}" for block in found.blocks for key, values in found.disturbed(block)
+    ]
+    lost = _lost(found.run.records(blocks.PACE))
+    return [*lines, f"not measured: {lost}"] if lost else lines
+
+
+def _way(found: Fast, arm: Arm, over: Ratio | None, apart: dict[tuple[Any, ...], Compared] | None) -> tuple[str, ...]:
+    took = f"{stats.time(arm.record.samples):.4g}"
+    row = (found.label(arm).en, str(arm.batch), took, _rate(arm.rate), *((f"{over.times:.3f}", "plain calls") if over else ("–", "–")))
+    return row if apart is None else row + _against(apart.get(arm.record.key))
 
 
 def _rate(images_s: Interval) -> str:
@@ -148,16 +209,13 @@ def _lost(records: Iterable[Record]) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of columns, as wide as they must be: the first left, numbers right."""
+    """Lines of columns, as wide as they must be: words left, numbers right. rows: their heads first."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(_cell(place, text, width) for place, (text, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows
+    cells = [
+        [text.ljust(width) if of in LEFT else text.rjust(width) for of, text, width in zip(rows[0], row, widths, strict=True)]
+        for row in rows
     ]
-
-
-def _cell(place: int, text: str, width: int) -> str:
-    left = place in (0, HEAD.index("as"), len(HEAD) + AGAINST.index("new is"))
-    return text.ljust(width) if left else text.rjust(width)
+    return ["  ".join(row).rstrip() for row in cells]
 
 
 def _key(record: Record) -> Key:
@@ -165,9 +223,10 @@ def _key(record: Record) -> Key:
 
 
 def _end_to_end(run: Run) -> Run:
-    """A run with nothing but what it timed from host memory to host memory, and what disturbed that."""
+    """A run with nothing but what it timed from host memory to host memory, what disturbed that, and what the ways of notebook 10
+    answered."""
     files = {}
     for stage, file in run.files.items():
-        kept = [record for record in file.records if record.metric in common.TIMED and record.scope != "gpu_compute"]
-        files[stage] = file._replace(records=kept)
+        own = [record for record in file.records if record.metric in TIMED or (record.metric in numbers.QUALITY and record.case)]
+        files[stage] = file._replace(records=[record for record in own if record.scope != "gpu_compute"])
     return Run(run.folder, run.stage, files)

@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 import small_report
-from records import latency
+from made_fast import NEW, OLD, WAYS, Made
+from records import latency, missing
 
 from lib import bench, session, stop
 from lib.__main__ import main
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
 from lib.measure import rounds, sweep
+from lib.measure.fast import paces
 from lib.measure.state import Seen
 from lib.report.versus import sides
 from lib.runners import RUNNERS
 from lib.runners.base import Runner
 from lib.session import Session
-from lib.store.records import Reason
+from lib.store.records import Reason, Record
 from lib.timer import Slice
 
 NOISE = (1.002, 0.999, 1.001, 0.998)  # over again in every four rounds: how often warming up calls depends on the clock
@@ -35,15 +37,16 @@ MS = {REFERENCE: 0.04, FP32: 0.02, INT8: 0.01, LITE: 0.03}  # a call of one imag
 
 
 class Bench:
-    """The machine that is stood in for. ms: {candidate: ms a call, or what its timer raises}; other_cpu: what else it does."""
+    """The machine that is stood in for. ms: {candidate: ms a call, or what its timer raises}; other_cpu: what else it does; ways: what is
+    recorded of the ways to call."""
 
     def __init__(self, outputs: Path) -> None:
-        self.outputs, self.ms, self.other_cpu = outputs, dict[Candidate, Any](MS), 0.0
+        self.outputs, self.ms, self.other_cpu, self.ways = outputs, dict[Candidate, Any](MS), 0.0, list[Record]()
 
     @property
     def kept(self) -> list[Path]:
         """The records of all runs, the oldest first."""
-        return sorted((self.outputs / "quickstart" / "bench").rglob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        return sorted((self.outputs / "quickstart" / "bench").rglob(f"{bench.STAGE}.jsonl"), key=lambda path: path.stat().st_mtime_ns)
 
     def __call__(self, against: Path | str = "") -> int:
         return main(["bench", "--minutes", "0.01", "--against", str(against)])
@@ -87,6 +90,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
     RUNNERS.clear()
     RUNNERS.update(fakes)
     monkeypatch.setattr(sweep.state, "watch", watch)
+    monkeypatch.setattr(paces, "measure", lambda session, seconds: session.record(*machine.ways))
     images = SimpleNamespace(x_test=np.zeros((40, 32, 32, 3), np.uint8), label="digits", class_names=["0", "1"])
     monkeypatch.setattr(Session, "images", images)
     monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
@@ -121,7 +125,7 @@ def test_one_table_with_intervals_and_what_is_missing_at_its_end(made: Bench, ca
 
 def test_its_records_are_sealed_and_results_are_not_touched(made: Bench) -> None:
     made()
-    (path,) = made.kept
+    path = made.kept[0]
     run = sides.there(str(path.parent))
     assert run is not None
     assert run.info.stage == path.stem == bench.STAGE
@@ -143,6 +147,7 @@ def test_against_a_run_that_was_the_same_it_says_0(made: Bench, how: Callable[[P
     assert {cells[-1] for cells in rows(out).values()} == {"no difference"}
     assert "A and B differ in the model." in out  # that of stand-ins is not known
     assert len(made.kept) == 2
+    assert not (made.outputs / "quickstart" / "work").exists()
 
 
 @pytest.mark.parametrize(("factor", "said", "code"), [(1.5, "slower", 3), (0.5, "faster", 0), (1.02, "cannot be told", 0)])
@@ -215,12 +220,11 @@ def test_nothing_in_common_is_one_line_and_2(made: Bench, capsys: pytest.Capture
 def test_a_run_that_is_stopped_leaves_the_earlier_ones_as_they_were(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     made()
     (path,) = made.kept
-    before = path.read_bytes()
+    before = {file: file.read_bytes() for file in path.parent.iterdir()}
     made.ms[LITE] = KeyboardInterrupt()
     assert made(path) == stop.STATUS
     assert capsys.readouterr().err.endswith("error: stopped; the same command reuses what is built and measures again\n")
-    assert {file for file in (made.outputs / "quickstart" / "bench").rglob("*") if file.is_file()} == {path}
-    assert path.read_bytes() == before
+    assert {file: file.read_bytes() for file in (made.outputs / "quickstart" / "bench").rglob("*") if file.is_file()} == before
 
 
 @pytest.mark.parametrize("given", ["nowhere", "/", "quickstart", "with space/出力"])
@@ -251,3 +255,95 @@ def test_precisions_that_stand_alone_are_held_against_the_reference(made: Bench,
     assert made() == 0
     *_, ratio, of = rows(capsys.readouterr().out)[INT8.label.en, "1"]
     assert (ratio[:7], of) == ("4.000 [", "reference")
+
+
+LANES = "tensorrt/fp16/+graph+lanes8"
+
+
+def ways(*versions: str, **given: Any) -> list[Record]:
+    """What the ways of a card would be: FP16 in both batch sizes, beside rivals."""
+    return Made(versions=versions or (NEW,), precisions=("fp16",), large=False, **given).records()
+
+
+def tables(out: str) -> list[dict[tuple[str, str], list[str]]]:
+    """`rows` of each table, the heads left out."""
+    parts = [part for part in out.split("\n\n") if part.startswith(("candidate", "way"))]
+    return [rows(part) for part in parts]
+
+
+def test_every_way_and_every_ratio_of_notebook_10_has_a_row(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made.ways = [*ways(OLD, NEW), missing("pace", "ms", "pytorch/tf32", "not_installed", batch_size=32, values={"package": "torch"})]
+    assert made() == 0
+    out = capsys.readouterr().out
+    _, arms, ratios = tables(out)
+    ours, rate, times, of = arms[f"Python FP16 (8 lanes with graphs) on TensorRT {OLD}", "32"]
+    assert (float(times.split()[0]), of) == (pytest.approx(3.1, rel=0.01), "plain calls")
+    assert float(ours.split()[0]) == pytest.approx(0.125 / 3.1, rel=0.05)
+    assert float(rate.split()[0].replace(",", "")) == pytest.approx(32e3 * 3.1 / 0.125, rel=0.05)
+    assert arms["PyTorch FP16 (eager)", "1"][2:] == ["–", "–"]
+    assert len(arms) == 2 * (2 * 2 * len(WAYS) + 8)
+    assert {cells[-1] for cells in ratios.values()} >= {"faster", "slower"}
+    assert {label for label in ("PyTorch", "Polygraphy", "trtexec", "C++") if label not in out.split("\n\n")[3]} == set()
+    assert len(ratios) > 10
+    assert "not measured: PyTorch TF32: torch is not installed" in out
+    assert "6 rounds, shared by all ways" in out
+
+
+@pytest.mark.parametrize(("times", "said", "code"), [(1.0, "cannot be told", 0), (0.5, "slower", 3), (2.0, "faster", 0)])
+def test_a_way_that_is_slower_beyond_its_interval_ends_with_3(
+    made: Bench, times: float, said: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.ways = ways()
+    made()
+    capsys.readouterr()
+    made.ways = ways(ways=WAYS | {"+graph+lanes8": times * WAYS["+graph+lanes8"]})
+    assert made(made.kept[0]) == code
+    out = capsys.readouterr().out
+    _, arms, _ = tables(out)
+    assert arms["Python FP16 (8 lanes with graphs)", "32"][-1] == said
+    assert arms["Python FP16 (one CUDA graph)", "32"][-1] == "no difference"
+    assert (f"bad: B is slower: {Candidate.parse(LANES).label.en} on TensorRT {NEW} (end to end)" in out) == (code == 3)
+
+
+def test_a_way_that_answers_wrongly_or_fails_now_ends_with_3(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made.ways = ways()
+    made()
+    capsys.readouterr()
+    label = Candidate.parse(LANES).label.en
+    made.ways = ways(wrong=[LANES])
+    assert made(made.kept[0]) == 3
+    out = capsys.readouterr().out
+    assert "bad: answers wrongly, so that its speed counts for nothing: Python FP16 (8 lanes with graphs) at batch 1; " in out
+    assert f"bad: {label} was measured in A and failed in B. Why: the output is wrong: 70.0%" in out
+    assert made(made.kept[1]) == 0  # it was wrong before too
+    lost = missing("pace", "ms", LANES, "failed", batch_size=32, scope="end_to_end", case={"tensorrt": NEW}, values={"message": "no"})
+    made.ways = [lost if one.key == lost.key else one for one in ways()]
+    capsys.readouterr()
+    assert made(made.kept[0]) == 3
+    assert f"bad: {label} was measured in A and failed in B. Why: failed: no" in capsys.readouterr().out
+
+
+def test_a_disturbed_block_of_ways_is_not_judged_and_the_others_are(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made.ways = ways()
+    made()
+    capsys.readouterr()
+    made.ways = ways(busy={"fp16 32": 0.5}, ways={way: times / 2 for way, times in WAYS.items()})
+    assert made(made.kept[0]) == 3
+    out = capsys.readouterr().out
+    _, arms, ratios = tables(out)
+    assert {cells[-1] for (_, size), cells in arms.items() if size == "32"} == {"not judged"}
+    assert arms["Python FP16 (8 lanes with graphs)", "1"][-1] == "slower"
+    assert {cells[-1] for (_, size), cells in ratios.items() if size == "32"} == {"not judged"}
+    assert "warn: fp16 32: " in out
+    assert "warn: fp16 1: " not in out
+
+
+def test_ways_of_another_tensorrt_are_not_the_old_run_s(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made.ways = ways(OLD)
+    made()
+    capsys.readouterr()
+    made.ways = ways(NEW)
+    assert made(made.kept[0]) == 0
+    _, arms, _ = tables(capsys.readouterr().out)
+    assert arms["Python FP16 (8 lanes with graphs)", "32"][-1] == "not in the old run"
+    assert arms["PyTorch FP16 (eager)", "32"][-1] == "cannot be told"

@@ -24,7 +24,7 @@ from lib.experiment import profile as config
 from lib.experiment.candidate import Candidate, Way
 from lib.experiment.spec import ModelSpec
 from lib.measure import sweep
-from lib.measure.fast import arms, blocks, engines, limits, production, served, ways
+from lib.measure.fast import arms, blocks, engines, here, limits, production, served, ways
 from lib.measure.fast.arms import Given
 from lib.pages.fast import measure
 from lib.pages.fast.exhibits import Roofline
@@ -305,7 +305,7 @@ def test_no_time_is_begun_that_would_not_end(measured: Any, monkeypatch: pytest.
 
 def test_a_version_that_does_not_start_is_said_and_the_other_is_measured(measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "_with", lambda session, team: session.record(*(named(worker.tensorrt) for worker in team)))
-    monkeypatch.setattr(measure.remote, "commands", lambda: [["/nowhere/python"], command(NEW), command(NEW)])
+    monkeypatch.setattr(remote, "commands", lambda: [["/nowhere/python"], command(NEW), command(NEW)])
     session, _ = measured(run="half")
     assert [(one.reason and one.reason.key, one.case) for one in session.records] == [
         ("worker_failed", {"left_out": 1}),
@@ -321,8 +321,8 @@ def named(version: str) -> Record:
 @pytest.mark.parametrize("flavour", ["tensorrt_rtx", None])
 def test_what_is_no_tensorrt_is_said_and_no_worker_is_started(monkeypatch: pytest.MonkeyPatch, flavour: str | None) -> None:
     monkeypatch.delenv(remote.PYTHONS, raising=False)
-    monkeypatch.setattr(measure.plans, "unavailable", lambda: None)
-    monkeypatch.setattr(measure.trt, "flavour", lambda: flavour)
+    monkeypatch.setattr(here.plans, "unavailable", lambda: None)
+    monkeypatch.setattr(here.trt, "flavour", lambda: flavour)
     monkeypatch.setattr(remote, "workers", lambda *given: pytest.fail("a worker was started"))
     said = list[Reason]()
     monkeypatch.setattr(measure, "_without", lambda session, reasons: said.extend(reasons))
@@ -332,7 +332,7 @@ def test_what_is_no_tensorrt_is_said_and_no_worker_is_started(monkeypatch: pytes
 
 def test_without_tensorrt_the_processor_is_measured(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(remote.PYTHONS, raising=False)
-    monkeypatch.setattr(measure, "_absent", lambda: Reason("no_gpu"))
+    monkeypatch.setattr(here, "_absent", lambda: Reason("no_gpu"))
     search_shortly(monkeypatch)
     session = Session(config.load(str(profile)), STAGE, run_id="cpu")
     measure.measure(session)

@@ -119,10 +119,10 @@ def ordered(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 def listed(candidates: Iterable[Candidate]) -> Text:
-    """Candidates in words, each runner once with all its precisions: `TensorRT FP16, TF32; TensorFlow Lite FP16`."""
-    by: dict[Text, list[Text]] = {}
+    """Candidates in words, each runner once with all its precisions, once too: `TensorRT FP16, TF32; TensorFlow Lite FP16`."""
+    by: dict[Text, dict[Text, None]] = {}
     for candidate in candidates:
-        by.setdefault(candidate.runner_label, []).append(candidate.precision_label)
+        by.setdefault(candidate.runner_label, {})[candidate.precision_label] = None
     return Text(
         "; ".join(f"{runner.en} {', '.join(label.en for label in labels)}" for runner, labels in by.items()),
         "；".join(f"{runner.ja} {'、'.join(label.ja for label in labels)}" for runner, labels in by.items()),

@@ -51,7 +51,8 @@ class Opened:
 
 class Arm(NamedTuple):
     """One candidate in a block. case: as records name it; open: until the stack is closed, or why it cannot be; identity: what decides on
-    what is measured, beside the profile; start_s, turn_s: about how long it takes to open it, and a slice beyond its own time."""
+    what is measured, beside the profile; start_s, turn_s: about how long it takes to open it, and a slice beyond its own time; slices: that
+    a round takes, two where one lane tells the GPU's time too."""
 
     candidate: Candidate
     case: dict[str, Any]
@@ -59,6 +60,7 @@ class Arm(NamedTuple):
     identity: str = ""
     start_s: float = 0.3
     turn_s: float = 0.0
+    slices: float = 2.0
 
 
 @dataclass
@@ -138,7 +140,7 @@ def in_threads(given: Given, candidate: Candidate, case: dict[str, Any], make: C
         ask = partial(in_batches, runner.infer, given.size) if len(held) == 1 else partial(over_lanes, held, given.size)
         return Opened(busy(held, batch, check), ask, CPU_IMAGES, runner.told, runner.artifact_sha256)
 
-    return Arm(candidate, case, opened)
+    return Arm(candidate, case, opened, slices=1.0)
 
 
 def same(spec: ModelSpec, candidate: Candidate, expected: np.ndarray, output: np.ndarray) -> None:

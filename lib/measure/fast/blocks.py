@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -26,11 +27,12 @@ ANSWERS_S = 1.0  # that an arm takes, about, to answer all test images
 
 
 class Block(NamedTuple):
-    """What goes through the same rounds. precision, given.size: what records call it after."""
+    """What goes through the same rounds. precision, given.size: what records call it after; seconds: as to `rounds.run`."""
 
     given: Given
     precision: str
     arms: Sequence[Arm]
+    seconds: float = math.inf
 
     @property
     def name(self) -> str:
@@ -41,8 +43,8 @@ class Block(NamedTuple):
     def needed_s(self) -> float:
         """About how long it takes, for whom it matters to stop in time."""
         settings, open_ = timing(self.given.session), [arm for arm in self.arms if not isinstance(arm.open, Reason)]
-        scopes = sum(2.0 if arm.candidate.way.lanes == 1 else 1.1 for arm in open_)  # one lane tells the GPU's time too
-        turn_s = settings.slice_s * scopes + sum(arm.turn_s for arm in open_)
+        slices = sum(arm.slices if arm.candidate.way.lanes == 1 else 1.1 for arm in open_)
+        turn_s = settings.slice_s * slices + sum(arm.turn_s for arm in open_)
         return sum(arm.start_s + ANSWERS_S + settings.warmup_s for arm in open_) + (settings.rounds + 1) * turn_s
 
     def measured(self) -> list[Record]:
@@ -62,7 +64,8 @@ class Block(NamedTuple):
             timers = {place: one.timer for place, one in opened.items() if isinstance(one, Opened)}
             gc.collect()
             with state.watch() as seen:
-                series, failed = rounds.run(timers, settings, f"{session.run_id}/{session.stage}/{self.name}", ended=seen.mark)
+                seed = f"{session.run_id}/{session.stage}/{self.name}"
+                series, failed = rounds.run(timers, settings, seed, ended=seen.mark, seconds=self.seconds)
             for place, arm in enumerate(self.arms):
                 one = opened[place]
                 reason = one if isinstance(one, Reason) else sweep.why(failed[place]) if place in failed else None

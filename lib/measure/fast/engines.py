@@ -7,6 +7,7 @@ same kernels, and takes little time to build.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lib import deadline, export, plans, progress
@@ -82,6 +83,12 @@ def built(session: Session, worker: Worker, precision: str, batch: int, lane_cou
     recipe = Recipe(precision, lane_count, batch, batch)
     plain = _built(session, worker, recipe, PLAIN, None)
     return Pair(plain, _built(session, worker, recipe, COMPACT, None if isinstance(plain.built, Reason) else plain.built))
+
+
+def small(session: Session, team: Sequence[Worker], precision: str) -> dict[int, list[Pair]]:
+    """Those of each small batch size that the profile asks for, of every worker."""
+    asked = session.profile.fast
+    return {size: [built(session, worker, precision, size, max(asked.lanes)) for worker in team] for size in asked.batch_sizes}
 
 
 def _built(session: Session, worker: Worker, recipe: Recipe, way: Way, like: Artifact | None) -> Engine:

@@ -6,21 +6,18 @@ measured. Everything is measured once in a run, a block at a time (lib/measure/k
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from lib import plans, progress, trt
+from lib import progress
 from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Candidate, Way
-from lib.measure.fast import blocks, engines, limits, production, served, ways
+from lib.measure.fast import blocks, engines, here, limits, production, served, ways
 from lib.measure.fast.blocks import PACE
 from lib.measure.fast.engines import LARGE_LANES, Engine, Pair
-from lib.measure.team import gathered
 from lib.pages.fast.exhibits import Layer, PlacedEngine, Roofline
-from lib.plans import remote
 from lib.plans.remote import Worker
 from lib.runners.onnxrt import OnnxRuntime
 from lib.runners.tensorrt import TensorRT
@@ -54,33 +51,7 @@ class Built(NamedTuple):
 
 def measure(session: Session) -> None:
     """Record what each way reaches, the answers of every lane, a pipeline, the ceilings, scenarios, and rivals."""
-    if reason := _absent():
-        _without(session, [reason])
-        return
-    with remote.workers(remote.commands() or [[sys.executable]]) as started:
-        team, reasons = _team(started)
-        first = Candidate(TensorRT.name, session.profile.fast.precisions[0])
-        for number, reason in enumerate(reasons, 1):
-            session.record(Record(PACE, "ms", None, first, None, "end_to_end", {"left_out": number}, reason=reason))
-        if team:
-            _with(session, team)
-        else:
-            _without(session, reasons)
-
-
-def _absent() -> Reason | None:
-    """Why this environment has no TensorRT for a worker, where none is named; or None."""
-    if remote.commands():
-        return None
-    return plans.unavailable() or (None if trt.flavour() == "tensorrt" else Reason("not_installed", {"package": "TensorRT"}))
-
-
-def _team(started: Sequence[Worker | remote.WorkerEnded]) -> tuple[list[Worker], list[Reason]]:
-    """One worker a version on this card, the lowest first; and why others are left out: TensorRT for RTX is no subject of this page."""
-    found, reasons = gathered(started)
-    team = [one for one in found if one.about["flavour"] == "tensorrt"]
-    others = [Reason("not_installed", {"package": "TensorRT"})] * (len(found) - len(team))
-    return team, [*filter(None, reasons), *others]
+    here.measured(session, _with, _without)
 
 
 def _with(session: Session, team: list[Worker]) -> None:
@@ -104,8 +75,7 @@ def _with(session: Session, team: list[Worker]) -> None:
 
 def _built(session: Session, team: list[Worker], precision: str) -> Built:
     """Every engine, built now unless it is stored."""
-    asked, most = session.profile.fast, max(session.profile.fast.lanes)
-    small = {size: [engines.built(session, worker, precision, size, most) for worker in team] for size in asked.batch_sizes}
+    small = engines.small(session, team, precision)
     large, lost = list[Pair](), list[Pair]()
     for size in reversed(_large_sizes(session)):
         lost += large  # the memory may do for a smaller one
@@ -216,9 +186,7 @@ def _exhibited(one: Record) -> PlacedEngine:
 def _without(session: Session, reasons: Sequence[Reason]) -> None:
     """Why there is no TensorRT; and what the processor can."""
     asked = session.profile.fast
-    for precision in asked.precisions:
-        for size in asked.batch_sizes:
-            session.record(Record(PACE, "ms", None, Candidate(TensorRT.name, precision), size, "end_to_end", reason=reasons[0]))
+    here.lost(session, reasons[0])
     found, lost = list[Record](), OnnxRuntime.unavailable("fp32")
     for precision in [] if lost else ways.CPU_PRECISIONS:
         found += [record for size in asked.batch_sizes for record in ways.on_cpu(session, precision, size).measured()]

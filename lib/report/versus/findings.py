@@ -20,7 +20,7 @@ UNCLAIMED = ("disturbed", "one_block", "few_rounds")
 
 def findings(a: Run, b: Run, found: Sequence[Compared]) -> list[Finding]:
     """What is worse, what is better, how much is undecided or was not judged and why, and what only one run has."""
-    said = [finding for one in found if one.said in LEVEL and one.metric != "latency" for finding in [_quality(one)]]
+    said = [finding for one in found if one.said in LEVEL and one.metric not in numbers.TIMES for finding in [_quality(one)]]
     broken = numbers.broken(a, b)
     said += [W.finding("bad", "failed", candidate=candidate, why=why) for candidate, why in broken.items()]
     said += [*_speeds(found), *summary(a, b, found)]
@@ -52,15 +52,15 @@ def _speeds(found: Sequence[Compared]) -> list[Finding]:
     """One finding a candidate, scope and direction, over its batch sizes."""
     groups: dict[tuple[str, str, Text], list[Compared]] = defaultdict(list)
     for one in found:
-        if one.metric == "latency" and one.said in LEVEL:
-            groups[one.said, one.a.scope, one.candidate.label].append(one)
+        if one.metric in numbers.TIMES and one.said in LEVEL:
+            groups[one.said, one.a.scope, one.label].append(one)
     return [
         W.finding(
             LEVEL[said],  # type: ignore[arg-type]
             f"latency_{said}",
             candidate=label,
             scope=W(f"scopes.{scope}"),
-            sizes=sorted(one.batch_size or 0 for one in those),
+            sizes=sorted({one.batch_size or 0 for one in those}),
             low=min(one.apart.low for one in those if one.apart),
             high=max(one.apart.high for one in those if one.apart),
         )

@@ -10,22 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lib import stats
 from lib.experiment.candidate import HARNESS, Candidate
+from lib.measure.fast.blocks import PACE
 from lib.pages import common
-from lib.report.versus.sides import same_dataset, same_model
+from lib.pages.fast.arms import Arm, Fast
+from lib.report.versus.sides import W, same_dataset, same_model
 from lib.stats import LEAST_ROUNDS, Interval
-from lib.store.records import Record
+from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.text import Text
 
 QUALITY = ("accuracy", "agreement")
-METRICS = (*QUALITY, "latency", "file_size")
+TIMES = ("latency", PACE)  # of a call; between completed batches, of each way of notebook 10
+METRICS = (*QUALITY, *TIMES, "file_size")
 LEVEL = 1 - stats.CONFIDENCE
 WORSE, BETTER, SAME, UNDECIDED = "worse", "better", "same", "undecided"
 NOT_WORSE, SOMETHING_WORSE, NOTHING_DECIDED = 0, 3, 4  # exit codes
 SAID = {"faster": BETTER, "slower": WORSE, "same": SAME, "undecided": UNDECIDED}
+Key = tuple[Any, ...]  # of Record
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,12 @@ class Compared:
         """Images a call, where that matters."""
         return self.a.batch_size
 
+    @property
+    def label(self) -> Text:
+        """What it is of: the candidate and, where versions were measured beside each other, its TensorRT."""
+        version = self.a.case.get("tensorrt")
+        return W("said.on", candidate=self.candidate, version=version) if version else self.candidate.label
+
 
 def least(a: Run, b: Run) -> float:
     """The ratio that counts as a difference, the larger one of both profiles."""
@@ -58,7 +69,7 @@ def least(a: Run, b: Run) -> float:
 
 
 def compared(a: Run, b: Run, limit: float) -> list[Compared]:
-    """Every number that both runs hold of a candidate, of no case; none where their test sets differ.
+    """Every number that both runs hold of a candidate, of no case, and every pace, of the same one; none where their test sets differ.
 
     limit: the ratio of speeds that counts as a difference, 0.02 is 2 %.
     """
@@ -78,13 +89,27 @@ def exit_code(found: Iterable[Compared], failed: Mapping[Candidate, Text]) -> in
 
 
 def broken(a: Run, b: Run) -> dict[Candidate, Text]:
-    """{candidate: why} of what A holds a number of, and B tried to measure and could not; none where their test sets differ."""
+    """{candidate: why} of what A holds a number of, and B tried to measure and could not, or that answers wrongly in B alone; none where
+    their test sets differ."""
     mine = _numbers(a) if same_dataset(a, b) else {}
     found: dict[Candidate, Text] = {}
-    for record in b.everywhere(case={}):
-        key = (record.metric, record.candidate, record.batch_size, record.scope)
-        if record.candidate and record.reason and record.reason.failed and key in mine:
-            found.setdefault(record.candidate, record.reason.text)
+    for record in b.everywhere():
+        if record.reason and record.reason.failed and (key := _key(record)) in mine:
+            found.setdefault(key[1], record.reason.text)
+    before = _wrong(a)
+    for key, why in _wrong(b).items():
+        if key in mine and key not in before:
+            found.setdefault(key[1], why.text)
+    return found
+
+
+def _wrong(run: Run) -> dict[Key | None, Reason]:
+    """Every pace of what does not answer as its precision should, and the share of the reference's classes that it gives."""
+    found: dict[Key | None, Reason] = {}
+    for page in map(Fast, map(run.of, run.files)):
+        for arm in page.arms:
+            if page.answers(arm) == "wrong" and (judged := page.judged(arm, "agreement")):
+                found[_key(arm.record)] = Reason("wrong_output", {"message": f"{judged.value:.1%}"})
     return found
 
 
@@ -94,14 +119,21 @@ def missing(a: Run, b: Run) -> tuple[list[Candidate], list[Candidate]]:
     return [*sides[0] - sides[1]], [*sides[1] - sides[0]]
 
 
-def _numbers(run: Run) -> dict[tuple[str, Candidate, int | None, str], Record]:
-    """{(metric, candidate, batch size, scope): record} of what has a value; a latency is the one that stands beside all others'."""
-    found: dict[tuple[str, Candidate, int | None, str], Record] = {}
+def _key(record: Record) -> Key | None:
+    """What finds a number in the other run; None of what is not compared."""
+    compared = record.metric in METRICS and (not record.case or record.metric == PACE)
+    if not compared or not record.candidate or record.candidate.runner == HARNESS:
+        return None
+    return record.key
+
+
+def _numbers(run: Run) -> dict[Key, Record]:
+    """The records that have a value; a latency is the one that stands beside all others'."""
+    found: dict[Key, Record] = {}
     for record in run.everywhere():
-        if record.metric in METRICS and record.candidate and record.candidate.runner != HARNESS and not record.case:
-            key = (record.metric, record.candidate, record.batch_size, record.scope)
+        if key := _key(record):
             if record.metric == "latency":
-                record = common.latency(run, record.candidate, batch_size=record.batch_size, scope=record.scope) or record
+                record = common.latency(run, key[1], batch_size=record.batch_size, scope=record.scope) or record
             if record.value is not None:
                 found.setdefault(key, record)
     return found
@@ -109,7 +141,7 @@ def _numbers(run: Run) -> dict[tuple[str, Candidate, int | None, str], Record]:
 
 def _one(a: Run, b: Run, mine: Record, other: Record, limit: float) -> Compared | None:
     one = Compared(mine.metric, mine.candidate, mine, other, None)  # type: ignore[arg-type]  # _numbers has a candidate of each
-    if mine.metric == "latency":
+    if mine.metric in TIMES:
         return _time(a, b, one, limit)
     if mine.metric in QUALITY:
         return _quality(a, b, one)
@@ -121,11 +153,19 @@ def _time(a: Run, b: Run, one: Compared, limit: float) -> Compared:
     few = min(len(one.a.samples), len(one.b.samples)) < LEAST_ROUNDS
     if blocks or few:
         return replace(one, how="one_block" if blocks else "few_rounds")
-    if not (common.undisturbed(a, one.a) and common.undisturbed(b, one.b)):
+    if not (_calm(a, one.a) and _calm(b, one.b)):
         return replace(one, how="disturbed")
     apart = stats.ratio(one.b.samples, one.a.samples)
     p = _p_of_rounds(one.a.samples, one.b.samples, math.log1p(limit))
     return replace(one, apart=apart, said=SAID[stats.claim(apart, limit)], how="rounds", p=p)
+
+
+def _calm(run: Run, record: Record) -> bool:
+    """Whether nothing disturbed what measured a record: of a pace, its block of rounds, else the page."""
+    if record.metric != PACE:
+        return common.undisturbed(run, record)
+    pages = [run.of(stage) for stage, file in run.files.items() if any(one is record for one in file.records)]
+    return not any(Fast(page).disturbed(Arm(record).block) for page in pages)
 
 
 def _quality(a: Run, b: Run, one: Compared) -> Compared:

@@ -107,7 +107,7 @@ def _quality(found: Sequence[Compared]) -> Table:
 def _times(found: Sequence[Compared]) -> Table:
     rows = [
         {
-            "candidate": one.candidate.label,
+            "candidate": one.label,
             "scope": W(f"scopes.{one.a.scope}"),
             "batch_size": one.batch_size,
             "a": one.a.value,
@@ -115,7 +115,8 @@ def _times(found: Sequence[Compared]) -> Table:
             "ratio": one.apart,
         }
         | _judged(one)
-        for one in _of(found, "latency")
+        for metric in numbers.TIMES
+        for one in _of(found, metric)
     ]
     batch = Column("batch_size", COMMON("columns.batch_size"), digits=0)
     form = [*columns(W, "candidate scope"), batch, *_sides("ms", 3), *columns(W, "ratio said how")]
