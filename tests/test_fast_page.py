@@ -382,6 +382,9 @@ def test_without_a_gpu_the_page_shows_the_processor_and_says_once_what_is_missin
     assert "TensorRT (FP16, INT8 (explicit))" in told[0].text.en
     assert "カードの上限" in told[0].text.ja
     assert len(tables.answer(run).rows) == 3
+    assert "share" not in {column.key for column in tables.pipeline(run).columns}
+    assert "GPU" not in tables.pipeline(run).caption.en
+    assert "share" in {column.key for column in tables.pipeline(run_of(Made())).columns}
     assert "no NVIDIA GPU" in tables.ceiling(run).nothing.en
     unmeasured = run_of(made.no_gpu(), change=lambda record: None if record.metric.startswith("ceiling") else record)
     assert "no NVIDIA GPU" in tables.ceiling(unmeasured).nothing.en

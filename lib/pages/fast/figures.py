@@ -15,7 +15,7 @@ from lib.pages.fast import ratios, work
 from lib.pages.fast.arms import CPU, PYTHON, Arm, Fast, W, runner_label, way_label
 from lib.pages.fast.exhibits import PlacedEngine
 from lib.pages.fast.ratios import CLAIMED, Ratio
-from lib.pages.fast.shown import absent
+from lib.pages.fast.shown import absent, sentences
 from lib.show import figure as base
 from lib.show.table import Figure
 from lib.stats import Interval
@@ -166,13 +166,13 @@ def _ratio(one: Ratio, shown: Candidate) -> Dot:
     return Dot(one.times, shown.colour, one.own.version, one.verdict in CLAIMED)
 
 
-def _meets(compared: Iterable[Ratio]) -> list[Text]:
-    """Sentences on rivals whose precision is not that of ours, a space before each."""
+def _meets(compared: Iterable[Ratio]) -> Text:
+    """Sentences on rivals whose precision is not that of ours."""
     by: dict[Text, dict[Text, None]] = {}
     for one in compared:
         if one.own.candidate.precision != one.base.candidate.precision:
             by.setdefault(one.own.candidate.precision_label, {})[one.base.candidate.precision_label] = None
-    return [W("parts.meets", own=own, rivals=list(theirs)) for own, theirs in by.items()]
+    return sentences(W("parts.meets", own=own, rivals=list(theirs)) for own, theirs in by.items())
 
 
 def _sizes(found: Fast, cells: Cells) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from lib.experiment.candidate import Candidate
@@ -9,7 +10,7 @@ from lib.pages.fast import work
 from lib.pages.fast.arms import Arm, Fast, W, runner_label, way_label
 from lib.pages.fast.ratios import Ratio
 from lib.show.table import Column
-from lib.text import Text
+from lib.text import LANGUAGES, Text
 
 Row = dict[str, Any]
 MEGA = 1e-6
@@ -74,6 +75,12 @@ def compared(one: Ratio) -> Row:
     row = named(one.own) | dict.fromkeys(("ratio", "python_cpp"), one.times)
     row |= dict.fromkeys(("verdict", "python_is", "newer_is"), W(f"verdicts.{one.verdict}"))
     return row | ({"best": {"ratio", "python_cpp"}} if one.verdict == "faster" else {})
+
+
+def sentences(each: Iterable[Text]) -> Text:
+    """Sentences one after the other; in English each brings the space before it."""
+    those = list(each)
+    return Text(*("".join(one.in_(language) for one in those) for language in LANGUAGES))
 
 
 def nothing(found: Fast, *metrics: str) -> Text:

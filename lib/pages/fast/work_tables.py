@@ -10,7 +10,7 @@ from lib.measure.roofline import furthest
 from lib.pages import common
 from lib.pages.fast import work
 from lib.pages.fast.arms import PYTHON, Fast, W
-from lib.pages.fast.shown import FORMS, MEGA, Row, called, nothing, shown
+from lib.pages.fast.shown import FORMS, MEGA, Row, called, nothing, sentences, shown
 from lib.show.table import Table
 from lib.stats import Interval
 from lib.store.records import Record
@@ -28,8 +28,10 @@ def pipeline(run: Run) -> Table:
     for one in work.fastest(found):
         row = _where(one.record) | {"source": W(f"sources.{one.source}"), "throughput": one.rate, "over_ring": one.memory}
         rows.append(row | {"share": one.share and common.percent(one.share)})
-    keys = ("what", "version", "batch_size", "source", "throughput", "share", "over_ring")
-    return Table(rows, shown(found, *keys), W("captions.pipeline", most=work.MOST_MEMORY), nothing=nothing(found, "pipeline"))
+    known = [key for key in ("share", "over_ring") if any(row[key] is not None for row in rows)]  # neither of them on a processor
+    columns = shown(found, "what", "version", "batch_size", "source", "throughput", *known)
+    caption = W("captions.pipeline", more=sentences(W(f"parts.about_{key}", most=work.MOST_MEMORY) for key in known))
+    return Table(rows, columns, caption, nothing=nothing(found, "pipeline"))
 
 
 def pipeline_times(run: Run) -> Table:
