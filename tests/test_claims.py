@@ -165,11 +165,10 @@ def test_a_page_that_measures_nothing_says_that_it_cannot_be_shown() -> None:
     assert "09_claims: cell 3 KeyError" in said.en
 
 
-def test_of_the_recorded_runs_only_what_none_of_them_timed_is_left_open() -> None:
-    # Batch size 1, ONNX Runtime and loading were not timed on a GPU; the two versions ran on no machine together.
+def test_the_recorded_runs_leave_nothing_open() -> None:
+    # The calls of 8.x alone are in one run only, that of TensorRT 8.5.3.1 on an H200.
     for folder in (config.ROOT / "outputs" / "cifar10" / "results").iterdir():
-        left = {key for key, verdict in verdicts(Run.open(folder, STAGE)).items() if verdict == "unmeasured"}
-        assert left <= {"batch_speed", "onnx_fastest", "load_int8", "version_speed"}
+        assert "unmeasured" not in verdicts(Run.open(folder, STAGE)).values()
 
 
 # Ratios --------------------------------------------------------------------------------------------------------------------------
