@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import itertools
 import os
 import re
@@ -218,3 +219,25 @@ def test_style_does_not_leak():
 
 def test_colours_are_told_apart():
     assert len(set(base.COLOURS)) == len(base.COLOURS)
+
+
+def test_a_figure_is_cut_out_as_matplotlib_would() -> None:
+    """Laid out once (table._laid_out), it is to the pixel what savefig(bbox_inches="tight") draws."""
+
+    from matplotlib.colors import Normalize
+    from PIL import Image, ImageChops
+
+    def draw():
+        figure, (left, right) = base.subplots(1, 2)
+        left.barh(["a name that is long", "b"], [1, 2])
+        base.heat(right, np.arange(4.0).reshape(2, 2), {(0, 1): "1e-3"}, Normalize(0, 3), "cividis_r", 6)
+        right.legend([left.patches[0]], ["beside the axes"], loc="upper left", bbox_to_anchor=(1, 1))
+        return figure
+
+    with style("en"):
+        expected = io.BytesIO()
+        draw().savefig(expected, format="png", dpi=show.DPI, bbox_inches="tight")
+        found = show._png(draw())
+    pictures = [Image.open(io.BytesIO(data)).convert("RGB") for data in (expected.getvalue(), found)]
+    assert pictures[0].size == pictures[1].size
+    assert max(largest for _, largest in ImageChops.difference(*pictures).getextrema()) <= show.INVISIBLE

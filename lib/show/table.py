@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ONLY = "REPORT_LANGUAGE"  # environment variable: "en" or "ja" shows one language in JupyterLab
 DPI, CSS_PIXELS_PER_INCH = 144, 96  # figures are drawn finer than a page's pixels, for good screens and for paper
+PADDING_IN = 0.1  # around a figure
 COLOURS, INVISIBLE = 256, 12  # of a figure; a difference of a colour channel (of 255) that nobody sees
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOT_RECORDED, NO_CAPTION = COMMON("table.not_recorded"), Text("", "")
@@ -190,12 +191,25 @@ def _png(drawn: matplotlib.figure.Figure) -> bytes:
     from PIL import Image, ImageChops
 
     drawing, png = io.BytesIO(), io.BytesIO()
-    drawn.savefig(drawing, format="png", dpi=DPI, bbox_inches="tight", pil_kwargs={"compress_level": 0})  # to be read at once
+    around = _laid_out(drawn)
+    drawn.savefig(drawing, format="png", dpi=DPI, bbox_inches=around, pil_kwargs={"compress_level": 0})  # to be read at once
     image = Image.open(drawing).convert("RGB")
     reduced = image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     apart = ImageChops.difference(image, reduced.convert("RGB")).getextrema()
     (reduced if max(largest for _, largest in apart) <= INVISIBLE else image).save(png, format="png")
     return png.getvalue()
+
+
+def _laid_out(drawn: matplotlib.figure.Figure) -> Any:
+    """The box around a figure, in inches, which is laid out here: savefig(bbox_inches="tight") draws it twice for that."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    drawn.set_dpi(DPI)
+    renderer = FigureCanvasAgg(drawn).get_renderer()
+    if layout := drawn.get_layout_engine():
+        layout.execute(drawn)
+        drawn.set_layout_engine(None)
+    return drawn.get_tightbbox(renderer).padded(PADDING_IN)
 
 
 def _cells(row: dict[str, Any], columns: list[Column], reasons: list[Text]) -> Iterator[tuple[str, int, Any, int]]:

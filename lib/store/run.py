@@ -65,13 +65,25 @@ class Run:
 
     def records(self, metric: str | None = None, **where: Any) -> list[Record]:
         """This page's records of a metric (None: all), whose fields are as given: `run.records("latency", batch_size=32)`."""
-        return chosen(self.files[self.stage].records, metric, where) if self.measured else []
+        return chosen(self._of(self.files[self.stage], metric), None, where) if self.measured else []
 
     def everywhere(self, metric: str | None = None, **where: Any) -> list[Record]:
         """Those of every page: this page's first, then those of its run, then of earlier runs, each in the order of the pages."""
         own = self.files[self.stage].stage.run_id if self.measured else ""
         order = sorted(self.files.values(), key=lambda f: (f.stage.stage != self.stage, f.stage.run_id != own, f.stage.stage))
-        return [record for file in order for record in chosen(file.records, metric, where)]
+        return [record for file in order for record in chosen(self._of(file, metric), None, where)]
+
+    def _of(self, file: StageFile, metric: str | None) -> list[Record]:
+        return file.records if metric is None else self._by_metric.get((file.path, metric), [])
+
+    @cached_property
+    def _by_metric(self) -> dict[tuple[Path, str], list[Record]]:
+        """What pages ask for hundreds of times, so that all records are not gone through each time."""
+        found: dict[tuple[Path, str], list[Record]] = {}
+        for file in self.files.values():
+            for record in file.records:
+                found.setdefault((file.path, record.metric), []).append(record)
+        return found
 
     def find(self, metric: str, candidate: Candidate | None = None, **where: Any) -> Record | None:
         """The record of a number, this page's own or else the page's that measured it: a run holds each number once.
