@@ -183,9 +183,12 @@ class Fast:
 
     def named(self, candidate: Candidate, version: str) -> Text:
         """What sentences call a candidate: precision, runner, way, and its TensorRT ("" for none) where there are several."""
-        several = version and len(self.versions) > 1
         values = {"precision": candidate.precision_label, "runner": runner_label(candidate), "way": way_label(candidate)}
-        return W("labels.arm_version" if several else "labels.arm", version=version, **values)
+        return W("labels.arm_version" if self.tells(version) else "labels.arm", version=version, **values)
+
+    def tells(self, version: str) -> bool:
+        """Whether sentences name this TensorRT ("" for none): where there are several."""
+        return bool(version) and len(self.versions) > 1
 
 
 def runner_label(candidate: Candidate) -> Text:

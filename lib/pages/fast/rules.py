@@ -96,9 +96,9 @@ def soonest(found: Fast) -> Iterator[Finding]:
 
 def _chosen(found: Fast, choice: Choice) -> dict[str, Any]:
     """How it is called, its batch size, what it is besides, and what cannot be told from it."""
-    arm, several = choice.arm, len(found.versions) > 1 and choice.arm.version
+    arm = choice.arm
     values = {"runner": runner_label(arm.candidate), "precision": arm.candidate.precision_label, "version": arm.version}
-    what = W("labels.what_version" if several else "labels.what", **values)
+    what = W("labels.what_version" if found.tells(arm.version) else "labels.what", **values)
     return {"way": way_label(arm.candidate), "batch": arm.batch, "what": what, "ties": choose.tied(found, choice)}
 
 
@@ -256,8 +256,9 @@ def _share(record: Record) -> float:
 def _place(found: Fast, record: Record) -> Text:
     """An engine, whatever way it is called: precision, batch size, and its TensorRT where there are several."""
     assert record.candidate is not None
-    values = {"precision": record.candidate.precision_label, "batch": record.batch_size or 1, "version": record.case.get("tensorrt", "")}
-    return W("labels.engine_version" if len(found.versions) > 1 else "labels.engine", **values)
+    version = str(record.case.get("tensorrt", ""))
+    values = {"precision": record.candidate.precision_label, "batch": record.batch_size or 1, "version": version}
+    return W("labels.engine_version" if found.tells(version) else "labels.engine", **values)
 
 
 def _called(found: Fast, record: Record) -> Text:
