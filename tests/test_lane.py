@@ -875,7 +875,9 @@ def test_a_worker_runs_a_pipeline_over_its_lanes(gpu, graph, count, batch):
         assert told["images"] == 3 * count
         assert told["changed"] == 0
         assert told["ring_bytes"] == 6 * (batch or 4) * 12 * 4 <= told["peak_bytes"]
-        assert told.keys() == {"seconds", "busy_s", "starved_s", "waited_s", "changed", "images", "ring_bytes", "peak_bytes"}
+        spent = {"starved_s", "launched_s", "waited_s", "collected_s"}
+        assert told.keys() == {"seconds", "busy_s", "changed", "images", "ring_bytes", "peak_bytes"} | spent
+        assert 0 < told["launched_s"] <= told["seconds"] - sum(told[key] for key in spent - {"launched_s"})
         json.dumps(told)
     assert np.array_equal(one.lanes_answers(number, kept)[1]["output"], sums(images(count)))
     one.forget(kept)

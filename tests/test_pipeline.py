@@ -85,6 +85,44 @@ def test_stages_run_at_the_same_time_and_the_slowest_is_told():
     assert computing.waited_s > 2 * computing.starved_s
 
 
+class Paced:
+    """A lane that sleeps where it is told to: handing over, computing."""
+
+    max_batch = 8
+
+    def __init__(self, submit_s=0.0, result_s=0.0):
+        self.submit_s, self.result_s = submit_s, result_s
+
+    def submit(self, inputs):
+        time.sleep(self.submit_s)
+        self.inputs = inputs
+
+    def result(self):
+        time.sleep(self.result_s)
+        return outputs_of(self.inputs)
+
+
+@pytest.mark.parametrize("slow", ["launched_s", "waited_s", "collected_s", "starved_s"])
+def test_what_takes_the_feeding_thread_longest_is_told(slow):
+    """20 batches, of which each takes 5 ms in one place: the caller's thread has no time that nobody tells."""
+    images, nap = images_of(160), 0.005
+
+    def sleepy(outputs):
+        time.sleep(nap if slow == "collected_s" else 0)
+        return outputs.argmax(1)
+
+    def decode(start, stop):
+        time.sleep(nap if slow == "starved_s" else 0)
+        return images[start:stop]
+
+    lanes = [Paced(nap * (slow == "launched_s"), nap * (slow == "waited_s")) for _ in range(2)]
+    ran = Pipeline(lanes, 8, (WIDTH,)).run(decode, 160, sleepy)
+    told = {key: getattr(ran, key) for key in ("launched_s", "waited_s", "collected_s", "starved_s")}
+    assert max(told, key=told.get) == slow
+    assert told[slow] >= 0.9 * 20 * nap
+    assert 0 <= ran.seconds - sum(told.values()) < 0.5 * ran.seconds
+
+
 def test_memory_is_the_ring_however_many_images():
     row, batch, count = 1024, 64, 64 * 100
     images = np.broadcast_to(np.zeros((1, row), np.float32), (count, row))  # takes no memory itself

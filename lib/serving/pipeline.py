@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Any, NamedTuple
 
@@ -29,8 +30,9 @@ NAME = "pipeline"
 class Ran(NamedTuple):
     """One run. answers: (n, …), in the order of the images; seconds: from the first image to the last answer.
 
-    busy_s: {"decode", "copy"}, of all readers together; starved_s: that lanes could have been given something and nothing was there;
-    waited_s: that something was there, or all was handed over, and no lane was ready. The larger of the two is what holds it back.
+    busy_s: {"decode", "copy"}, of all readers together. What the caller's thread did, one after the other: starved_s, that lanes could
+    have been given something and nothing was there; launched_s, handing batches to lanes; waited_s, for lanes to end; collected_s, keeping
+    answers and giving buffers back. The largest of these is what holds it back; `seconds` less all four is Python between them.
     changed: answers of later passes over the images that are not those of the first one.
     """
 
@@ -40,6 +42,8 @@ class Ran(NamedTuple):
     starved_s: float
     waited_s: float
     changed: int = 0
+    launched_s: float = 0.0
+    collected_s: float = 0.0
 
 
 class Pipeline:
@@ -90,7 +94,7 @@ class Pipeline:
                 began = time.perf_counter()
                 for reader in readers:
                     reader.start()
-                waited_s = self._compute(work, found)
+                spent = self._compute(work, found)
                 seconds = time.perf_counter() - began
             finally:
                 work.stop()
@@ -98,22 +102,23 @@ class Pipeline:
                     if reader.ident is not None:
                         reader.join()
         assert found.answers is not None
-        return Ran(found.answers, seconds, work.busy_s, work.starved_s, waited_s, found.changed)
+        return Ran(found.answers, seconds, work.busy_s, work.starved_s, spent.waited, found.changed, spent.launched, spent.collected)
 
-    def _compute(self, work: _Reading, found: _Found) -> float:
-        """Hand every batch to its lane, and collect all answers: seconds that no lane was ready."""
+    def _compute(self, work: _Reading, found: _Found) -> _Spent:
+        """Hand every batch to its lane, and collect all answers: what that took."""
         running: deque[tuple[Lane, np.ndarray, slice]] = deque()
-        waited_s = 0.0
+        spent = _Spent()
 
         def collect() -> None:
             """Wait for the batch that was handed over first, keep its answers, and give its buffer back."""
-            nonlocal waited_s
             lane, buffer, rows = running.popleft()
             began = time.perf_counter()
             outputs = lane.result()
-            waited_s += time.perf_counter() - began
+            ended = time.perf_counter()
             found.keep(rows, outputs)
             work.give_back(buffer)
+            spent.waited += ended - began
+            spent.collected += time.perf_counter() - ended
 
         try:
             for number, rows in enumerate(work.batches()):
@@ -122,12 +127,23 @@ class Pipeline:
                 buffer = work.filled(number)
                 lane = self._lanes[number % len(self._lanes)]
                 running.append((lane, buffer, rows))
+                began = time.perf_counter()
                 lane.submit(buffer[: rows.stop - rows.start])
+                spent.launched += time.perf_counter() - began
             while running:
                 collect()
         finally:  # nothing but after an error
             drain(lane for lane, _, _ in running)
-        return waited_s
+        return spent
+
+
+@dataclass
+class _Spent:
+    """Seconds of the caller's thread, as Ran has them."""
+
+    launched: float = 0.0
+    waited: float = 0.0
+    collected: float = 0.0
 
 
 class _Found:

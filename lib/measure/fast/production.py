@@ -26,6 +26,7 @@ PIPELINE, SINGLE, OFFLINE, SERVER, OVERLOAD = "pipeline", "single_stream", "offl
 UNITS = {PIPELINE: "images/s", SINGLE: "ms", OFFLINE: "images/s", SERVER: "images/s", OVERLOAD: "images/s"}
 PASS_S = 0.3  # that a repeat of a pipeline takes at least, where the profile's slices are shorter than a third of it: several passes
 MOST_PASSES = 500
+SPENT = ("starved_s", "launched_s", "waited_s", "collected_s")  # of Ran: what the thread that feeds lanes did
 SEARCH, LEAST_S = 1 / 20, 0.5  # of the seconds that a rate must be held: of each run that looks for it; so long at least, or as it is held
 HALVED = 2  # times the seconds that a rate must be held: after which no lower rate is tried any more
 SHORT = 1 / 12  # …: of SingleStream, Offline and the overload
@@ -136,7 +137,7 @@ def _piped(feed: Feed, source: str, fed: Fed) -> list[Record]:
     own = source == MEMORY and feed.apart  # else decoding, and the model itself, take theirs in the same process
     peak = max(one.peak_bytes for one in done) if own else None
     stats: dict[str, Any] = {"images": done[0].images, "ring_bytes": done[0].ring_bytes, "peak_bytes": peak}
-    stats |= {"busy_s": dict(slowest.ran.busy_s), "starved_s": slowest.ran.starved_s, "waited_s": slowest.ran.waited_s}
+    stats |= {"busy_s": dict(slowest.ran.busy_s)} | {key: getattr(slowest.ran, key) for key in SPENT}
     stats |= {"seconds": slowest.ran.seconds, "passes": times if source == MEMORY else 1}
     common = feed.common | {"case": feed.case | {"source": source}}
     return [Record(PIPELINE, UNITS[PIPELINE], sum(rates) / len(rates), stats=stats, samples=rates, **common)]
