@@ -31,6 +31,7 @@ from lib.store.records import Reason
 
 MOST_BYTES = 4 * CHUNK_BYTES  # of images that are fed at a time: what a worker is given once, and keeps
 READERS, MOST_FILES = 16, 2000  # threads that decode files, and files of a repeat, at most
+LARGE_BYTES, COPIERS = 1 << 20, 2  # from here on a batch is copied by so many threads: one alone copies hardly as fast as a GPU computes
 
 
 class Fed(NamedTuple):
@@ -77,7 +78,8 @@ def in_worker(session: Session, engine: Engine, candidate: Candidate, size: int,
         asked = Asked(images, answers if way.classes else as_float(answers), _atol(candidate, answers))
 
         def pipe(times: int) -> Piped:
-            return held.pipeline(images, classes=True, times=times)
+            readers = COPIERS if size * images[0].nbytes >= LARGE_BYTES else 1
+            return held.pipeline(images, readers=readers, classes=True, times=times)
 
         def scene(kind: str, seconds: float, **more: Any) -> Scene:
             return held.scenario(kind, asked, seconds, **more)
