@@ -6,10 +6,12 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -32,9 +34,11 @@ from lib.plans import ceiling, lanes, remote
 from lib.plans.ceiling import Rate
 from lib.serving import load, runs
 from lib.serving.loadgen import Outcome
-from lib.serving.runs import Scene
+from lib.serving.pipeline import Ran
+from lib.serving.runs import Piped, Scene
 from lib.serving.server import P99, highest_rate
 from lib.session import Session
+from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 from lib.timer import timer
 
@@ -168,6 +172,7 @@ def test_every_metric_of_every_way_of_both_versions_is_recorded(both: Any) -> No
             found = [one for one in of(session, "pipeline") if one.case == {**case, "source": source}]
             assert found
             assert all(len(one.samples) == 3 and one.stats["ring_bytes"] and one.stats["images"] for one in found)
+            assert all(0 < sum(one.stats[key] for key in production.SPENT) <= one.stats["seconds"] for one in found)  # type: ignore[misc, operator]
         assert {one.case["what"] for one in of(session, "ceiling") if one.case["tensorrt"] == version} == RATES.keys()
         assert of(session, "single_stream", "tensorrt/fp16/+graph", case=case)[0].stats["p90"]
         assert of(session, "offline", case=case)[0].value
@@ -505,6 +510,46 @@ def test_a_pipeline_that_gives_other_classes_than_its_lanes_is_wrong() -> None:
     for wrong in (piped(np.arange(10)[::-1] % 4), piped(np.arange(10) % 4, changed=5)):
         with pytest.raises(WrongOutput):
             served.judged(feed, fed, wrong)  # type: ignore[arg-type]
+
+
+def test_a_pipeline_is_timed_after_a_whole_repeat_from_which_its_passes_follow() -> None:
+    """The first pass is ten times as slow as the others: 0.3 s are three of it, and thirty of those that are timed."""
+    asked, order = SimpleNamespace(slice_s=0.1, rounds=3), list[int]()
+    candidate = Candidate.parse("tensorrt/fp16/+graph+lanes2+uint8+classes")
+    feed: Any = SimpleNamespace(session=SimpleNamespace(profile=SimpleNamespace(fast=asked)), candidate=candidate, apart=True)
+    feed.common, feed.case = {"candidate": candidate, "batch_size": 32, "case": {}}, {}
+
+    def pipe(times: int) -> Piped:
+        order.append(times)
+        seconds = 0.1 if len(order) == 1 else 0.01 * times
+        ran = Ran(np.zeros(100, int), seconds, {"decode": 0.0, "copy": 0.0}, 0.001, 0.002, launched_s=0.003, collected_s=0.0005)
+        return Piped(ran, 100 * times, 1000, 1100)
+
+    fed: Any = SimpleNamespace(pipe=pipe, expected=np.zeros(100, int))
+    (found,) = production._piped(feed, production.MEMORY, fed)
+    assert order == [1, 3, 30, 30, 30]
+    assert found.samples == pytest.approx([1e4] * 3)
+    assert {key: found.stats[key] for key in production.SPENT} == dict(zip(production.SPENT, (0.001, 0.003, 0.002, 0.0005), strict=True))
+    assert (found.stats["passes"], found.stats["images"]) == (30, 3000)
+
+
+@pytest.mark.parametrize(("size", "readers"), [(32, 1), (341, 1), (342, 2), (8192, 2)])
+def test_large_batches_are_copied_by_two_threads(size: int, readers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, held = list[int](), MagicMock()
+    held.return_value.__enter__.return_value.answers.side_effect = lambda images: np.zeros(len(images), np.int32)
+    held.return_value.__enter__.return_value.pipeline.side_effect = lambda images, readers, **more: asked.append(readers)
+    monkeypatch.setattr(served, "Held", held)
+    monkeypatch.setattr(engines.plans, "plan_sha256", lambda built: "")
+    shape = (32, 32, 3)
+    session: Any = SimpleNamespace(images=SimpleNamespace(x_test=np.zeros((20, *shape), np.uint8)))
+    session.spec = SimpleNamespace(output="classes", row_shape=shape, image_shape=shape, dtype="float32", classes=10)
+    pair = engine(NEW, engines.COMPACT)
+    way = Way(graph=True, lanes=3, byte_input=True, classes=True)
+    feed = served.in_worker(session, pair._replace(built=Artifact.__new__(Artifact)), Candidate("tensorrt", "fp16", way), size)
+    with ExitStack() as stack:
+        assert not isinstance(feed.open, Reason)
+        feed.open(stack).pipe(1)
+    assert asked == [readers]
 
 
 def test_what_fails_while_it_is_opened_lets_go_of_what_it_has_opened_before_the_others_are() -> None:

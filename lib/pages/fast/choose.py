@@ -11,6 +11,7 @@ from lib.pages.fast.arms import Arm, Fast, W
 from lib.text import Text
 
 GOALS = ("latency", "throughput", "within")
+CLOSE = 1.05  # times as good as another by the best estimate: from here on that one is no tie, however little its rounds tell
 
 
 class Choice(NamedTuple):
@@ -32,7 +33,7 @@ def choices(found: Fast) -> list[Choice]:
 
 def tied(found: Fast, choice: Choice) -> Text:
     """A sentence on what cannot be told from a choice, a space before it; nothing where there is nothing."""
-    return W("parts.ties", count=len(choice.ties), first=found.sized(choice.ties[0])) if choice.ties else Text("", "")
+    return W("parts.ties", close=CLOSE - 1, count=len(choice.ties), first=found.sized(choice.ties[0])) if choice.ties else Text("", "")
 
 
 def _first(goal: str, arms: Sequence[Arm]) -> Arm:
@@ -40,7 +41,8 @@ def _first(goal: str, arms: Sequence[Arm]) -> Arm:
 
 
 def _ties(found: Fast, goal: str, first: Arm, arms: Sequence[Arm]) -> list[Arm]:
-    """Those that `first` does not surely beat: by the rounds that they share, else by how the rounds of each scatter."""
+    """Those that are close to `first` and that it does not surely beat: by the rounds that they share, else by how the rounds of each
+    scatter."""
 
     def costs(arm: Arm) -> list[float]:
         factor = arm.in_flight if goal == "latency" else 1 / arm.batch
@@ -49,7 +51,7 @@ def _ties(found: Fast, goal: str, first: Arm, arms: Sequence[Arm]) -> list[Arm]:
     def beaten(arm: Arm) -> bool:
         together = arm.block == first.block and len(arm.record.samples) == len(first.record.samples)
         times = (stats.speedup if together else stats.ratio)(costs(first), costs(arm))
-        return stats.claim(times, found.least_ratio) == "faster"
+        return times.value > CLOSE or stats.claim(times, found.least_ratio) == "faster"
 
     ties = [arm for arm in arms if arm != first and not beaten(arm)]
     return sorted(ties, key=lambda arm: (arm.way.lanes, arm.batch, len(arm.way.key), arm.place))

@@ -16,6 +16,7 @@ from lib.pages.fast.arms import CPU, PYTHON, Arm, Fast, W, runner_label, way_lab
 from lib.pages.fast.exhibits import PlacedEngine
 from lib.pages.fast.ratios import CLAIMED, Ratio
 from lib.pages.fast.shown import absent, sentences
+from lib.pages.fast.work_tables import slowed
 from lib.show import figure as base
 from lib.show.table import Figure
 from lib.stats import Interval
@@ -111,7 +112,8 @@ def roofline(run: Run) -> Figure:
         _legend(every[0], {engine.precision for engine in there}, versions, language)
 
     names = [W("labels.batch", batch=size) for size in sizes]
-    return base.plot(paint, W("alts.roofline", sizes=names), W("captions.roofline"), columns=len(sizes), height_in=3.4)
+    caption = W("captions.roofline", slowed=slowed(found))
+    return base.plot(paint, W("alts.roofline", sizes=names), caption, columns=len(sizes), height_in=3.4)
 
 
 def server(run: Run) -> Figure:
@@ -126,8 +128,11 @@ def server(run: Run) -> Figure:
     def paint(axes: base.Axes, language: Language) -> None:
         for record in there:
             rates, p99 = zip(*work.tried(record), strict=True)
-            marker = MARKERS[versions.index(str(record.case.get("tensorrt", ""))) % len(MARKERS)]
-            axes.plot(rates, p99, marker + "-", color=record.candidate.colour, markersize=4.5, linewidth=1)  # type: ignore[union-attr]
+            style: dict[str, Any] = {"color": record.candidate.colour, "linewidth": 0}  # type: ignore[union-attr]
+            style["marker"] = MARKERS[versions.index(str(record.case.get("tensorrt", ""))) % len(MARKERS)]
+            axes.plot(rates, p99, markersize=4.5, alpha=0.7, **style)
+            if work.held(record):
+                axes.plot([record.value], [record.stats["p99_ms"]], markersize=9, markeredgecolor="black", **style)
         axes.axhline(limit, color="grey", linewidth=1, linestyle=":")
         axes.set_yscale("log")
         base.logarithmic(axes, axes.yaxis)

@@ -9,10 +9,12 @@ from typing import Any
 
 from lib.experiment.candidate import Candidate, ordered
 from lib.pages import against, common, who
-from lib.pages.fast import choose, ratios, work
+from lib.pages.fast import choose, piped, ratios, work
 from lib.pages.fast.arms import OURS, Fast, W, runner_label, way_label
 from lib.pages.fast.choose import Choice
+from lib.pages.fast.piped import Pipeline
 from lib.pages.fast.ratios import JUDGED, Ratio
+from lib.pages.fast.shown import sentences
 from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
@@ -42,10 +44,10 @@ def wrong(found: Fast) -> Iterator[Finding]:
 
 def memory(found: Fast) -> Iterator[Finding]:
     """Red: pipelines that take more of the host's memory than their ring of buffers explains."""
-    over = [one for one in work.pipelines(found) if work.too_much(one)]
+    over = [one for one in piped.pipelines(found) if one.too_much]
     if over:
         most = max(one.memory or 0.0 for one in over)
-        yield W.finding("bad", "memory", **_who(_engine(found, one.record) for one in over), memory=most, most=work.MOST_MEMORY)
+        yield W.finding("bad", "memory", **_who(_engine(found, one.record) for one in over), memory=most, most=piped.MOST_MEMORY)
 
 
 def server(found: Fast) -> Iterator[Finding]:
@@ -132,14 +134,25 @@ def _counts(found: Fast, told: list[Ratio]) -> list[Text]:
 
 
 def through(found: Fast) -> Iterator[Finding]:
-    """The pipeline: images/s from memory and from files, its share of the GPU alone."""
-    if (one := work.best(found)) is None:
+    """The pipeline: images/s from memory and from files, its share of the GPU alone, and what holds it back."""
+    if (one := piped.best(found)) is None:
         return
     values = {"rate": one.rate, "engine": _called(found, one.record), "batch": one.record.batch_size}
     share = W("parts.share", share=one.share) if one.share else Text("", "")
-    files = work.best(found, "files")
+    files = piped.best(found, "files")
     slower = W("parts.files", rate=files.rate) if files else Text("", "")
-    yield W.finding("note", "pipeline", **values, share=share, files=slower)
+    yield W.finding("note", "pipeline", **values, share=share, held=_held(one), files=slower)
+
+
+def _held(one: Pipeline) -> Text:
+    """A sentence on what holds a pipeline back, with the times that show it, and one on what to do; nothing where they are not known."""
+    if one.held is None:
+        return Text("", "")
+    alone = W("parts.alone", us=1e3 * one.alone) if one.alone else Text("", "")
+    what = W(f"piped.{one.held.step}")
+    return sentences(
+        [W("parts.held_back", what=what, us=one.held.us, whole=one.whole_us, alone=alone), W(f"piped_remedies.{one.held.step}")]
+    )
 
 
 def far(found: Fast) -> Iterator[Finding]:
@@ -148,9 +161,17 @@ def far(found: Fast) -> Iterator[Finding]:
     if not told:
         return
     low, high = min(told, key=_share), max(told, key=_share)
-    reasons = Counter(str(record.stats.get("held_back_by", "")) for record in told)
-    parts = [W("parts.held", why=W(f"held_back.{why}"), count=n) for why, n in reasons.most_common() if why in W.groups["held_back"]]
-    yield W.finding("note", "ceiling", low=_share(low), high=_share(high), which=_place(found, high), count=len(told), parts=parts)
+    ends = [f"{_share(low):.0%}", f"{_share(high):.0%}"]
+    reach = W("parts.from_to", low=ends[0], high=ends[1]) if ends[0] != ends[1] else W("parts.about", share=ends[0])
+    graphs = _reasons(work.why_graphed(found, record) for record in told)
+    as_graph = W("parts.as_graph", parts=graphs) if graphs else Text("", "")
+    parts = _reasons(map(work.why, told))
+    yield W.finding("note", "ceiling", reach=reach, which=_place(found, high), count=len(told), parts=parts, as_graph=as_graph)
+
+
+def _reasons(each: Iterable[str | None]) -> list[Text]:
+    """How often each thing holds an engine back."""
+    return [W("parts.held", why=W(f"held_back.{why}"), count=n) for why, n in Counter(each).most_common() if why in W.groups["held_back"]]
 
 
 def newer(found: Fast) -> Iterator[Finding]:
@@ -171,7 +192,7 @@ def _by_way(told: list[Ratio]) -> list[Text]:
 
 
 def python(found: Fast) -> Iterator[Finding]:
-    """How often Python is slower than C++, and where it is furthest behind."""
+    """How often Python is slower than C++, and the smallest ratio."""
     if told := ratios.judged(ratios.languages(found)):
         least = min(told, key=lambda one: one.times.value)
         values = {"counts": _counts(found, told), "total": len(told), "middle": median(one.times.value for one in told)}

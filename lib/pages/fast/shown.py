@@ -17,20 +17,22 @@ MEGA = 1e-6
 INTERVAL = True
 # Column -> (unit, decimals, whether its interval stands beside it); one that is not here is of words.
 FORMS: dict[str, tuple[str, int, bool]] = {
-    **dict.fromkeys(("batch_size", "images", "faster", "slower", "same", "undecided"), ("", 0, False)),
-    **dict.fromkeys(("rate", "rival_rate", "base_rate", "newer_rate", "served"), ("images/s", 0, False)),
+    **dict.fromkeys(("batch_size", "images", "asked", "faster", "slower", "same", "undecided"), ("", 0, False)),
+    **dict.fromkeys(("rate", "rival_rate", "base_rate", "other_rate", "newer_rate", "served"), ("images/s", 0, False)),
     "throughput": ("images/s", 0, INTERVAL),
     "time": ("ms", 3, INTERVAL),
     "ratio": ("×", 2, INTERVAL),
-    **dict.fromkeys(("python_cpp", "least", "most"), ("×", 3, INTERVAL)),
+    **dict.fromkeys(("python_cpp", "pair_ratio", "least", "most"), ("×", 3, INTERVAL)),
     "agreement": ("%", 2, False),
     "share": ("%", 1, INTERVAL),
     "over_ring": ("×", 2, False),
     "ring": ("MB", 1, False),
-    **dict.fromkeys(("decode", "copy", "starved", "waited"), ("s", 2, False)),
+    "beyond": ("MB", 1, False),
+    **dict.fromkeys(("whole", "starved", "launched", "waited", "collected", "rest", "alone", "decode", "copy"), ("µs", 1, False)),
+    "of_lanes": ("%", 1, False),
     "share_of_ceiling": ("%", 1, False),
     "count": ("", 0, False),
-    **dict.fromkeys(("compute_ms", "enqueue_ms", "copies_ms"), ("ms", 3, False)),
+    **dict.fromkeys(("compute_ms", "enqueue_ms", "graph_ms", "copies_ms"), ("ms", 3, False)),
     **dict.fromkeys(("fp16", "int8"), ("TFLOP/s", 0, INTERVAL)),
     **dict.fromkeys(("within", "to_gpu", "from_gpu"), ("GB/s", 0, INTERVAL)),
     **dict.fromkeys(("took", "lost"), ("µs", 1, False)),
@@ -38,7 +40,7 @@ FORMS: dict[str, tuple[str, int, bool]] = {
     "seconds": ("s", 1, False),
 }
 WORDS = ("goal", "what", "precision", "called", "version", "answers", "verdict", "rival", "rival_precision", "source", "held_back")
-WORDS += ("python_is", "newer_is", "remedy", "sizes", "layer", "scenario", "setting", "value")
+WORDS += ("python_is", "newer_is", "held_graph", "held_by", "pair", "outcome", "remedy", "sizes", "layer", "scenario", "setting", "value")
 
 
 def shown(found: Fast, *keys: str) -> list[Column]:

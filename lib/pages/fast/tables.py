@@ -8,6 +8,7 @@ from collections import Counter
 from lib.pages import common
 from lib.pages.fast import ratios
 from lib.pages.fast.arms import OURS, Arm, Fast, W
+from lib.pages.fast.chief import chief
 from lib.pages.fast.choose import choices
 from lib.pages.fast.ratios import JUDGED, Ratio
 from lib.pages.fast.shown import MEGA, Row, absent, called, compared, label, named, nothing, shown
@@ -18,8 +19,8 @@ from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
 
-__all__ = ["answer", "ceiling", "ceilings", "every_version", "languages", "layers", "method", "pipeline", "rivals", "scenarios", "versions"]
-__all__ += ["pipeline_times", "remedies", "several", "there", "ways"]
+__all__ = ["answer", "ceiling", "ceilings", "chief", "every_version", "languages", "layers", "method", "pipeline", "pipeline_times"]
+__all__ += ["remedies", "rivals", "scenarios", "several", "there", "versions", "ways"]
 
 
 def answer(run: Run) -> Table:
@@ -100,7 +101,8 @@ def rivals(run: Run) -> Table:
         rival, judged = one.base, found.judged(one.base, "agreement")
         row = compared(one) | {"rival": label(rival.candidate), "rival_precision": rival.candidate.precision_label}
         row |= {"rival_rate": rival.rate.value, "rate": one.own.rate.value}
-        rows.append(row | {"agreement": common.share(judged) if judged else W("answers.unchecked")})
+        row |= {"agreement": common.share(judged) if judged else W("answers.unchecked"), "asked": judged and judged.stats.get("total")}
+        rows.append(row)
     for row in _lost(found, ours=False):
         rows.append({"rival": row["runner"], "rival_precision": row["precision"], "rival_rate": row["why"]})
     keys = (
@@ -109,6 +111,7 @@ def rivals(run: Run) -> Table:
         "rival_precision",
         "rival_rate",
         "agreement",
+        "asked",
         "called",
         "precision",
         "version",

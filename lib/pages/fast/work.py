@@ -1,95 +1,22 @@
-"""The pipeline, the ceiling and the scenarios of notebook 10: typed views of their records."""
+"""The ceiling and the scenarios of notebook 10: typed views of their records; the pipeline has a module of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from lib import stats
-from lib.experiment.candidate import Candidate
 from lib.experiment.precision import PRECISIONS
 from lib.experiment.system import version_order
-from lib.measure.roofline import Ceiling, Placed
+from lib.measure.roofline import Ceiling, Placed, held_back_by
 from lib.measure.work import Layer
 from lib.pages.fast.arms import PYTHON, Fast, W
 from lib.pages.fast.exhibits import PlacedEngine, Roofline
-from lib.stats import Interval
 from lib.store.records import Reason, Record
 from lib.store.run import Run
 from lib.text import Text
 
-MOST_MEMORY = 1.2  # of the ring of buffers: what a pipeline may take of the host's memory
-SMALL = 8 << 20  # bytes beyond the ring that threads and allocators take, whatever its size
+SLOWED = 1.1  # times as long as an engine: from here on it matters that its profiler times one layer after the other
 WITHIN = "within"  # case of a ceiling: copies within the card
 SCENARIOS = ("single_stream", "offline", "server", "server_overload")
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """The whole test set through one engine. share: of its rate on the GPU alone, one lane, None where that was not timed; memory: of its
-    ring of buffers, None where either is not known."""
-
-    record: Record
-    rate: Interval
-    share: Interval | None
-    memory: float | None
-
-    @property
-    def source(self) -> str:
-        """Where its images lie: "memory" or "files"."""
-        return str(self.record.case.get("source", "memory"))
-
-
-def pipelines(found: Fast) -> list[Pipeline]:
-    """Those that came to an end, from memory before from files, the fastest first."""
-    there = [r for r in found.run.records("pipeline") if r.value is not None and r.candidate and r.samples]
-    made = [Pipeline(r, _rate(r.samples), _share(found, r), _memory(r)) for r in there]
-    return sorted(made, key=lambda one: (one.source != "memory", -one.rate.value))
-
-
-def fastest(found: Fast) -> list[Pipeline]:
-    """Of each runner, precision, TensorRT and source the one with the highest throughput, in their order."""
-    kept: dict[tuple[object, ...], Pipeline] = {}
-    for one in pipelines(found):
-        candidate = one.record.candidate
-        assert candidate is not None
-        kept.setdefault((candidate.runner, candidate.precision, one.record.case.get("tensorrt"), one.source), one)
-    return list(kept.values())
-
-
-def best(found: Fast, source: str = "memory") -> Pipeline | None:
-    """The fastest from a source."""
-    return next((one for one in fastest(found) if one.source == source), None)
-
-
-def _rate(samples: list[float]) -> Interval:
-    """The mean of rates, on logarithms as of times."""
-    return stats.time(samples)
-
-
-def _share(found: Fast, record: Record) -> Interval | None:
-    """Against the GPU alone, measured in other rounds."""
-    alone = gpu_only(found, record.candidate, record.batch_size or 1, str(record.case.get("tensorrt", "")))
-    if alone is None:
-        return None
-    own = [1e3 / rate for rate in record.samples]  # ms an image
-    return stats.ratio(own, [ms / (record.batch_size or 1) for ms in alone.samples])
-
-
-def gpu_only(found: Fast, candidate: Candidate | None, batch: int, version: str) -> Record | None:
-    """The pace on the GPU alone of one lane of the same engine: as a graph where it was timed so, else called plainly."""
-    if candidate is None:
-        return None
-    for graph in (True, False):
-        way = replace(candidate.way, graph=graph, lanes=1)
-        for arm in found.arms:
-            if (arm.candidate, arm.batch, arm.version) == (replace(candidate, way=way), batch, version) and (told := found.on_gpu(arm)):
-                return told
-    return None
-
-
-def _memory(record: Record) -> float | None:
-    ring, peak = record.stats.get("ring_bytes"), record.stats.get("peak_bytes")
-    return float(peak) / float(ring) if ring and peak is not None else None  # type: ignore[arg-type]
 
 
 def ceiling(found: Fast, precision: str, version: str) -> Ceiling | None:
@@ -125,15 +52,63 @@ def _place(record: Record) -> tuple[object, ...]:
     return record.candidate.place, record.batch_size or 0, version_order(str(record.case.get("tensorrt", "")))
 
 
-def held_back(record: Record) -> Text:
+def why(record: Record) -> str:
+    """What holds an engine back as it was called, as lib.measure.roofline names it."""
+    return str(record.stats.get("held_back_by", ""))
+
+
+def graphed(found: Fast, record: Record) -> float | None:
+    """Milliseconds that the host takes to launch an engine that was called plainly as a CUDA graph, None where that was not timed."""
+    if record.candidate is None or record.candidate.way.graph:
+        return None
+    graph = replace(record.candidate, way=replace(record.candidate.way, graph=True))
+    same = (arm for arm in found.arms if (arm.candidate, arm.batch, arm.record.case) == (graph, record.batch_size or 1, record.case))
+    told = next((arm.record.stats.get("enqueue_ms") for arm in same), None)
+    return None if told is None else float(told)  # type: ignore[arg-type]
+
+
+def why_graphed(found: Fast, record: Record) -> str | None:
+    """What holds it back as a CUDA graph, None where that is not known."""
+    launch, version = graphed(found, record), str(record.case.get("tensorrt", ""))
+    layers = [one.work for engine in engines(found) if _same(engine, record) for one in placed(found, engine)]
+    above = ceiling(found, record.candidate.precision, version) if record.candidate else None
+    if launch is None or above is None or not layers or not record.stats.get("compute_ms"):
+        return None
+    compute, copies = (float(record.stats.get(key) or 0.0) / 1e3 for key in ("compute_ms", "copies_ms"))  # type: ignore[arg-type]
+    return held_back_by(layers, above, compute, launch / 1e3, copies)
+
+
+def slowed(found: Fast) -> float | None:
+    """How many times as long as the engine all of its layers take, as its profiler tells them: the most of any, None where it is little."""
+    whole = [(record, float(record.stats.get("compute_ms") or 0.0)) for record in shares(found)]  # type: ignore[arg-type]
+    each = (
+        sum(layer.ms for layer in engine.layers) / ms for engine in engines(found) for record, ms in whole if ms and _same(engine, record)
+    )
+    most = max(each, default=0.0)
+    return most if most >= SLOWED else None
+
+
+def _same(engine: PlacedEngine, record: Record) -> bool:
+    own = (record.case.get("tensorrt"), record.candidate and record.candidate.precision, record.batch_size)
+    return own == (engine.tensorrt, engine.precision, engine.batch_size)
+
+
+def held_back(key: str | None) -> Text | None:
     """What holds an engine back, in words; its key where this version has none for it."""
-    why = str(record.stats.get("held_back_by", ""))
-    return W(f"held_back.{why}") if why in W.groups["held_back"] else Text(why, why)
+    return W(f"held_back.{key}") if key in W.groups["held_back"] else Text(key, key) if key else None
 
 
 def scenarios(found: Fast) -> list[Record]:
     """All that were run, in the order of SCENARIOS."""
     return [r for metric in SCENARIOS for r in found.run.records(metric) if r.value is not None]
+
+
+def of_lanes(found: Fast, record: Record) -> float | None:
+    """The throughput of a scenario over what the same lanes do as they are timed by themselves; None where either is not known."""
+    case = (record.candidate, record.batch_size or 1, str(record.case.get("tensorrt", "")))
+    same = (arm for arm in found.arms if (arm.candidate, arm.batch, arm.version) == case)
+    arm = next(same, None)
+    return record.value / arm.rate.value if arm and record.value and record.unit == "images/s" else None
 
 
 def held(record: Record) -> bool:
@@ -146,12 +121,6 @@ def tried(record: Record) -> list[tuple[float, float]]:
     """(rate, 99th percentile in ms) of every rate that a server was asked for and whose percentile is known, ascending."""
     told = record.stats.get("tried") or []
     return sorted((float(rate), float(p99)) for rate, p99 in told if p99)  # type: ignore[union-attr, misc, arg-type]
-
-
-def too_much(one: Pipeline) -> bool:
-    """Whether it takes more of the host's memory than it may, by more than next to nothing."""
-    beyond = float(one.record.stats.get("peak_bytes") or 0) - float(one.record.stats.get("ring_bytes") or 0)  # type: ignore[arg-type]
-    return one.memory is not None and one.memory > MOST_MEMORY and beyond > SMALL
 
 
 def there(run: Run, metric: str) -> bool:

@@ -2,67 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Any
+from markupsafe import Markup
 
 from lib import stats
 from lib.experiment.candidate import Candidate
 from lib.measure.roofline import furthest
 from lib.pages import common
-from lib.pages.fast import work
+from lib.pages.fast import piped, work
 from lib.pages.fast.arms import PYTHON, Fast, W
 from lib.pages.fast.shown import FORMS, MEGA, Row, called, nothing, sentences, shown
 from lib.show.table import Table
 from lib.stats import Interval
 from lib.store.records import Record
 from lib.store.run import Run
+from lib.text import Text
 
 SCALES = {"TFLOP/s": 1e-12, "GB/s": 1e-9}
 LIMITS = ("fp16", "int8", "within", "to_gpu", "from_gpu")  # what a card is measured to reach
 FURTHEST = 5  # layers of an engine that are named
+LONGEST, FUSED = 40, " + "  # letters of a layer's name that is shown whole; what TensorRT writes between the operations that it fused
+MIB = 1 / (1 << 20)
+SPENT = (*piped.STEPS, piped.REST)  # columns of what a batch of a pipeline takes
 
 
 def pipeline(run: Run) -> Table:
-    """One row a precision, TensorRT and source, its best batch size: images/s over the whole test set, its share of the GPU alone, memory
-    over the ring."""
+    """One row a precision, TensorRT and source, its best batch size: images/s over the whole test set, its share of the GPU alone, host
+    memory over the ring and beyond it, and what holds it back."""
     found, rows = Fast(run), list[Row]()
-    for one in work.fastest(found):
-        row = _where(one.record) | {"source": W(f"sources.{one.source}"), "throughput": one.rate, "over_ring": one.memory}
+    for one in piped.fastest(found):
+        row = _where(one.record) | {"source": W(f"sources.{one.source}"), "throughput": one.rate, "held_by": one.held and one.held.text}
+        row |= {"over_ring": one.memory, "beyond": None if one.beyond is None else MEGA * one.beyond}
         rows.append(row | {"share": one.share and common.percent(one.share)})
     known = [key for key in ("share", "over_ring") if any(row[key] is not None for row in rows)]  # neither of them on a processor
-    columns = shown(found, "what", "version", "batch_size", "source", "throughput", *known)
-    caption = W("captions.pipeline", more=sentences(W(f"parts.about_{key}", most=work.MOST_MEMORY) for key in known))
+    beside = ["beyond"] * ("over_ring" in known) + ["held_by"]
+    columns = shown(found, "what", "version", "batch_size", "source", "throughput", *known, *beside)
+    about = [W(f"parts.about_{key}", most=piped.MOST_MEMORY, small=MIB * piped.SMALL) for key in known]
+    caption = W("captions.pipeline", more=sentences([*about, W("parts.about_held_by")]))
     return Table(rows, columns, caption, nothing=nothing(found, "pipeline"))
 
 
 def pipeline_times(run: Run) -> Table:
-    """Every batch size: how large its ring is, how many images went through, and what its parts waited for; folded."""
+    """Every batch size: how large its ring is, how many images went through, and where the time of a batch goes; folded."""
     found, rows = Fast(run), list[Row]()
-    for one in work.pipelines(found):
-        told: dict[str, Any] = one.record.stats
-        row = _where(one.record) | {"source": W(f"sources.{one.source}"), "served": one.rate.value, "images": told.get("images")}
-        row["ring"] = MEGA * told["ring_bytes"] if told.get("ring_bytes") else None
-        row |= {key: (told.get("busy_s") or {}).get(key) for key in ("decode", "copy")}
-        rows.append(row | {key: told.get(f"{key}_s") for key in ("starved", "waited")})
-    keys = ("what", "version", "batch_size", "source", "served", "images", "ring", "decode", "copy", "starved", "waited")
+    for one in piped.pipelines(found):
+        row = _where(one.record) | {
+            "source": W(f"sources.{one.source}"),
+            "served": one.rate.value,
+            "images": one.record.stats.get("images"),
+        }
+        row |= {"ring": None if one.ring is None else MEGA * one.ring, "whole": one.whole_us, "alone": one.alone and 1e3 * one.alone}
+        rows.append(
+            row | dict.fromkeys(SPENT) | {(piped.REST if key == piped.OWN else key): us for key, us in one.steps.items()} | one.reading
+        )
+    kept = [key for key in (*SPENT, "alone") if any(row[key] is not None for row in rows)]
+    keys = ("what", "version", "batch_size", "source", "served", "images", "ring", "whole", *kept, "decode", "copy")
     return Table(rows, shown(found, *keys), W("captions.pipeline_times"), folded=True, nothing=nothing(found, "pipeline"))
 
 
 def ceiling(run: Run) -> Table:
-    """One row an engine and batch size: its share of the ceiling, its times and what holds it back."""
+    """One row an engine and batch size: its share of the ceiling, its times and what holds it back, called plainly and as a graph."""
     found, rows = Fast(run), list[Row]()
     for record in work.shares(found):
-        told = record.stats
-        row = _where(record) | {"share_of_ceiling": 100 * (record.value or 0.0), "held_back": work.held_back(record)}
+        told, graph = record.stats, work.graphed(found, record)
+        row = _where(record) | {"share_of_ceiling": 100 * (record.value or 0.0), "held_back": work.held_back(work.why(record))}
+        row |= {"graph_ms": graph, "held_graph": work.held_back(work.why_graphed(found, record)) or "–"}
         rows.append(row | {key: told.get(key) for key in ("compute_ms", "enqueue_ms", "copies_ms")})
-    keys = ("precision", "version", "batch_size", "share_of_ceiling", "compute_ms", "enqueue_ms", "copies_ms", "held_back")
-    return Table(rows, shown(found, *keys), W("captions.ceiling"), nothing=nothing(found, "ceiling_share"))
+    graphs = any(row["graph_ms"] is not None for row in rows)
+    times = ["compute_ms", "copies_ms", "enqueue_ms", *["graph_ms"] * graphs, "held_back", *["held_graph"] * graphs]
+    columns = shown(found, "precision", "version", "batch_size", "share_of_ceiling", *times)
+    return Table(rows, columns, W("captions.ceiling"), nothing=nothing(found, "ceiling_share"))
 
 
 def remedies(run: Run) -> Table:
-    """One row a thing that holds some engine back: at which batch sizes, in how many engines, and what to do about it."""
+    """One row a thing that holds some engine back, called plainly or as a graph: at which batch sizes, in how many engines, and what to do
+    about it."""
     found, by = Fast(run), dict[str, list[Record]]()
     for record in work.shares(found):
-        by.setdefault(str(record.stats.get("held_back_by", "")), []).append(record)
+        for why in dict.fromkeys((work.why(record), work.why_graphed(found, record))):
+            by.setdefault(why or "", []).append(record)
     rows = []
     for why, told in by.items():
         if why in W.groups["remedies"]:
@@ -90,22 +107,50 @@ def layers(run: Run) -> Table:
     for engine in work.engines(found):
         precision = Candidate(PYTHON, engine.precision).precision_label
         for one in furthest(work.placed(found, engine))[:FURTHEST]:
-            row: Row = {"precision": precision, "batch_size": engine.batch_size, "version": engine.tensorrt, "layer": one.work.name}
+            row: Row = {
+                "precision": precision,
+                "batch_size": engine.batch_size,
+                "version": engine.tensorrt,
+                "layer": layer_name(one.work.name),
+            }
             rows.append(row | {"took": 1e6 * one.seconds, "lost": 1e6 * one.lost_s, "share_of_ceiling": 100 * one.share})
     keys = ("precision", "batch_size", "version", "layer", "took", "share_of_ceiling", "lost")
-    return Table(rows, shown(found, *keys), W("captions.layers", count=FURTHEST), folded=True)
+    caption = W("captions.layers", count=FURTHEST, slowed=slowed(found))
+    return Table(rows, shown(found, *keys), caption, folded=True)
+
+
+def slowed(found: Fast) -> Text:
+    """A sentence on how much longer layers take one by one than together, a space before it; nothing where it is little."""
+    times = work.slowed(found)
+    return W("parts.slowed", times=times) if times else Text("", "")
+
+
+def layer_name(name: str) -> str:
+    """A layer's name; of a long one of fused operations the first and the last, and how many there are. The whole is its tooltip."""
+    if len(name) <= LONGEST:
+        return name
+    parts = name.split(FUSED)
+    short = f"{_cut(parts[0])} … {_cut(parts[-1])} ({len(parts)})" if len(parts) > 1 else _cut(name)
+    return Markup('<span title="{}">{}</span>').format(name, short)
+
+
+def _cut(part: str) -> str:
+    return part if len(part) <= LONGEST else f"{part[: LONGEST // 2]}…{part[-LONGEST // 2 + 1 :]}"
 
 
 def scenarios(run: Run) -> Table:
-    """One row a scenario and engine: what MLPerf asks of it."""
+    """One row a scenario and engine: what MLPerf asks of it, and the throughput over that of the same lanes by themselves."""
     found, rows = Fast(run), list[Row]()
     for record in work.scenarios(found):
-        told = record.stats
-        number = {"p90": told.get("p90", record.value)} if record.unit == "ms" else {"served": record.value}
-        row = _where(record) | number | {"scenario": W(f"scenarios.{record.metric}")}
-        rows.append(row | {"p99": told.get("p99_ms"), "seconds": told.get("seconds")})
-    keys = ("scenario", "what", "version", "batch_size", "served", "p90", "p99", "seconds")
-    caption = W("captions.scenarios", limit=run.profile.fast.limit_ms)
+        told, share = record.stats, work.of_lanes(found, record)
+        row = _where(record) | {"scenario": W(f"scenarios.{record.metric}"), "seconds": told.get("seconds")}
+        row |= {"of_lanes": share and 100 * share, "served": None if record.unit == "ms" else record.value}
+        if record.metric != "offline":  # where everything is due at the beginning, a latency is a share of the run
+            row |= {"p90": told.get("p90", record.value if record.unit == "ms" else None), "p99": told.get("p99_ms")}
+        rows.append(row)
+    known = ["of_lanes"] * any(row["of_lanes"] is not None for row in rows)
+    keys = ("scenario", "what", "version", "batch_size", "served", *known, "p90", "p99", "seconds")
+    caption = W("captions.scenarios", limit=run.profile.fast.limit_ms, more=W("parts.about_of_lanes") if known else Text("", ""))
     return Table(rows, shown(found, *keys), caption, nothing=nothing(found, *work.SCENARIOS))
 
 

@@ -1,0 +1,116 @@
+"""The chief comparisons of notebook 10 in one table, in place of a search through all of them: what readers of a report on TensorRT ask for
+first. Every number of it stands in another table too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lib.experiment.candidate import Candidate
+from lib.pages.fast import piped, ratios
+from lib.pages.fast.arms import CPP, TRTEXEC, Arm, Fast, W
+from lib.pages.fast.ratios import Ratio
+from lib.pages.fast.shown import MEGA, Row, called, nothing, shown
+from lib.show.table import Table
+from lib.store.run import Run
+from lib.text import Text
+
+COMPILED = "compiled"  # Way.api of PyTorch where it is at its best
+DEFAULT = {"onnxrt_bound": "tf32"}  # rival -> the precision that it computes an FP32 model in by default
+
+
+def chief(run: Run) -> Table:
+    """One row a comparison of the first precision: lanes over plain calls, ours over rivals, Python over C++, the pipeline over the GPU
+    alone and its memory over its ring; and the highest throughput of every precision. Folded."""
+    found = Fast(run)
+    rows = [_compared(one) for one in (*_lanes(found), *_rivals(found), *_languages(found))]
+    rows += [*_through(found), *_fastest(found)]
+    keys = ("pair", "batch_size", "version", "throughput", "other_rate", "pair_ratio", "outcome")
+    return Table(rows, shown(found, *keys), W("captions.chief"), folded=True, nothing=nothing(found, "pace"))
+
+
+def first(found: Fast) -> str:
+    """The precision whose ways are compared: the profile's first one that was timed, else the first that was, as on a processor."""
+    there = dict.fromkeys(arm.candidate.precision for arm in found.ours)
+    return next((one for one in found.run.profile.fast.precisions if one in there), next(iter(there), ""))
+
+
+def _lanes(found: Fast) -> list[Ratio]:
+    """The most lanes of each runner but C++, batch size and TensorRT over plain calls."""
+    kept: dict[tuple[object, ...], Ratio] = {}
+    for one in ratios.ways(found):
+        arm = one.own
+        if arm.kind == "lanes" and arm.candidate.runner != CPP and arm.candidate.precision == first(found):
+            key = (arm.candidate.runner, arm.batch, arm.version)
+            kept[key] = max(kept.get(key, one), one, key=lambda each: each.own.way.lanes)
+    return list(kept.values())
+
+
+def _rivals(found: Fast) -> list[Ratio]:
+    """Ours over each rival at its best or by its default, of as many requests under way where that was timed: at the largest batch size
+    where ways are compared, trtexec at all of them, and whatever takes larger batches at the largest of these."""
+    told = [one for one in ratios.fair(ratios.rivals(found)) if _usual(one.base, first(found))]
+    small = [batch for one in told if (batch := one.own.batch) in found.run.profile.fast.batch_sizes]
+    sizes = {max(small, default=0), max((one.own.batch for one in told), default=0)}
+    return sorted((one for one in told if one.own.batch in sizes or one.base.candidate.runner == TRTEXEC), key=lambda one: one.own.batch)
+
+
+def _usual(rival: Arm, precision: str) -> bool:
+    candidate = rival.candidate
+    if candidate.precision != DEFAULT.get(candidate.runner, precision):
+        return False
+    return candidate.runner != "pytorch" or candidate.way.api == COMPILED
+
+
+def _languages(found: Fast) -> list[Ratio]:
+    """Python over C++ in the way of the highest throughput of each TensorRT."""
+    kept: dict[str, Ratio] = {}
+    for one in ratios.languages(found):
+        if one.own.candidate.precision == first(found):
+            kept[one.own.version] = max(kept.get(one.own.version, one), one, key=lambda each: each.own.rate.value)
+    return list(kept.values())
+
+
+def _through(found: Fast) -> Iterator[Row]:
+    """The pipeline from memory: over the GPU alone, with what holds it back; its host memory over its ring, with what lies beyond."""
+    there = [one for one in piped.fastest(found) if one.source == "memory" and _precision(one) == first(found)]
+    for one in there:
+        if one.share is not None:
+            alone, told = one.rate.value / one.share.value, one.held and W("parts.outcome", held=one.held.text)
+            row = _pipeline(one, "piped") | {"throughput": one.rate, "other_rate": alone}
+            yield row | {"pair_ratio": one.share, "outcome": told}
+    for one in there:
+        if one.memory is not None and one.beyond is not None:
+            yield _pipeline(one, "memory") | {"pair_ratio": one.memory, "outcome": W("parts.beyond", megabytes=MEGA * one.beyond)}
+
+
+def _fastest(found: Fast) -> Iterator[Row]:
+    """The highest throughput of each precision, of what may be claimed."""
+    best: dict[str, Arm] = {}
+    for arm in found.ours:
+        if found.sure(arm):
+            best[arm.candidate.precision] = max(best.get(arm.candidate.precision, arm), arm, key=lambda one: one.rate.value)
+    for arm in best.values():
+        row: Row = {"pair": W("chief.fastest", own=_named(arm.candidate)), "batch_size": arm.batch, "version": arm.version or "–"}
+        yield row | {"throughput": arm.rate}
+
+
+def _compared(one: Ratio) -> Row:
+    pair = W("chief.over", own=_named(one.own.candidate), base=_named(one.base.candidate))
+    row: Row = {"pair": pair, "batch_size": one.own.batch, "version": one.own.version or "–", "throughput": one.own.rate}
+    row |= {"other_rate": one.base.rate.value, "pair_ratio": one.times, "outcome": W(f"verdicts.{one.verdict}")}
+    return row | ({"best": {"pair_ratio"}} if one.verdict == "faster" else {})
+
+
+def _pipeline(one: piped.Pipeline, key: str) -> Row:
+    assert one.record.candidate is not None
+    pair = W(f"chief.{key}", own=_named(one.record.candidate))
+    return {"pair": pair, "batch_size": one.record.batch_size, "version": one.version or "–"}
+
+
+def _precision(one: piped.Pipeline) -> str:
+    return one.record.candidate.precision if one.record.candidate else ""
+
+
+def _named(candidate: Candidate) -> Text:
+    """Runner, precision and way, as short as sentences have them."""
+    return called(candidate)["what"]
