@@ -13,6 +13,9 @@ from lib.text import LANGUAGES, Language
 
 TEMPLATES = Path(__file__).resolve().parent / "template"
 NOT_SHOWN = ("parameters", notebooks.INJECTED)  # tags of cells that say nothing to a reader
+# Outputs that hold these are long, have no headings and stay as they are: put back last, they are not parsed.
+WHOLE = re.compile("<(?:table|img) ?")
+HELD = re.compile("\ue000(\\d+)\ue000")  # in place of one; a character that no text has
 # A line of Japanese prose, not a heading, that goes on in the next line with Japanese or a word, but not with the number of a list.
 WRAPPED = re.compile(
     r"^(?!#)(.*[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef]|`(?!``)|(?!\d+\. )[A-Za-z0-9])", re.MULTILINE
@@ -34,7 +37,8 @@ def parts(notebook: Any, language: Language) -> Parts:
     from bs4 import BeautifulSoup
     from markupsafe import Markup
 
-    fragment, _ = _exporter(language).from_notebook_node(_for_readers(notebook), resources={})
+    held: list[str] = []
+    fragment, _ = _exporter(language).from_notebook_node(_for_readers(notebook, held), resources={})
     soup = BeautifulSoup(fragment, "html.parser")
     lede = ""
     if title := soup.h1:  # the first cell is the title and the question: the page's head shows both
@@ -52,7 +56,8 @@ def parts(notebook: Any, language: Language) -> Parts:
         del heading["id"]
     for empty in [cell for cell in soup.select(".cell") if not cell.get_text(strip=True) and not cell.find(["img", "table"])]:
         empty.decompose()
-    return Parts(Markup(lede), Markup("\n".join(map(str, answer))), sections, Markup(str(soup).strip()))
+    answered, content = (HELD.sub(lambda at: held[int(at[1])], html) for html in ("\n".join(map(str, answer)), str(soup).strip()))
+    return Parts(Markup(lede), Markup(answered), sections, Markup(content))
 
 
 @cache
@@ -75,9 +80,9 @@ def _exporter(language: Language) -> Any:
     )
 
 
-def _for_readers(notebook: Any) -> Any:
+def _for_readers(notebook: Any, held: list[str]) -> Any:
     """A copy without progress lines, without widgets' metadata, without findings, which pages show first and from the records,
-    and without line breaks inside a Japanese sentence, which a browser would show as spaces."""
+    and without line breaks inside a Japanese sentence, which a browser would show as spaces. held: takes the outputs that are `WHOLE`."""
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -86,4 +91,9 @@ def _for_readers(notebook: Any) -> Any:
         elif cell.cell_type == "code":
             told = "findings" in cell.metadata.get("tags", [])
             cell.outputs = [output for output in cell.outputs if output.output_type != "stream" and not told]
+            for output in cell.outputs:
+                html = output.get("data", {}).get("text/html", "")
+                if WHOLE.search(html):
+                    output.data["text/html"] = f"\ue000{len(held)}\ue000"
+                    held.append(html)
     return notebook

@@ -76,6 +76,8 @@ def write(
     report = shell.gather(profile, folder, system, asked)
     html = report.folder / "html" / report.run.folder.name
     waiting = [stage.notebook for stage in report.stages if stage.shown and stage.notebook.stage not in executed]
+    sizes = {stage: file.path.stat().st_size for stage, file in report.run.files.items()}
+    waiting.sort(key=lambda notebook: -sizes.get(notebook.stage, 0))  # what takes longest first, so that the kernels end together
     by_stage = {stage.notebook.stage: stage for stage in report.stages}
     for stage in report.stages:
         if stage.there and stage.notebook not in waiting:

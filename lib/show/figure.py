@@ -116,8 +116,9 @@ def heat(axes: Axes, values: np.ndarray, said: Mapping[tuple[int, int], str], no
     """A heat map; said: (row, column) -> what stands in its cell; size: of these letters."""
     axes.imshow(values, cmap=cmap, norm=norm, aspect="auto")
     axes.grid(False)
+    dark = norm(values) > DARK
     for (row, column), text in said.items():
-        colour = "white" if norm(values[row, column]) > DARK else "black"
+        colour = "white" if dark[row, column] else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour, in_layout=False)
 
 
