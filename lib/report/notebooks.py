@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.text import LANGUAGES, Text
+
+# jsonschema, which nbformat checks notebooks with, does without it; for IRIs, of which notebooks have none, it takes a second to import.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 FOLDER = config.ROOT / "notebooks"
 INJECTED = "injected-parameters"
