@@ -379,6 +379,7 @@ def test_what_takes_most_of_the_feeding_threads_time_holds_a_pipeline_back(most:
     (said,) = found(run, "pipeline")
     assert f"{one.held.us:.0f} of the 1,000 µs that a batch takes" in said.text.en
     assert "1,000 µs" in said.text.ja
+    assert ("without a graph" in said.text.en) == (most == "launched")
     assert f"({one.held.share:.0%})" in tables.pipeline(run).rows[0]["held_by"].en
     row = tables.pipeline_times(run).rows[0]
     assert row[most] == pytest.approx(one.held.us)
@@ -502,6 +503,9 @@ def test_a_scenario_is_held_against_its_lanes_and_offline_has_no_latency() -> No
     assert rows["SingleStream (one by one)"]["p90"] == 0.095
     assert rows["SingleStream (one by one)"]["of_lanes"] is None
     assert "Of its lanes" in tables.scenarios(run).caption.en
+    assert rows["Server at twice that rate"]["taken"] == 1.0
+    unknown = run_of(small(), change=lambda r: replace(r, stats={k: v for k, v in r.stats.items() if k != "peak_bytes"}))
+    assert "taken" not in {column.key for column in tables.scenarios(unknown).columns}
 
 
 # The chief comparisons ---------------------------------------------------------------------------------------------------------
@@ -542,6 +546,7 @@ def test_pytorch_meets_ours_at_the_largest_batch_too() -> None:
 
 def test_on_a_processor_its_lanes_are_the_chief_comparison() -> None:
     rows = tables.chief(run_of(made.no_gpu())).rows
+    assert any(row["pair"].en.startswith("ONNX Runtime (CPU) FP32 (2 lanes) / ") for row in rows)
     assert [row["batch_size"] for row in rows if "2 lanes" in row["pair"].en and "plain calls" in row["pair"].en] == [1, 32]
     assert "no NVIDIA GPU" in tables.chief(run_of([r for r in made.no_gpu() if r.value is None])).nothing.en
 

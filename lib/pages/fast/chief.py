@@ -29,9 +29,10 @@ def chief(run: Run) -> Table:
 
 
 def first(found: Fast) -> str:
-    """The precision whose ways are compared: the profile's first one that was timed, else the first that was, as on a processor."""
+    """The precision whose ways are compared: the profile's first one that was timed on TensorRT, else the first that was."""
     there = dict.fromkeys(arm.candidate.precision for arm in found.ours)
-    return next((one for one in found.run.profile.fast.precisions if one in there), next(iter(there), ""))
+    asked = found.run.profile.fast.precisions if found.versions else []
+    return next((one for one in asked if one in there), next(iter(there), ""))
 
 
 def _lanes(found: Fast) -> list[Ratio]:

@@ -150,9 +150,10 @@ def _held(one: Pipeline) -> Text:
         return Text("", "")
     alone = W("parts.alone", us=1e3 * one.alone) if one.alone else Text("", "")
     what = W(f"piped.{one.held.step}")
-    return sentences(
-        [W("parts.held_back", what=what, us=one.held.us, whole=one.whole_us, alone=alone), W(f"piped_remedies.{one.held.step}")]
-    )
+    told = [W("parts.held_back", what=what, us=one.held.us, whole=one.whole_us, alone=alone)]
+    if one.held.step == "launched" and one.record.candidate and one.record.candidate.way.graph:
+        told.append(W("parts.no_graph"))
+    return sentences([*told, W(f"piped_remedies.{one.held.step}")])
 
 
 def far(found: Fast) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ FORMS: dict[str, tuple[str, int, bool]] = {
     "share": ("%", 1, INTERVAL),
     "over_ring": ("×", 2, False),
     "ring": ("MB", 1, False),
-    "beyond": ("MB", 1, False),
+    **dict.fromkeys(("beyond", "taken"), ("MB", 1, False)),
     **dict.fromkeys(("whole", "starved", "launched", "waited", "collected", "rest", "alone", "decode", "copy"), ("µs", 1, False)),
     "of_lanes": ("%", 1, False),
     "share_of_ceiling": ("%", 1, False),
