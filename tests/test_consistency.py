@@ -232,6 +232,8 @@ def test_runners_whose_difference_begins_at_one_tensor_are_one_finding():
     begins = finding(run, "begins")
     assert "INT8 (explicit) in ONNX Runtime (CPU) and TensorRT" in begins.text.en
     assert "farthest" not in begins.text.en
+    words = [text.get_text() for text in figures.depth(run).draw("en").axes[0].texts]
+    assert words.count(figures.W("words.begins").en) == 1  # one on the other could not be read
 
 
 def test_what_could_not_be_compared_layer_by_layer_is_said_once():

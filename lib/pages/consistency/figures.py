@@ -110,7 +110,7 @@ def depth(run: Run) -> Figure:
             drawn = {tensors.index(str(layer.case["tensor"])): layer.value for layer in trace.layers if layer.value}
             axes.plot(list(drawn.values()), list(drawn), color=trace.candidate.colour, marker=marker, markersize=4, linewidth=1.2)
             _label(axes, trace, marker, -1 - k, "left" if 100 * trace.limit < furthest else "right", language)
-            _ring(axes, trace, tensors, language)
+        _rings(axes, traces, tensors, language)
         axes.set_xscale("log")
         axes.set_xlabel(W("axes.relative").in_(language))
         axes.set_yticks(range(0, len(tensors), step), [_cut(name, TENSOR) for name in tensors[::step]], fontsize=7, parse_math=False)
@@ -155,9 +155,13 @@ def _label(axes: base.Axes, trace: Trace, marker: str, row: int, side: Literal["
     axes.annotate(text, (trace.limit, row), (away, 0), color=colour, fontsize=8, bbox=box, **place)
 
 
-def _ring(axes: base.Axes, trace: Trace, tensors: list[str], language: Language) -> None:
-    if trace.begins is None:
-        return
-    colour, x, y = trace.candidate.colour, trace.begins.value or trace.limit, tensors.index(str(trace.begins.case["tensor"]))
-    axes.plot(x, y, marker="o", markersize=10, markerfacecolor="none", markeredgecolor=colour, linestyle="none")
-    axes.annotate(W("words.begins").in_(language), (x, y), (8, 0), textcoords="offset points", color=colour, fontsize=8, va="center")
+def _rings(axes: base.Axes, traces: list[Trace], tensors: list[str], language: Language) -> None:
+    """Around where differences begin; the word once a tensor, right of them all."""
+    furthest: dict[int, tuple[float, str]] = {}
+    for trace in traces:
+        if trace.begins is not None:
+            colour, x, y = trace.candidate.colour, trace.begins.value or trace.limit, tensors.index(str(trace.begins.case["tensor"]))
+            axes.plot(x, y, marker="o", markersize=10, markerfacecolor="none", markeredgecolor=colour, linestyle="none")
+            furthest[y] = max((x, colour), furthest.get(y, (x, colour)))
+    for y, (x, colour) in furthest.items():
+        axes.annotate(W("words.begins").in_(language), (x, y), (8, 0), textcoords="offset points", color=colour, fontsize=8, va="center")
