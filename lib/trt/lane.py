@@ -36,6 +36,7 @@ class Lane(Bound):
         self._given: int | None = None  # images that were submitted and whose result was not taken
         self._graphs: dict[int, cuda.Graph] = {}  # of a launch, by its batch size
         self._replays: dict[int, cuda.Graph] = {}  # of computing alone
+        self._rest: cuda.Graph | None = None  # of a launch of max_batch images without its copy in
         self._bind(engine, profile, stack, sizes[-1])
         self.launch = self._steps(self._size)  # puts what was prepared last into the stream
 
@@ -49,6 +50,7 @@ class Lane(Bound):
             self._graphs[size] = self._captured(steps, stack)
             if alone:
                 self._replays[size] = self._captured(self._launch, stack)
+        self._rest = self._captured(self._after(self.max_batch), stack)
         stack.callback(self._drain)  # before any graph is let go of
 
     def submit(self, inputs: np.ndarray) -> None:
@@ -61,12 +63,13 @@ class Lane(Bound):
     def submit_pinned(self, inputs: np.ndarray) -> None:
         """As `submit`, of inputs that lie in pinned memory (cuda.pinned) and stay as they are until `result`: the GPU reads them there.
 
-        Without a graph, for that reads the lane's own buffer. Fewer than max_batch are copied into that first all the same.
+        The graph is then of what follows that copy, for the whole one reads the lane's own buffer. Fewer than max_batch are copied into
+        that first all the same.
         """
         if len(inputs) == self.max_batch:
             cuda.enter()
             self._accept(inputs)
-            if not self._graphs:  # which have left the context at that size
+            if self._rest is None:  # graphs have left the context at that size
                 self._resize(self.max_batch)
             self._start(self._steps(self.max_batch, inputs), self.max_batch)
         else:
@@ -158,16 +161,26 @@ class Lane(Bound):
 
     def _steps(self, size: int, pinned: np.ndarray | None = None) -> Callable[[], None]:
         """What one launch of a batch puts into the stream, from the lane's own buffer or from `pinned`. The context must know its size."""
-        given, made = self._host[self.input][:size] if pinned is None else pinned, self._host[self.output][:size]
-        to, of = self._device[self.input], self._device[self.output]
-        upload, compute, download = self._stream.upload, self._launch, self._stream.download
+        given = self._host[self.input][:size] if pinned is None else pinned
+        to, upload = self._device[self.input], self._stream.upload
+        rest = self._after(size) if pinned is None or self._rest is None else self._rest.launch
 
         def steps() -> None:
             upload(given, to)
+            rest()
+
+        return steps
+
+    def _after(self, size: int) -> Callable[[], None]:
+        """What follows the copy in: computing, and the copy out."""
+        of, made = self._device[self.output], self._host[self.output][:size]
+        compute, download = self._launch, self._stream.download
+
+        def after() -> None:
             compute()
             download(of, made)
 
-        return steps
+        return after
 
     def _captured(self, work: Callable[[], None], stack: ExitStack) -> cuda.Graph:
         graph = cuda.Graph(self._stream, work)
@@ -176,7 +189,7 @@ class Lane(Bound):
 
     def _forget(self) -> None:
         vars(self).pop("launch", None)  # it holds buffers, and this lane by way of them
-        self._graphs, self._replays = {}, {}
+        self._graphs, self._replays, self._rest = {}, {}, None
         super()._forget()
 
 

@@ -149,11 +149,8 @@ def _held(one: Pipeline) -> Text:
     if one.held is None:
         return Text("", "")
     alone = W("parts.alone", us=1e3 * one.alone) if one.alone else Text("", "")
-    what = W(f"piped.{one.held.step}")
-    told = [W("parts.held_back", what=what, us=one.held.us, whole=one.whole_us, alone=alone)]
-    if one.held.step == "launched" and one.record.candidate and one.record.candidate.way.graph:
-        told.append(W("parts.no_graph"))
-    return sentences([*told, W(f"piped_remedies.{one.held.step}")])
+    why = W("parts.held_back", what=W(f"piped.{one.held.step}"), us=one.held.us, whole=one.whole_us, alone=alone)
+    return sentences([why, W(f"piped_remedies.{one.held.step}")])
 
 
 def far(found: Fast) -> Iterator[Finding]:
