@@ -917,14 +917,15 @@ def test_a_worker_runs_scenarios_over_its_lanes(gpu, kind):
 
 
 def test_a_pipeline_of_a_worker_sends_images_once(session, ten_six, monkeypatch):
-    batch, sent, ask = inputs(session, 20), [], ten_six.ask
+    batch, engine = inputs(session, 20), plans.build(session, ten_six, FOUR)
+    sent, ask = list[str](), ten_six.ask
 
     def watched(what, *limit, **more):
         sent.append(what)
         return ask(what, *limit, **more)
 
     monkeypatch.setattr(ten_six, "ask", watched)
-    with Held(ten_six, plans.build(session, ten_six, FOUR), 4, 8, output=session.spec.output) as held:
+    with Held(ten_six, engine, 4, 8, output=session.spec.output) as held:
         right = held.answers(batch)
         piped = held.pipeline(batch, readers=2, times=5)
         assert piped.ran.answers.tolist() == right.argmax(1).tolist()
