@@ -75,6 +75,22 @@ def test_each_language_has_its_words_and_the_same_numbers(report: Path) -> None:
     assert [image["alt"] for image in japanese.select("img")] == ["右上がりの線"]
 
 
+def test_a_table_is_put_back_as_it_was_and_words_like_its_place_stay() -> None:
+    table, words = "<table><tr><td>{}<br>&nbsp;é</table>", f"held-{'0' * 32}"
+    outputs = [{"output_type": "display_data", "data": {"text/html": html}, "metadata": {}} for html in map(table.format, "ab")]
+    outputs.append({"output_type": "display_data", "data": {"text/html": f"<p>{words}</p>"}, "metadata": {}})
+    node = small_report.nbformat.v4.new_notebook()
+    node.cells = [small_report.nbformat.v4.new_markdown_cell(text) for text in ("# Title\n\nIs it good?", "## Method")]
+    for at, shown in ((1, outputs[:1]), (3, outputs[1:])):
+        node.cells.insert(at, small_report.nbformat.v4.new_code_cell("1", outputs=[small_report.nbformat.from_dict(one) for one in shown]))
+    found = cells.parts(node, "en")
+    assert table.format("a") in found.answer
+    assert table.format("b") in found.content
+    assert found.content.count("<table>") == 1
+    assert f"<p>{words}</p>" in found.content
+    assert not set(re.findall("held-[0-9a-f]+", found.answer + found.content)) - {words}
+
+
 def test_findings_come_first_red_ones_and_amber_ones_as_banners(report: Path) -> None:
     for name, banner, box in (("02_bad", "banner", ["Good It is fine"]), ("03_doubt", "banner doubt", ["Good It is fine"])):
         soup = page(report, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import uuid
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +15,8 @@ from lib.text import LANGUAGES, Language
 TEMPLATES = Path(__file__).resolve().parent / "template"
 NOT_SHOWN = ("parameters", notebooks.INJECTED)  # tags of cells that say nothing to a reader
 # Outputs that hold these are long, have no headings and stay as they are: put back last, they are not parsed.
-WHOLE = re.compile("<(?:table|img) ?")
-HELD = re.compile("\ue000(\\d+)\ue000")  # in place of one; a character that no text has
+WHOLE = re.compile(r"<(?:table|img)\b")
+HELD = re.compile("held-[0-9a-f]{32}")  # in place of one, a name that no text can know
 # A line of Japanese prose, not a heading, that goes on in the next line with Japanese or a word, but not with the number of a list.
 WRAPPED = re.compile(
     r"^(?!#)(.*[\u3001-\u9fff\uff00-\uffef])\n(?=[\u3001-\u9fff\uff00-\uffef]|`(?!``)|(?!\d+\. )[A-Za-z0-9])", re.MULTILINE
@@ -37,7 +38,7 @@ def parts(notebook: Any, language: Language) -> Parts:
     from bs4 import BeautifulSoup
     from markupsafe import Markup
 
-    held: list[str] = []
+    held: dict[str, str] = {}
     fragment, _ = _exporter(language).from_notebook_node(_for_readers(notebook, held), resources={})
     soup = BeautifulSoup(fragment, "html.parser")
     lede = ""
@@ -56,7 +57,7 @@ def parts(notebook: Any, language: Language) -> Parts:
         del heading["id"]
     for empty in [cell for cell in soup.select(".cell") if not cell.get_text(strip=True) and not cell.find(["img", "table"])]:
         empty.decompose()
-    answered, content = (HELD.sub(lambda at: held[int(at[1])], html) for html in ("\n".join(map(str, answer)), str(soup).strip()))
+    answered, content = (HELD.sub(lambda at: held.get(at[0], at[0]), html) for html in ("\n".join(map(str, answer)), str(soup).strip()))
     return Parts(Markup(lede), Markup(answered), sections, Markup(content))
 
 
@@ -80,9 +81,10 @@ def _exporter(language: Language) -> Any:
     )
 
 
-def _for_readers(notebook: Any, held: list[str]) -> Any:
+def _for_readers(notebook: Any, held: dict[str, str]) -> Any:
     """A copy without progress lines, without widgets' metadata, without findings, which pages show first and from the records,
-    and without line breaks inside a Japanese sentence, which a browser would show as spaces. held: takes the outputs that are `WHOLE`."""
+    and without line breaks inside a Japanese sentence, which a browser would show as spaces. held: takes the outputs that are `WHOLE`, by
+    the names that stand in their place."""
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -94,6 +96,6 @@ def _for_readers(notebook: Any, held: list[str]) -> Any:
             for output in cell.outputs:
                 html = output.get("data", {}).get("text/html", "")
                 if WHOLE.search(html):
-                    output.data["text/html"] = f"\ue000{len(held)}\ue000"
-                    held.append(html)
+                    output.data["text/html"] = name = f"held-{uuid.uuid4().hex}"
+                    held[name] = html
     return notebook
