@@ -520,7 +520,7 @@ def test_the_chief_comparisons_are_all_in_one_table_with_the_numbers_of_the_othe
             assert ("Python FP16 (8 lanes with graphs) / Python FP16 (plain calls)", batch, version) in at
     ours = [key for key in at if "pipeline / GPU alone" in key[0]]
     assert {version for _, _, version in ours} == {OLD, NEW}
-    assert all("held back by the lanes' computing (9" in at[key]["outcome"].en for key in ours)
+    assert all("held back by the lanes' own work (9" in at[key]["outcome"].en for key in ours)
     assert at[ours[0]]["pair_ratio"].value == pytest.approx(tables.pipeline(run).rows[2]["share"].value / 100, rel=0.2)
     for batch in (1, 32):  # as many lanes as streams, and two lanes against the two requests of one stream
         assert any("8 lanes with graphs) / trtexec FP16 (8 streams" in pair and size == batch for pair, size, _ in at)

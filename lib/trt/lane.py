@@ -63,8 +63,8 @@ class Lane(Bound):
     def submit_pinned(self, inputs: np.ndarray) -> None:
         """As `submit`, of inputs that lie in pinned memory (cuda.pinned) and stay as they are until `result`: the GPU reads them there.
 
-        The graph is then of what follows that copy, for the whole one reads the lane's own buffer. Fewer than max_batch are copied into
-        that first all the same.
+        With graphs, one of what follows the copy in is launched, for the others read the lane's own buffer. Fewer than max_batch are
+        copied into that first all the same.
         """
         if len(inputs) == self.max_batch:
             cuda.enter()

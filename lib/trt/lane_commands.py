@@ -81,8 +81,8 @@ class LaneCommands:
     def lanes_pipeline(self, number: int, images: Images, batch: int = 0, readers: int = 1, classes: bool = True, times: int = 1) -> Answer:
         """Run images, so many times all of them, through a pipeline over the lanes, with a ring of pinned buffers (lib/serving/runs.py).
 
-        batch: 0 for the lanes' own, the only one that is not copied once more. answers: of all images, classes or outputs; seconds,
-        starved_s, waited_s, busy_s, changed: as the run tells them; images: that went through; ring_bytes, peak_bytes.
+        batch: 0 for the lanes' own, the only one that is not copied once more. answers: of all images, classes or outputs; the
+        other fields of Ran: as the run tells them; images: that went through; ring_bytes, peak_bytes.
         """
         made, given = self._in_ring(number), self._images(images)
         how: dict[str, Any] = {"readers": readers, "classes": classes, "times": times, "allocate": self._pinned}

@@ -1,5 +1,5 @@
 """The chief comparisons of notebook 10 in one table, in place of a search through all of them: what readers of a report on TensorRT ask for
-first. Every number of it stands in another table too."""
+first. Every number of it stands in another table too, but what the GPU alone does, which follows from one that does."""
 
 from __future__ import annotations
 

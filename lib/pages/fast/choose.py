@@ -15,7 +15,7 @@ CLOSE = 1.05  # times as good as another by the best estimate: from here on that
 
 
 class Choice(NamedTuple):
-    """The arm for a goal (of GOALS), and the others that cannot be told from it, the simplest first."""
+    """The arm for a goal (of GOALS), and the others that are CLOSE to it and not surely worse, the simplest first."""
 
     goal: str
     arm: Arm
@@ -32,7 +32,7 @@ def choices(found: Fast) -> list[Choice]:
 
 
 def tied(found: Fast, choice: Choice) -> Text:
-    """A sentence on what cannot be told from a choice, a space before it; nothing where there is nothing."""
+    """A sentence on the ties of a choice, a space before it; nothing where there is nothing."""
     return W("parts.ties", close=CLOSE - 1, count=len(choice.ties), first=found.sized(choice.ties[0])) if choice.ties else Text("", "")
 
 

@@ -30,7 +30,7 @@ class Code(NamedTuple):
 
 
 def chosen(run: Run) -> list[Code]:
-    """What runs each choice; goals that one arm reaches share its lines. What cannot be told from it is counted."""
+    """What runs each choice; goals that one arm reaches share its lines. Its ties are counted."""
     found = Fast(run)
     by: dict[Arm, list[Choice]] = {}
     for choice in choices(found):

@@ -97,7 +97,7 @@ def soonest(found: Fast) -> Iterator[Finding]:
 
 
 def _chosen(found: Fast, choice: Choice) -> dict[str, Any]:
-    """How it is called, its batch size, what it is besides, and what cannot be told from it."""
+    """How it is called, its batch size, what it is besides, and its ties."""
     arm = choice.arm
     values = {"runner": runner_label(arm.candidate), "precision": arm.candidate.precision_label, "version": arm.version}
     what = W("labels.what_version" if found.tells(arm.version) else "labels.what", **values)
