@@ -384,6 +384,13 @@ def test_what_takes_most_of_the_feeding_threads_time_holds_a_pipeline_back(most:
     assert row[most] == pytest.approx(one.held.us)
 
 
+@pytest.mark.parametrize(("waited_s", "well"), [(0.6, True), (0.3, False)])
+def test_waiting_for_lanes_is_as_it_should_be_where_it_takes_most_of_the_time(waited_s: float, well: bool) -> None:
+    spent = SPENT | {"waited_s": waited_s, "launched_s": 0.25, "collected_s": 0.25 if not well else 0.0}
+    (said,) = found(run_of(small(), change=piped_as(**spent)), "pipeline")
+    assert ("as it should be" in said.text.en) == well
+
+
 def test_of_records_that_timed_no_launches_the_rest_is_told_as_the_hosts_work() -> None:
     """As the first ones of an H100: 0.19 ms a batch, of which waiting and starving were next to nothing."""
     run = run_of(Made(), change=piped_as(starved_s=0.005, waited_s=0.045, launched_s=None, collected_s=None))

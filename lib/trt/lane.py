@@ -41,7 +41,12 @@ class Lane(Bound):
         self.launch = self._steps(self._size)  # puts what was prepared last into the stream
 
     def capture(self, alone: bool, stack: ExitStack) -> None:
-        """Make the graphs. alone: also those that `gpu_ms` needs."""
+        """Make the graphs. alone: also those that `gpu_ms` needs.
+
+        NVIDIA advises a context for each graph, for one that changes after a capture leaves what the graph does undefined (Developer Guide,
+        "CUDA Graphs"). Of several sizes that would be as many optimization profiles for every lane in TensorRT 8.x. They share a context
+        here: tests/test_gpu_lanes.py holds their answers against plain calls, and so does every run.
+        """
         for size in self._sizes:
             self._shaped(size)
             steps = self._steps(size)

@@ -21,6 +21,7 @@ from lib.text import Text
 from lib.words import COMMON, Finding
 
 ABOUT = {"pipeline": "pipeline", "ceiling": "ceiling", "ceiling_share": "ceiling"} | dict.fromkeys(work.SCENARIOS, "scenarios")
+MOSTLY = 0.5  # of a batch's time that waiting for lanes must take, for them to be all that holds a pipeline back
 ABOUT_ARMS = ("pace", "agreement", "accuracy", "device_memory", "build_time", "file_size")  # metrics that name what lacks them
 
 
@@ -150,7 +151,8 @@ def _held(one: Pipeline) -> Text:
         return Text("", "")
     alone = W("parts.alone", us=1e3 * one.alone) if one.alone else Text("", "")
     why = W("parts.held_back", what=W(f"piped.{one.held.step}"), us=one.held.us, whole=one.whole_us, alone=alone)
-    return sentences([why, W(f"piped_remedies.{one.held.step}")])
+    host = one.held.step == "waited" and one.held.share < MOSTLY  # the other steps together take longer
+    return sentences([why, W(f"piped_remedies.{piped.REST if host else one.held.step}")])
 
 
 def far(found: Fast) -> Iterator[Finding]:
