@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WIDTH_IN, HEIGHT_IN = 7.2, 3.6
 DARK = 0.55  # of a heat map's scale, over which letters are white
 CHARACTERS = {"en": 100, "ja": 52}  # a line of a sentence in a figure
+MARKERS = "osD^v<>P"  # tell what has the same colour apart
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")  # Okabe & Ito (2008)
 
 

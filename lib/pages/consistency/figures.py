@@ -25,7 +25,6 @@ FLOOR = 1e-9  # the colour of zero on a logarithmic scale
 DENSE = 12  # candidates, over which labels and numbers of a heat map have to be smaller
 CLASS, TENSOR = 20, 48  # letters of a class's and of a tensor's name that fit
 MOST = 80  # names of tensors below each other
-MARKERS = "osD^v<>"  # tell runners of the same precision apart
 
 
 VIEWS: dict[str, Callable[[Apart], float]] = {  # what may colour the matrix
@@ -106,7 +105,7 @@ def depth(run: Run) -> Figure:
     furthest, step = max(trace.limit for trace in traces), -(-len(tensors) // MOST)
 
     def paint(axes: base.Axes, language: Language) -> None:
-        for k, (trace, marker) in enumerate(zip(traces, cycle(MARKERS), strict=False)):
+        for k, (trace, marker) in enumerate(zip(traces, cycle(base.MARKERS), strict=False)):
             drawn = {tensors.index(str(layer.case["tensor"])): layer.value for layer in trace.layers if layer.value}
             axes.plot(list(drawn.values()), list(drawn), color=trace.candidate.colour, marker=marker, markersize=4, linewidth=1.2)
             _label(axes, trace, marker, -1 - k, "left" if 100 * trace.limit < furthest else "right", language)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 
 from lib.experiment.candidate import Candidate
+from lib.experiment.precision import PRECISIONS
 from lib.pages import against, common
 from lib.pages.precision import rules
 from lib.pages.precision.rules import W
@@ -45,26 +48,29 @@ def cost(run: Run) -> Figure:
 
 def trade(run: Run) -> Figure:
     """Accuracy, or agreement where nobody labelled the images, with its interval against throughput; up and to the right is better.
-    Names stand above, slowest first."""
+    A colour a precision, a marker a runner: of many candidates the names would touch each other."""
     (what, accuracies), reference = _judged(run), against.reference(run)
     if what == "agreement":
         accuracies = {reference: Interval(100, 100, 100)} | accuracies
     rates = {c: common.rate(latency).value for c, latency in rules.latencies(run).items() if c in accuracies}
-    rows = sorted(rates, key=lambda candidate: rates[candidate])
+    markers = dict(zip(dict.fromkeys(c.runner_label for c in rates), cycle(base.MARKERS), strict=False))
+    colours = {row.label: row.colour for key, row in PRECISIONS.items() if key in {c.precision for c in rates}}
 
     def paint(axes: base.Axes, language: Language) -> None:
-        base.logarithmic(axes, axes.xaxis, fine=not rows or rates[rows[-1]] < FINE * rates[rows[0]])
-        for place, candidate in zip(np.linspace(0.02, 0.9, len(rows)), rows, strict=True):
-            x, (value, low, high), colour = rates[candidate], accuracies[candidate], candidate.colour
-            axes.errorbar(x, value, yerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=2, elinewidth=0.8)
-            arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0)}
-            text = {"textcoords": "axes fraction", "rotation": 35, "fontsize": 8, "color": colour, "arrowprops": arrow}
-            axes.annotate(candidate.label.in_(language), (x, high), (place, 1.08), **text)
+        base.logarithmic(axes, axes.xaxis, fine=not rates or max(rates.values()) < FINE * min(rates.values()))
+        for candidate, rate in rates.items():
+            (value, low, high), look = accuracies[candidate], {"color": candidate.colour, "fmt": markers[candidate.runner_label]}
+            axes.errorbar(rate, value, yerr=[[value - low], [high - value]], capsize=2, elinewidth=0.8, markersize=5, **look)
+        looks = [(label, {"color": "grey", "marker": marker}) for label, marker in markers.items()]
+        looks += [(label, {"color": colour, "marker": "o"}) for label, colour in colours.items()]
+        lines = [axes.plot([], [], linestyle="none", markersize=5, label=label.in_(language), **look)[0] for label, look in looks]
+        if lines:
+            axes.figure.legend(handles=lines, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
         axes.set_xlabel(W("axes.throughput_log").in_(language))
         axes.set_ylabel(W(f"axes.trade_{what}").in_(language))
 
     kind = "trade" if what == "accuracy" else "trade_agreement"
-    return base.plot(paint, W(f"alts.{kind}", reference=reference), W(f"captions.{kind}", reference=reference), height_in=5.2)
+    return base.plot(paint, W(f"alts.{kind}", reference=reference), W(f"captions.{kind}", reference=reference), height_in=4.6)
 
 
 def _judged(run: Run) -> tuple[str, dict[Candidate, Interval]]:
