@@ -218,7 +218,7 @@ def shown(name: str, which: int) -> Any:
 @pytest.mark.parametrize("name", readme.READMES.values())
 def test_the_readmes_show_a_profile_that_is_one(name: str) -> None:
     profile = config.Profile.model_validate({"name": "flowers"} | shown(name, 0) | shown(name, 1))
-    assert (profile.preprocess.resize, profile.accept.latency_p99_ms) == ("shortest_edge", 5.0)
+    assert (profile.preprocess.preset, profile.accept.latency_p99_ms) == ("imagenet", 5.0)
 
 
 @pytest.mark.parametrize("name", readme.READMES.values())
