@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import made_versions as made
 import pytest
 from records import SYSTEM, accuracy, keys, latency, made_run, other_cpu
 
 from lib.experiment.candidate import Candidate
-from lib.pages.cross_version import figures, rules, system_tables, systems
+from lib.pages.cross_version import figures, rules, system_tables, systems, tables
 from lib.show.table import table_html
 from lib.stats import Interval
 from lib.store import stage_file
@@ -86,7 +88,10 @@ def test_a_system_timed_in_blocks_is_shown_but_neither_faster_nor_slower(tmp_pat
 def test_accuracy_that_surely_falls_is_red(tmp_path, opened, correct, level):
     system(tmp_path, "old", "8.5.3.1")
     system(tmp_path, "new", "10.6.0", correct=correct)
-    assert (level, "accuracy") in keys(rules.findings(opened("new")))
+    (said,) = [finding for finding in rules.findings(opened("new")) if finding.key == "accuracy"]
+    assert said.level == level
+    assert "separate trainings" in said.text.en
+    assert "別々に学習" in said.text.ja
 
 
 def test_other_hardware_is_said(tmp_path, opened):
@@ -94,6 +99,48 @@ def test_other_hardware_is_said(tmp_path, opened):
     system(tmp_path, "new", "10.6.0", gpu="NVIDIA Y")
     (hardware,) = [f for f in rules.findings(opened("new")) if f.key == "other_hardware"]
     assert "NVIDIA Y / NVIDIA X" in hardware.text.ja
+    assert "ran on different hardware" in hardware.text.en
+
+
+def test_a_system_without_a_gpu_is_said_to_have_none(tmp_path, opened):
+    system(tmp_path, "old", "8.5.3.1")
+    system(tmp_path, "cpu", "10.6.0", gpu="")
+    (hardware,) = [f for f in rules.findings(opened("old")) if f.key == "other_hardware"]
+    assert "(no GPU / NVIDIA X)" in hardware.text.en
+    assert "（GPUなし / NVIDIA X）" in hardware.text.ja
+    assert [row["gpu"].ja for row in system_tables.overview(opened("old")).rows] == ["NVIDIA X", "GPUなし"]
+
+
+def test_two_machines_with_one_version_are_told_apart_by_their_names(tmp_path, opened):
+    for name in ("here", "there"):
+        system(tmp_path, name, "10.6.0")
+    (one,) = [f for f in rules.findings(opened("here")) if f.key == "accuracy"]
+    assert "TensorRT 10.6.0 (there)" in one.text.en
+    assert "TensorRT 10.6.0 (here)" in one.text.ja
+
+
+def test_what_this_run_measured_itself_is_not_taken_from_another_machine(tmp_path, opened):
+    for name, version in (("here", "10.6.0"), ("older", "8.5.3.1"), ("oldest", "8.4.3.1")):
+        system(tmp_path, name, version, correct=8000 if name == "older" else 9000, gpu="" if name == "oldest" else "NVIDIA X")
+    own = made_run(STAGE, [made.worker(1, "8.5.3.1"), made.worker(2, "10.6.0")], system_id="here").files[STAGE]
+    stage_file.write(tmp_path / "here" / f"{STAGE}.jsonl", own.stage, own.records, {})
+    run = opened("here")
+    assert [[each.id for each in part] for part in systems.compared(run)] == [["here", "oldest"], ["older"]]
+    assert "8.5.3.1" not in "".join(finding.text.en for finding in systems.findings(run))
+    for table in (system_tables.results, system_tables.ratios):
+        assert "older" not in {row["system"] for row in table(run).rows}
+    assert "every system but older" in system_tables.results(run).caption.en
+    assert "older" in {row["system"] for row in system_tables.overview(run).rows}
+    assert len(figures.compare(run, "file_size").draw("en").axes[0].patches) == len(system_tables.results(run).rows)
+    shutil.rmtree(tmp_path / "oldest")
+    assert tables.filled(system_tables.ratios(opened("here"))) == []
+
+
+def test_build_times_that_began_with_different_caches_are_not_compared(tmp_path, opened):
+    for name, version in (("old", "8.5.3.1"), ("new", "10.6.0")):
+        system(tmp_path, name, version)
+    for table in (system_tables.results, system_tables.ratios):
+        assert "build_time" not in {column.key for column in table(opened("new")).columns}
 
 
 def test_other_images_are_not_compared(tmp_path, opened):
@@ -117,10 +164,7 @@ def test_a_system_that_cannot_be_read_is_red_and_the_rest_still_counts(tmp_path,
 def test_one_system_has_nothing_to_be_compared_with(tmp_path, opened):
     system(tmp_path, "only", "8.5.3.1")
     assert keys(rules.findings(opened("only"))) == [("note", "alone")]
-    empty = system_tables.ratios(opened("only"))
-    assert empty.rows == []
-    assert empty.nothing.ja == "比を示せるのは、二つ目のシステムの記録が加わってからである。"
-    assert table_html(empty, "ja").count(empty.nothing.ja) == 1  # in the table, and not above it too
+    assert tables.filled(tables.answer(opened("only")), system_tables.ratios(opened("only"))) == []  # no table without rows
     assert len(system_tables.results(opened("only")).rows) == 1
 
 

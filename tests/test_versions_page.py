@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import made_versions as made
@@ -71,9 +72,22 @@ def test_the_verdict_says_of_which_precision_nothing_is_known() -> None:
         return None if of else record
 
     (said,) = found(run_of(small(), change=without), "verdict")
-    assert said.values["answers"].en == f"it computes the same classes on all {made.IMAGES:,} images (nothing is known of FP16)"
+    assert said.values["answers"].en == f"It computes the same classes on all {made.IMAGES:,} images (nothing is known of FP16)"
     (said,) = found(run_of(small()), "verdict")
     assert "known" not in said.values["answers"].en
+
+
+def test_the_verdict_says_what_its_comparisons_are_of() -> None:
+    (said,) = found(run_of(Made()), "verdict")
+    assert "of 36 comparisons with 8.5.3.1 (4 precisions × 3 batch sizes × 3 ways of calling). It computes" in said.text.en
+    assert "36通りの比較（数値精度4種×バッチサイズ3種×呼び出し方3種）のうち" in said.text.ja
+    assert "of 6 comparisons with 8.5.3.1 (2 precisions × 3 ways of calling)." in found(run_of(small()), "verdict")[0].text.en
+    one = small(precisions=("fp32",), cpp=False)
+    assert "(" not in found(run_of(one), "verdict")[0].text.en.split(". ")[0]
+    fewer = run_of(
+        small(), change=lambda record: None if record.metric == "latency" and record.candidate == Candidate("cpp", "fp16") else record
+    )
+    assert "of 5 comparisons with 8.5.3.1 (2 precisions, 3 ways of calling)." in found(fewer, "verdict")[0].text.en
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -106,7 +120,7 @@ def test_the_verdict_says_whether_classes_are_the_same() -> None:
     assert "the same classes on all 10,000 images in FP32; in FP16, up to 4 change class" in said.text.en
     assert "FP32では全10,000枚の画像で同じクラスを出力し、FP16では最大4枚でクラスが変わる" in said.text.ja
     assert "the same classes on all 10,000 images." in found(run_of(small(changed={})), "verdict")[0].text.en
-    assert "up to 7 of 10,000 images" in found(run_of(small(changed={"fp16": 7, "fp32": 1})), "verdict")[0].text.en
+    assert "Up to 7 of 10,000 images" in found(run_of(small(changed={"fp16": 7, "fp32": 1})), "verdict")[0].text.en
 
 
 def test_a_slower_version_is_not_good() -> None:
@@ -146,10 +160,34 @@ def test_the_spread_of_builds_and_what_the_timing_cache_takes_away() -> None:
     assert 0.01 < said.values["middle"] < 0.06
     assert "saved timing cache" in said.text.en
     assert said.values["findable"] > said.values["middle"]
+    assert "With 5 builds of each version" in said.text.en
     (row, *_) = tables.builds(run_of(Made(spread=0.03, noise=0.001))).rows
     assert row["spread_empty"] > 10 * row["spread_saved"]
-    assert row["tactics"].en == "2 in 3"
-    assert row["tactics_saved"].en == "1 in 3"
+    assert row["tactics"].en == "2 in 3 builds"
+    assert row["tactics_saved"].en == "1 in 3 builds"
+
+
+@pytest.mark.parametrize(("made_up", "says"), [(Made(spread=0.03, noise=0.001), "in every row"), (Made(spread=0.0), "no smaller spread")])
+def test_what_is_said_of_spreads_stands_in_the_table(made_up: Made, says: str) -> None:
+    run = run_of(made_up)
+    (said,) = found(run, "spread")
+    rows = tables.builds(run).rows
+    before, after, every = (median(row[key] for row in rows) for key in ("spread_empty", "spread_saved", "spread"))
+    assert says in said.text.en
+    assert f"{after:.1f}% where it is {before:.1f}% from an empty one" in said.text.en
+    assert f"空のキャッシュ{before:.1f}%に対し、保存したキャッシュ{after:.1f}%" in said.text.ja
+    assert f"spread by {every:.1f}% in speed" in said.text.en
+    assert "always chooses the same tactics" in said.text.en
+
+
+def test_rebuilds_with_different_tactics_are_not_said_to_choose_the_same() -> None:
+    def other(record: Record) -> Record:
+        mine = record.metric == "layer_types" and record.case == made.case(NEW, 2, "timing_cache")
+        return replace(record, stats=record.stats | {"tactics_sha256": "other"}) if mine else record
+
+    (said,) = found(run_of(Made(), change=other), "spread")
+    assert "same tactics" not in said.text.en
+    assert "with both caches" in said.text.en
 
 
 def test_without_rebuilds_nothing_is_said_of_the_timing_cache() -> None:
@@ -436,6 +474,12 @@ def test_calls_are_shown_of_a_version_that_has_no_gpu_to_run_on(monkeypatch: pyt
     alone = made_run(STAGE, lost[1:], exhibits=made.exhibits((NEW,)), folder=Path("nowhere/results/test"))
     assert "Builder.build_engine" in {row["call"] for row in tables.changing(alone).rows}
     assert "Builder.build_engine" not in {row["call"] for row in tables.kept(alone).rows}
+
+
+def test_a_table_without_rows_is_left_out() -> None:
+    run = run_of(small(versions=(OLD,)), exhibits=made.exhibits((OLD,)))
+    assert tables.filled(tables.same(run), tables.plans(run), tables.answer(run)) == []
+    assert len(tables.filled(tables.within(run), tables.workers(run))) == 2
 
 
 def test_layers_stand_side_by_side_where_they_differ() -> None:

@@ -59,4 +59,4 @@ def _table(run: Run, chosen: dict[Call, States], folded: bool) -> Table:
         rows.append(row)
     shown = columns(W, "call") + [Column(version, W("columns.in_version", version=version)) for version in versions]
     caption = W("captions.calls_same" if folded else "captions.calls", count=len(rows))
-    return Table(rows, shown + columns(W, "replacement purpose gone_from who"), caption, folded, nothing=W("captions.no_calls"))
+    return Table(rows, shown + columns(W, "replacement purpose gone_from who"), caption, folded)

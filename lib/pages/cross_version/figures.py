@@ -90,7 +90,7 @@ def builds(run: Run) -> Figure:
 def compare(run: Run, metric: str) -> Figure:
     """Horizontal bars of a metric of system_tables.METRICS, grouped by system, in the precisions' colours; only what was measured."""
     (unit, _, digits), what, rows = system_tables.METRICS[metric], W(f"columns.{metric}"), list[base.Row]()
-    for system, candidate in [(each, candidate) for each in systems.systems(run)[0] for candidate in systems.candidates([each])]:
+    for system, candidate in [(each, candidate) for each in systems.compared(run)[0] for candidate in systems.candidates([each])]:
         if not isinstance(value := system_tables.value(system, metric, candidate), Reason):
             name = Text(*(f"{precision} | {system.name}" for precision in candidate.precision_label))
             rows.append(base.Row(name, candidate.colour, value))

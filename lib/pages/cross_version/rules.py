@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import prod
 from statistics import median
 from typing import Any
 
@@ -12,7 +13,7 @@ from lib.pages import against, common, who
 from lib.pages.cross_version import answers, code, costs, speed, systems
 from lib.pages.cross_version.answers import Answers
 from lib.pages.cross_version.speed import Comparison
-from lib.pages.cross_version.versions import FOREIGN, Engine, Versions, W, joined
+from lib.pages.cross_version.versions import FOREIGN, SAVED, Engine, Versions, W, joined
 from lib.store.records import Reason
 from lib.store.run import Run
 from lib.text import Text
@@ -40,13 +41,13 @@ def verdict(found: Versions) -> Iterator[Finding]:
         yield W.finding("note", "one_version", versions=ran) if ran else W.finding("note", "none_ran")
         return
     for other in found.others:
-        told = _counted(found, other, "end_to_end")
+        told, over = _counted(found, other, "end_to_end"), _over(found, other)
         values = {"other": found.label(other), "base": found.base, "answers": _answers(found, other)}
         if not told:
             yield W.finding("note", "verdict_untimed", **values)
             continue
         worse = told["slower"] or any(one.losing for one in _between(found, other))
-        counts = {"counts": _counts(found, told), "total": told.total(), **told}
+        counts = {"counts": _counts(found, told), "total": told.total(), "over": over, **told}
         yield W.finding("note" if worse or not told["faster"] else "good", "verdict", **values, **counts)
 
 
@@ -54,6 +55,18 @@ def _counted(found: Versions, other: str, scope: str) -> Counter[str]:
     """How many comparisons of a version with the lowest came to what; those of disturbed rounds are undecided."""
     verdicts = [one.verdict for one in speed.comparisons(found, scope) if one.other == other]
     return Counter("undecided" if each == "disturbed" else each for each in verdicts)
+
+
+def _over(found: Versions, other: str) -> Text:
+    """What the comparisons of a version are of, in brackets: the kinds of which there are several, as factors where all are combined."""
+    spots = [one.spot for one in speed.comparisons(found, "end_to_end") if one.other == other]
+    of = {"precisions": {spot.engine for spot in spots}, "batches": {spot.batch_size for spot in spots}}
+    kinds = {key: len(each) for key, each in (of | {"callings": {spot.calling for spot in spots}}).items() if len(each) > 1}
+    parts = [W(f"parts.{key}", count=count) for key, count in kinds.items()]
+    if not parts:
+        return Text("", "")
+    combined = prod(kinds.values()) == len(spots)
+    return W("parts.over", of=Text(" × ".join(each.en for each in parts), "×".join(each.ja for each in parts)) if combined else parts)
 
 
 def _counts(found: Versions, told: Counter[str]) -> list[Text]:
@@ -115,17 +128,33 @@ def alike(found: Versions) -> Iterator[Finding]:
 
 
 def spread(found: Versions) -> Iterator[Finding]:
-    """How far builds of one version spread, what the saved timing cache takes away of it, and what so many builds can find."""
+    """How far builds of one version spread, what the saved timing cache changes of it, and what so many builds can find.
+
+    Medians of the rows of the table, so that both say the same.
+    """
     usual = [engine for engine in found.engines if not engine.variant]
-    own = [apart for engine in usual for version in found.names for apart in speed.spreads(found, version, engine)]
+    rows = [(version, engine) for engine in usual for version in found.names]
+    own = [spreads for version, engine in rows if (spreads := speed.spreads(found, version, engine))]
     if not own:
         return
-    pairs = [pair for engine in usual for version in found.names for pair in speed.saved_spreads(found, version, engine)]
-    before, after = (median(one) for one in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
-    saved = W("parts.saved", before=before, after=after) if pairs else Text("", "")
-    least = [each for engine in usual if (each := speed.findable(found, engine)) is not None]
-    values = {"middle": median(own), "most": max(own), "findable": median(least) if least else 0.0, "saved": saved}
+    least = {engine: each for engine in usual if (each := speed.findable(found, engine)) is not None}
+    values = {"middle": median(map(median, own)), "most": max(map(max, own)), "saved": _saved(found, rows)}
+    if least:
+        values |= {"findable": median(least.values()), "builds": min(speed.least_count(found, engine) for engine in least)}
     yield W.finding("note", "spread" if least else "spread_alone", **values)
+
+
+def _saved(found: Versions, rows: list[tuple[str, Engine]]) -> Text:
+    """How far builds from the saved timing cache spread, beside those from an empty one in the same cases, and whether tactics differ."""
+    pairs = [pair for version, engine in rows if (pair := speed.saved(found, version, engine))]
+    if not pairs:
+        return Text("", "")
+    chosen = [costs.tactics(found, version, engine._replace(variant=SAVED)) for version, engine in rows]
+    fixed = {told[0] for told in chosen if told and told[1] > 1} == {1}
+    less = all(after <= before for before, after in pairs) and any(after < before for before, after in pairs)
+    values = {"before": median(before for before, _ in pairs), "after": median(after for _, after in pairs)}
+    said = W("parts.saved_less" if less else "parts.saved_open", **values)
+    return W("parts.saved_fixed", said=said) if fixed else said
 
 
 def from_build_to_build(found: Versions) -> Iterator[Finding]:

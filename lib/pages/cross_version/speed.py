@@ -100,6 +100,12 @@ def saved_spreads(found: Versions, version: str, engine: Engine) -> list[tuple[f
     return [(before, after) for before, after in pairs if before is not None and after is not None]
 
 
+def saved(found: Versions, version: str, engine: Engine) -> tuple[float, float] | None:
+    """The medians of `saved_spreads` over the spots, None where there are none."""
+    pairs = saved_spreads(found, version, engine)
+    return (median(before for before, _ in pairs), median(after for _, after in pairs)) if pairs else None
+
+
 def _spread(found: Versions, version: str, spot: Spot) -> float | None:
     builds = samples(found.latencies(version, spot))
     alike = len({len(rounds) for rounds in builds}) == 1
@@ -111,10 +117,17 @@ def count(found: Versions, version: str, engine: Engine) -> int:
     return max((len(found.latencies(version, spot)) for spot in found.spots if spot.engine == engine), default=0)
 
 
+def least_count(found: Versions, engine: Engine) -> int:
+    """How many builds were timed of the version of which the fewest were."""
+    return min(count(found, version, engine) for version in found.names)
+
+
 def findable(found: Versions, engine: Engine) -> float | None:
-    """The smallest difference between versions (0.05 is 5 %) that so many builds which spread so far show in nine of ten runs; None where a
-    version has fewer than two."""
-    fewest = min(count(found, version, engine) for version in found.names)
+    """The smallest true difference between versions (0.05 is 5 %) that so many builds which spread so far show in nine of ten runs.
+
+    Noise of the rounds, which is not in it, makes it larger. None where a version has fewer than two builds.
+    """
+    fewest = least_count(found, engine)
     every = [spread for version in found.names for spread in spreads(found, version, engine)]
     return two_level.findable(fewest, median(every), least_ratio(found)) if fewest > 1 and every else None
 

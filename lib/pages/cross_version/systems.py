@@ -10,10 +10,11 @@ from lib.errors import ReportError
 from lib.experiment.candidate import Candidate, ordered
 from lib.experiment.system import version_order
 from lib.pages import common
-from lib.pages.cross_version.versions import W
+from lib.pages.cross_version.versions import Versions, W
 from lib.stats import Interval
 from lib.store.records import Reason, Record
 from lib.store.run import Run
+from lib.text import Text
 from lib.words import Finding
 
 RUNNER = "tensorrt"
@@ -52,6 +53,11 @@ class System:
         return next(iter(self.description.get("gpus") or []), {})
 
     @property
+    def card(self) -> Text:
+        """The name of the GPU, or that there is none."""
+        return Text(*[self.gpu.get("name", "–")] * 2) if self.gpu else W("labels.no_gpu")
+
+    @property
     def order(self) -> tuple[int, list[int], str]:
         """Sorts systems: TensorRT by rising version, then TensorRT for RTX, then those with neither."""
         kind = 2 if not self.tensorrt else 1 if "RTX" in self.tensorrt else 0
@@ -83,6 +89,15 @@ def systems(run: Run) -> tuple[list[System], list[str]]:
     return sorted(found, key=lambda system: system.order), problems
 
 
+def compared(run: Run) -> tuple[list[System], list[System]]:
+    """The systems that are compared, and those that are not: other machines' records of a version that this run measured itself, beside
+    the others, from the same network on the same GPU. What such a machine says of that version is about the machine."""
+    versions, (found, _) = Versions(run), systems(run)
+    measured = set(map(versions.label, versions.names))
+    left_out = [system for system in found if system.tensorrt in measured and system.id != run.folder.name]
+    return [system for system in found if system not in left_out], left_out
+
+
 def candidates(found: list[System]) -> list[Candidate]:
     """TensorRT's candidates that any system has a record of."""
     records = [record for system in found for record in system.run.everywhere()]
@@ -108,16 +123,16 @@ def ratio(base: System, other: System, metric: str, candidate: Candidate) -> Int
 
 def findings(run: Run, alone: bool = True) -> list[Finding]:
     """What the comparison says: unreadable files, one system only (where that is said), other hardware, accuracy and speed that moved."""
-    found, problems = systems(run)
+    found, problems = compared(run)[0], systems(run)[1]
     made = [W.finding("bad", "unreadable", problem=problem) for problem in problems]
     if len(found) < 2:
         said = W.finding("note", "alone", system=found[0].id) if found else W.finding("note", "nobody")
         return [*made, said] if alone else made
     base, *others = found
     for other in others:
-        cards = [system.gpu.get("name", "–") for system in (other, base)]
-        if cards[0] != cards[1]:
-            made.append(W.finding("note", "other_hardware", **_names(base, other), gpus=" / ".join(cards)))
+        own, reference = other.card, base.card
+        if own != reference:
+            made.append(W.finding("note", "other_hardware", **_names(base, other), own=own, card=reference))
         told = [_speed(base, other, candidate) for candidate in candidates(found)]
         told += [_accuracy(base, other, candidate) for candidate in candidates(found)]
         told = [finding for finding in told if finding]
@@ -140,8 +155,11 @@ def _accuracy(base: System, other: System, candidate: Candidate) -> Finding | No
         return None
     points = common.percent(stats.difference(*counts))
     level = "bad" if points.high < -100 * common.LOSS_MARGIN else "good" if points.low >= -100 * common.LOSS_MARGIN else "note"
-    return W.finding(level, "accuracy", precision=candidate.precision_label, points=points, **_names(base, other))
+    trained = W("parts.trained") if other.run.newest().profile.train else Text("", "")
+    return W.finding(level, "accuracy", precision=candidate.precision_label, points=points, which=trained, **_names(base, other))
 
 
 def _names(base: System, other: System) -> dict[str, str]:
-    return {"name": other.name, "reference": base.name}
+    """What sentences call two systems: with their ids where the versions are the same."""
+    own, reference = (f"{system.name} ({system.id})" if other.name == base.name else system.name for system in (other, base))
+    return {"name": own, "reference": reference}

@@ -20,7 +20,7 @@ from lib.show.table import Column, Table
 from lib.store.run import Run
 from lib.text import Text
 
-__all__ = ["answer", "builds", "changing", "cost", "every", "kept", "layers", "method", "overview", "plans", "ratios", "results"]
+__all__ = ["answer", "builds", "changing", "cost", "every", "filled", "kept", "layers", "method", "overview", "plans", "ratios", "results"]
 __all__ += ["same", "section", "several", "side_by_side", "speeds", "within", "workers"]
 Row = dict[str, Any]
 COMPARED_VARIANTS = ("", "shared_scales", "strongly_typed")
@@ -28,8 +28,13 @@ COSTS = {"build_time": ("s", 1.0, 1), "file_size": ("MB", 1e-6, 2), "device_memo
 
 
 def answer(run: Run) -> Table:
-    """The table of the first screen: versions on this machine where several ran, else the systems."""
+    """The table of the first screen: versions on this machine where several ran, else the systems, without rows where there is one."""
     return speeds(run) if several(run) else ratios(run)
+
+
+def filled(*tables: Table) -> list[Table]:
+    """Those that have something to show."""
+    return [table for table in tables if table.rows]
 
 
 def speeds(run: Run) -> Table:
@@ -91,9 +96,9 @@ def builds(run: Run) -> Table:
             row: Row = {"precision": engine.label, "version": version, "builds": speed.count(found, version, engine) or None}
             row |= {"tactics": _tactics(found, version, engine), "findable": 100 * least if least else None}
             row |= {"tactics_saved": _tactics(found, version, Engine(engine.precision, SAVED))}
-            spreads, pairs = speed.spreads(found, version, engine), speed.saved_spreads(found, version, engine)
+            spreads, saved = speed.spreads(found, version, engine), speed.saved(found, version, engine)
             row |= {"spread": 100 * median(spreads)} if spreads else {}
-            row |= {key: 100 * median(one) for key, one in zip(("spread_empty", "spread_saved"), zip(*pairs, strict=True), strict=False)}
+            row |= {"spread_empty": 100 * saved[0], "spread_saved": 100 * saved[1]} if saved else {}
             rows.append(row)
     percent = [Column(key, W(f"columns.{key}"), "%", 2) for key in ("spread", "spread_empty", "spread_saved")]
     shown = [Column("builds", W("columns.builds"), "", 0), *percent, Column("findable", W("columns.findable"), "%", 1)]
