@@ -25,6 +25,7 @@ from lib.__main__ import main
 from lib.experiment import profile as config
 from lib.experiment.candidate import Candidate
 from lib.pages import common
+from lib.report import verdict as verdicts
 from lib.store import stage_file
 from lib.store.records import Reason, Record
 from lib.store.run import Run
@@ -311,16 +312,47 @@ def test_timings_of_one_block_decide_nothing() -> None:
 def test_the_fastest_of_the_accepted_is_named() -> None:
     made = verdict([*measured(FP16, ms=2.0), *measured(INT8, ms=1.0)])
     assert made.fastest == (INT8,)
-    assert made.told.en.startswith("INT8 (calibrated) on TensorRT 10.6.0 may go to production, the fastest of 2 that may: ")
-    assert "2個のうちで最も速い" in made.told.ja
+    assert made.told.en.startswith(
+        "INT8 (calibrated) on TensorRT 10.6.0 may go to production, the fastest of 2 that may, called from Python: "
+    )
+    assert "Pythonから呼んだ場合、本番に出してよい2個のうちで最も速い" in made.told.ja
     alike = verdict([*measured(FP16), *measured(INT8)])
     assert alike.fastest == (FP16, INT8)
-    assert "which of them is the fastest cannot be told" in alike.told.en
+    assert "which of them is the fastest, called from Python, cannot be told" in alike.told.en
     disturbed = verdict([*measured(FP16, ms=2.0), *measured(INT8), records.other_cpu(0.9)])
     assert disturbed.fastest == (FP16, INT8)
+    assert disturbed.told.en.endswith("may go to production; these measurements do not rank them by speed.")
+    assert "fastest" not in disturbed.told.en
     rejected = verdict([*measured(FP16, ms=2.0), *measured(INT8, only=(300, 0))])
     assert rejected.fastest == (FP16,)
     assert "fastest" not in rejected.told.en
+
+
+def test_what_was_not_timed_in_the_same_rounds_is_not_ranked() -> None:
+    short = [replace(r, samples=r.samples[:-1]) if r.metric == "latency" else r for r in measured(FP16, ms=2.0)]
+    for slow in (short, [r for r in measured(FP16) if r.metric != "latency"]):
+        made = verdict([*slow, *measured(INT8)])
+        assert made.fastest == (FP16, INT8)
+        assert "do not rank them by speed" in made.told.en
+
+
+@pytest.mark.parametrize(
+    ("runners", "en", "ja"),
+    [(("cpp", "cpp"), "C++", "C++"), (("tensorrt", "cpp"), "Python or C++", "PythonまたはC++")],
+)
+def test_the_sentence_says_what_calls_the_engines(runners: tuple[str, str], en: str, ja: str) -> None:
+    slow, fast = Candidate(runners[0], "fp16"), Candidate(runners[1], "int8")
+    made = verdict([*measured(slow, ms=2.0), *measured(fast, ms=1.0)], {"candidates": [slow.key, fast.key], "throughput": 5_000.0})
+    assert made.fastest == (fast,)
+    assert f"the fastest of 2 that may, called from {en}: " in made.told.en
+    assert f"{ja}から呼んだ場合" in made.told.ja
+    assert "images/s from C++ at batch size" in check(made, "throughput", fast).says.en
+
+
+@pytest.mark.parametrize(("limit", "said"), [(1, "1 percentage point ("), (2, "2 percentage points ("), (0.5, "0.5 percentage points (")])
+def test_one_point_is_in_the_singular(limit: float, said: str) -> None:
+    told = verdicts.limits(verdict(measured(INT8), {"accuracy_loss_points": limit}))
+    assert said in told[0].en
 
 
 def test_one_accepted_candidate_is_enough_and_all_must_be_rejected() -> None:

@@ -105,7 +105,8 @@ def test_every_version_has_its_candidates_its_checks_and_its_sentence() -> None:
     ]
     assert [one.tensorrt for one in made.judged] == ["", ""]  # 8.5.3.1 itself is judged by the pages before, which timed nothing here
     own, other = re.fullmatch(
-        r"(Undecided on TensorRT 8\.5\.3\.1: .*\.) (.* on TensorRT 10\.6\.0 may go to production; .*)", made.told.en
+        r"(Undecided on TensorRT 8\.5\.3\.1: .*\.) (.* on TensorRT 10\.6\.0 may go to production, the fastest of 2 that may, .*)",
+        made.told.en,
     ).groups()
     assert "not measured" in own
     assert "INT8 (calibrated)" in other
@@ -118,6 +119,44 @@ def test_a_single_candidate_is_accepted_in_a_sentence_with_version_and_numbers()
     assert "the worst of 3" not in made.told.en  # all of them answer the same
     assert re.search(r" \(build \d, the worst of 3\)$", check(made, "throughput").says.en)
     assert [one.outcome for one in made.beside[0].checks] == ["passed"] * 8
+
+
+def beside(made: Made, change: Change = lambda record: record, **accept: Any) -> str:
+    """The sentence on the version beside the one that runs here."""
+    run = made_run(versions.PAGE, [change(told(r)) for r in made.records()], profile={"accept": LIMITS | accept}, system=GPU)
+    return re.split(r"(?<=\.) (?=[A-Z])", judge(run, run.profile, {}).told.en)[-1]
+
+
+EVERY = {"accuracy_loss_points": None, "same_in_cpp": False, "agreement": 0.9}  # which all that is made up keeps
+
+
+def test_precisions_of_a_version_are_ranked_across_their_rounds_with_caution() -> None:
+    assert beside(Made(spread=0.02), **EVERY) == (
+        "INT8 (calibrated), INT8 (explicit) on TensorRT 10.6.0 may go to production and are the fastest of those that may, called from "
+        "Python; they cannot be told apart in speed."
+    )
+    alone = beside(Made(precisions=("fp32", "int8")), **EVERY)
+    assert alone.startswith("INT8 (calibrated) on TensorRT 10.6.0 may go to production, the fastest of 2 that may, called from Python: ")
+    assert "which of them is the fastest, called from Python, cannot be told" in beside(
+        Made(precisions=("int8", "int8_qdq"), spread=0.1), **EVERY
+    )
+    cpp = beside(Made(precisions=("fp32", "int8")), **EVERY, candidates=["cpp/fp32", "cpp/int8"])
+    assert "the fastest of 2 that may, called from C++: " in cpp
+
+
+def disturbed(record: Record) -> Record:
+    return replace(record, value=0.9) if record.metric == "other_cpu" and record.case == {"block": "fp32 32"} else record
+
+
+def brief(record: Record) -> Record:
+    return replace(record, samples=record.samples[:2])
+
+
+@pytest.mark.parametrize(("made", "change"), [(Made(builds=1), told), (Made(), disturbed), (Made(), brief)])
+def test_what_nothing_ranks_is_said_to_be_so(made: Made, change: Change) -> None:
+    said = beside(made, change, **EVERY, throughput=None)
+    assert said.endswith(" on TensorRT 10.6.0 may go to production; these measurements do not rank them by speed.")
+    assert said.startswith("FP32, FP16, INT8 (calibrated), INT8 (explicit) ")
 
 
 def test_machines_are_told_which_tensorrt_a_candidate_is_of() -> None:

@@ -57,7 +57,12 @@ def shown(verdict: Verdict, report: Report) -> dict[str, Any]:
 def limits(verdict: Verdict) -> list[Text]:
     """The limits that were asked for, each in words, of the first candidate: they are the same for all."""
     asked = [check for one in verdict.every[:1] for check in one.checks if check.limit is not None]
-    return [WORDS(f"limits.{check.name}", limit=_whole(check)) for check in asked]
+    return [WORDS(f"limits.{_key(check)}", limit=_whole(check)) for check in asked]
+
+
+def _key(check: Check) -> str:
+    """Of the words of a limit, in the singular where there is one point."""
+    return f"{check.name}_one" if check.name == "accuracy_loss_points" and check.limit == 1 else check.name
 
 
 def _whole(check: Check) -> float:

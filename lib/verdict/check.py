@@ -13,6 +13,7 @@ from lib.words import Words
 WORDS = Words(__file__)
 Outcome = Literal["passed", "failed", "undecided", "not_asked"]
 Decision = Literal["accepted", "rejected", "undecided"]
+CALLERS = {"tensorrt": "Python", "cpp": "C++"}  # runner -> what calls the engine
 EXIT: dict[Decision, int] = {"accepted": 0, "rejected": 3, "undecided": 4}
 
 

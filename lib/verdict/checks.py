@@ -14,7 +14,7 @@ from lib.store.records import Record
 from lib.store.run import Run
 from lib.text import Text
 from lib.verdict import enough
-from lib.verdict.check import WORDS, Check, Outcome, missing, not_asked
+from lib.verdict.check import CALLERS, WORDS, Check, Outcome, missing, not_asked
 
 MEGABYTE = 1e6
 
@@ -96,22 +96,23 @@ def latency(run: Run, limit: float | None, candidate: Candidate) -> Check:
         return missing(name, limit, unit, record)
     calls, p99 = record.stats.get("n"), record.stats.get("p99")
     if p99 is None:
-        return _without_p99(record, limit, name, unit)
+        return _without_p99(record, limit, name, unit, CALLERS[candidate.runner])
     mean = stats.time(record.samples)
     found = Interval(p99, p99 * mean.low / mean.value, p99 * mean.high / mean.value)
     told = _believed(run, record, _side(found, at_most=limit))
     more = _more("rounds", enough.for_time(record.samples, limit / p99)) if told == "undecided" else Text("", "")
-    says = _speed("latency", told, run, record, time=found, limit=limit, enough=more)
+    says = _speed("latency", told, run, record, caller=CALLERS[candidate.runner], time=found, limit=limit, enough=more)
     return Check(name, told, says, limit, *found, unit, calls)
 
 
-def _without_p99(record: Record, limit: float, name: str, unit: str) -> Check:
+def _without_p99(record: Record, limit: float, name: str, unit: str, caller: str) -> Check:
     """Too few calls for a p99; it is at least what a lower percentile is."""
     calls, least = record.stats.get("n"), max(v for v in (record.stats.get(p) for p in ("p50", "p90", "p95")) if v is not None)
     mean = stats.time(record.samples)
     if least * mean.low / mean.value > limit and not common.one_block(record):
-        return Check(name, "failed", WORDS("checks.latency_below_p99", least=least, limit=limit), limit, least, unit=unit, n=calls)
-    says = WORDS("checks.latency_too_few", n=calls or 0, needed=stats.needed(99))
+        says = WORDS("checks.latency_below_p99", least=least, limit=limit, caller=caller)
+        return Check(name, "failed", says, limit, least, unit=unit, n=calls)
+    says = WORDS("checks.latency_too_few", n=calls or 0, needed=stats.needed(99), caller=caller)
     return Check(name, "undecided", says, limit, unit=unit, n=calls)
 
 
@@ -126,7 +127,8 @@ def throughput(run: Run, limit: float | None, candidate: Candidate, batch: int) 
     found = common.rate(record)
     told = _believed(run, record, _side(found, at_least=limit))
     more = _more("rounds", enough.for_time(record.samples, found.value / limit)) if told == "undecided" else Text("", "")
-    says = _speed("throughput", told, run, record, rate=found, limit=limit, batch=batch, enough=more)
+    values = {"rate": found, "limit": limit, "batch": batch, "caller": CALLERS[candidate.runner]}
+    says = _speed("throughput", told, run, record, enough=more, **values)
     return Check(name, told, says, limit, *found, unit, len(record.samples))
 
 

@@ -32,8 +32,8 @@ class Verdict:
 
     profile: whose limits count; run: what was looked at; judged: every candidate that was asked for; beside: those of other TensorRTs that
     ran beside this one; left_out: those that were not asked for and cannot be here, with the reason; fastest: of the accepted of `judged`
-    the one, or those that cannot be told apart; tensorrt: its name and version, "" where there is none; told: the verdict, in a sentence a
-    TensorRT.
+    the one, or those that cannot be told apart, or all where nothing ranks them; tensorrt: its name and version, "" where there is none;
+    told: the verdict, in a sentence a TensorRT.
     """
 
     profile: Profile
@@ -83,9 +83,24 @@ def judge(run: Run, profile: Profile, findings: Mapping[str, Sequence[Finding]],
     judged = () if absent and beside else tuple(_judged(run, profile, one, red, failed, tensorrt) for one in asked)
     fastest = _fastest(run, profile, _accepted(judged))
     told = [] if absent and beside else [sentence.told(judged, overall(judged), fastest, tensorrt, absent)]
-    others_told = [(overall(one), sentence.told(one, overall(one), _accepted(one), label, None)) for label, one in beside.items()]
+    others_told = [(overall(beside[label]), _told(run, profile, version, label, beside[label])) for version, label in others.items()]
     sentences = told + [text for _, text in sorted(others_told, key=lambda one: EXIT[one[0]])]
-    return Verdict(profile, run, judged, tuple(chain(*beside.values())), left_out, fastest, tensorrt, against.said(*sentences))
+    return Verdict(
+        profile,
+        run,
+        judged,
+        tuple(chain(*beside.values())),
+        left_out,
+        fastest or tuple(_accepted(judged)),
+        tensorrt,
+        against.said(*sentences),
+    )
+
+
+def _told(run: Run, profile: Profile, version: str, label: str, judged: Sequence[Judged]) -> Text:
+    """The sentence of a TensorRT beside this one."""
+    fastest = versions.fastest(run, version, _accepted(judged), profile.precision.batch_size)
+    return sentence.told(judged, overall(judged), fastest, label, None)
 
 
 def _judged(
@@ -193,14 +208,17 @@ def _guesses(run: Run, reference: Candidate, candidate: Candidate) -> bool:
 
 
 def _fastest(run: Run, profile: Profile, accepted: list[Candidate]) -> tuple[Candidate, ...]:
-    """Of the accepted the fastest and all that cannot be told from it; all of them where one was not timed or the machine was disturbed."""
+    """Of the accepted the fastest and all that cannot be told from it; none where they were not all timed in the same rounds or the machine
+    was disturbed."""
     if len(accepted) < 2:
         return tuple(accepted)
     batch = profile.precision.batch_size
     found = {one: common.latency(run, one, scope="end_to_end", batch_size=batch) for one in accepted}
     timed = {one: record for one, record in found.items() if record is not None and record.value is not None}
-    best = common.contenders(run.of(common.COMPARED), timed) if len(timed) == len(accepted) else set()
-    return tuple(one for one in accepted if one in best) or tuple(accepted)
+    if len(timed) < len(accepted) or not all(common.paired(timed[accepted[0]], one) for one in timed.values()):
+        return ()
+    best = common.contenders(run.of(common.COMPARED), timed)
+    return tuple(one for one in accepted if one in best)
 
 
 def _absent(run: Run, asked: Sequence[Candidate]) -> Text | None:

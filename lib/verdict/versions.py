@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from lib import stats
 from lib.experiment.candidate import Candidate
-from lib.pages.cross_version.versions import CPP, PYTHON, Key, Versions
+from lib.pages.cross_version import speed
+from lib.pages.cross_version.versions import CPP, PYTHON, Calling, Engine, Key, Spot, Versions
 from lib.store.records import Record
 from lib.store.run import Run
-from lib.verdict import about
+from lib.verdict import about, unpaired
 from lib.verdict.check import WORDS, Check, Judged
 from lib.words import Finding
 
@@ -58,6 +60,31 @@ def about_others(red: Mapping[str, Sequence[Finding]], candidate: Candidate) -> 
         stage: [one for one in found if stage == PAGE or not any(about.concerns(one, each, "") for each in engines)]
         for stage, found in red.items()
     }
+
+
+def fastest(run: Run, version: str, accepted: Sequence[Candidate], batch: int) -> tuple[Candidate, ...]:
+    """Of the accepted of a version the fastest and all that cannot be told from it, in calls of `batch` images; none where the page cannot
+    rank them: one was not timed or built once, or the machine was disturbed.
+
+    Precisions went through rounds of their own, some minutes apart. In that time the machine may change by as much as the rounds of a
+    settled latency may (`measuring.tolerance`), so only what is slower by more is left out.
+    """
+    if len(accepted) < 2:
+        return tuple(accepted)
+    found = Versions(run.of(PAGE))
+    spots = {one: Spot(Engine(one.precision), batch, Calling(one.runner)) for one in accepted}
+    timed = {one: speed.samples(found.latencies(version, spot)) for one, spot in spots.items()}
+    if not all(map(_ranks, timed.values())) or any(speed.disturbed(found, spot) for spot in spots.values()):
+        return ()
+    measuring = found.run.profile.measuring
+    best = unpaired.best(timed, max(measuring.least_ratio, measuring.tolerance))
+    return tuple(one for one in accepted if one in best)
+
+
+def _ranks(builds: list[list[float]]) -> bool:
+    """Whether the round means of builds can be held against those of other rounds."""
+    rounds = {len(one) for one in builds}
+    return len(builds) > 1 and len(rounds) == 1 and min(rounds) >= stats.LEAST_ROUNDS
 
 
 def worst(each: Mapping[int, Judged]) -> Judged:
