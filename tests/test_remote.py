@@ -384,7 +384,25 @@ def test_it_holds_engines_under_numbers_that_are_never_used_twice(monkeypatch):
 
 @pytest.mark.parametrize("one", [["/nowhere/python"], ["no-such-python", "-X", "dev"]])
 def test_not_found(one):
-    assert refused(one) == f"{' '.join([Path(one[0]).name, *one[1:]])}: does not start (No such file or directory)"
+    assert refused(one) == f"{' '.join(one)}: does not start (No such file or directory)"
+
+
+@pytest.mark.parametrize(
+    ("text", "also"),
+    [
+        ("/nowhere/commands.txt", True),
+        ("commands.txt", True),
+        (" bin/nowhere ", True),
+        ("no-such-python", False),
+        ("/nowhere/python -X dev", False),
+        ("/nowhere/python;true", False),
+    ],
+)
+def test_not_found_it_might_have_been_meant_as_a_file_of_commands(text, also, monkeypatch):
+    monkeypatch.setenv(remote.PYTHONS, text)
+    said = refused(remote.commands()[0])
+    assert said.startswith(f"{text.partition(';')[0].strip()}: does not start (No such file or directory)")
+    assert said.endswith("; a file with one command a line would also do, if it were there") == also
 
 
 def test_no_program(tmp_path):

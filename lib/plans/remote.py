@@ -66,6 +66,15 @@ def commands(text: str | None = None) -> list[list[str]]:
     return found
 
 
+def _or_file(command: list[str]) -> str:
+    """Of a command that is not found: that its name might have been meant as that of a file of commands, "" where that cannot be."""
+    name = command[0]
+    alone = (os.environ.get(PYTHONS) or "").strip() == name and len(command) == 1
+    if not alone or not (name.endswith(".txt") or "/" in name) or os.path.lexists(config.ROOT / name):
+        return ""
+    return "; a file with one command a line would also do, if it were there"
+
+
 def program(module: str) -> str:
     """What a Python of any age runs a module of this project by, behind -c: old ones cannot even read it, so they are told apart before it
     is imported; it lies in the folder that they are started in."""
@@ -123,6 +132,8 @@ class Worker:
                     cwd=config.ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages,
                     bufsize=0, start_new_session=True,
                 )  # fmt: skip
+            except FileNotFoundError as error:  # named in full, for what is wrong may be its folder
+                raise WorkerEnded(f"{line(' '.join(self.command))}: does not start ({error.strerror}){_or_file(self.command)}") from None
             except (OSError, ValueError) as error:
                 raise WorkerEnded(f"{self.name}: does not start ({getattr(error, 'strerror', None) or error})") from None
         self.starts, self._swept = self.starts + 1, False
