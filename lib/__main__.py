@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "Measures a model's way to TensorRT and writes the report, in English and Japanese."
 DEBUG = "REPORT_DEBUG"  # environment variable: errors that nobody foresaw are shown with their traceback
 STOPPED = "stopped; the same command reuses what is built and measures again"
+PROBLEMS = 3  # that the last lines of a run name
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -153,6 +154,8 @@ def _render(options: argparse.Namespace) -> tuple[str, int]:
 
     there = profile.locate(options.profile).exists()  # else the limits are those that were recorded
     accept = profile.load(options.profile).accept if there else None
+    if accept is None:
+        _recorded(options)
     return _outcome(render.render(options.name, options.notebooks, options.system, accept), options.strict)
 
 
@@ -175,6 +178,7 @@ def _bench(options: argparse.Namespace) -> tuple[str, int]:
 
 def _share(options: argparse.Namespace) -> str:
     """Pack the pages for others: a zip, and the overview as one HTML file."""
+    _recorded(options)
     from lib.report import share
 
     return share.share(options.name, options.system)
@@ -200,6 +204,7 @@ def _check(options: argparse.Namespace) -> str:
 
 def _clean(options: argparse.Namespace) -> str:
     """Remove what runs of a profile have written."""
+    _recorded(options)
     from lib.report import run
 
     return f"{shown(run.clean(options.name))}: removed"
@@ -249,17 +254,31 @@ def _lab(options: argparse.Namespace) -> str:
 
 def _results(options: argparse.Namespace) -> Path:
     """results/SYSTEM that a command works on."""
+    _recorded(options)
     from lib import session
     from lib.report import readme
 
     return readme.find(session.outputs(options.name), options.system)
 
 
+def _recorded(options: argparse.Namespace) -> None:
+    """Raise ConfigError for a profile that is none and of which no run wrote anything: its name is a mistake."""
+    from lib.experiment import profile
+
+    if not profile.locate(options.profile).exists():
+        from lib import session
+
+        if not session.outputs(options.name).is_dir():
+            profile.load(options.profile)
+
+
 def _outcome(outcome: Outcome, strict: bool) -> tuple[str, int]:
-    """The last lines of a run and its exit code: the verdict; how many findings are red and amber, and where they stand."""
+    """The last lines of a run and its exit code: the verdict; the first red findings; how many are red and amber, and where they stand."""
     problems, doubtful = outcome.findings.get("bad", 0), outcome.findings.get("warn", 0)
     counted = f"{problems} problem{'' if problems == 1 else 's'}, {doubtful} doubtful: open {shown(outcome.index)}"
-    return "\n".join(filter(None, [outcome.told, counted])), outcome.exit_code if strict else 0
+    more = len(outcome.problems) - PROBLEMS
+    named = [*outcome.problems[:PROBLEMS], *([f"and {more} more problem{'' if more == 1 else 's'}"] if more > 0 else [])]
+    return "\n".join(filter(None, [outcome.told, *named, counted])), outcome.exit_code if strict else 0
 
 
 def _listed(paths: Sequence[Path]) -> str:

@@ -54,6 +54,7 @@ class Outcome:
     findings: dict[str, int]
     told: str = ""
     exit_code: int = 4
+    problems: tuple[str, ...] = ()
 
 
 def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -289,6 +290,9 @@ def test_render_needs_no_profile_file(tmp_path, monkeypatch, capsys) -> None:
 
     asked = []
     monkeypatch.setattr(render, "render", lambda *arguments: asked.append(arguments) or Outcome(tmp_path, {"warn": 3}))
+    monkeypatch.setenv(config.OUTPUTS, str(tmp_path))
+    for name in ("mine", "gone"):
+        (tmp_path / name).mkdir()
     (tmp_path / "broken.yaml").write_text("epochs: 1\n")
     for profile in ("mine", str(tmp_path / "gone.yaml")):
         assert main(["render", "--profile", profile, "--system", "there"]) == 0
@@ -297,6 +301,30 @@ def test_render_needs_no_profile_file(tmp_path, monkeypatch, capsys) -> None:
     for wrong in ("..", str(tmp_path / "broken.yaml")):  # whose limits would count
         assert main(["render", "--profile", wrong]) == 2
     assert not asked
+
+
+@pytest.mark.parametrize("command", ["render", "share", "readme", "seal", "migrate", "clean"])
+def test_a_profile_that_is_none_and_never_ran_is_said_to_be_none(command: str, outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--profile", "nothing"]) == 2
+    assert capsys.readouterr() == ("", "error: params/nothing.yaml: no such profile; there are: cifar10, quickstart\n")
+    assert not (outputs / "nothing").exists()
+
+
+@pytest.mark.parametrize("command", ["render", "share"])
+def test_a_profile_that_has_not_run_yet_is_to_be_run(command: str, outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--profile", "quickstart"]) == 1
+    assert "first: make report PROFILE=quickstart" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("count", "named"), [(0, []), (1, ["p0"]), (3, ["p0", "p1", "p2"]), (4, ["p0", "p1", "p2", "and 1 more problem"])])
+def test_the_first_problems_are_named_before_they_are_counted(count, named, tmp_path, monkeypatch, capsys) -> None:
+    from lib.report import render, run
+
+    outcome = Outcome(tmp_path, {"bad": count}, problems=tuple(f"p{number}" for number in range(count)))
+    for module, command in ((run, "run"), (render, "render")):
+        monkeypatch.setattr(module, command, lambda *_: outcome)
+        assert main([command]) == 0
+        assert capsys.readouterr().out.splitlines()[:-1] == named
 
 
 def test_an_outputs_folder_may_have_any_name(tmp_path, monkeypatch, capsys) -> None:

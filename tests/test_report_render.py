@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import small_report
@@ -20,6 +22,8 @@ from lib.report.execute import Failure
 from lib.report.notebooks import find
 from lib.store import files, stage_file
 from lib.store.records import Reason, Record
+from lib.text import Text
+from lib.words import Finding
 
 ONNX, TENSORRT = Candidate("onnxrt", "fp32"), Candidate("tensorrt", "fp16")
 
@@ -293,6 +297,33 @@ def test_the_run_of_another_system_is_rendered_when_asked_for(moved: Path) -> No
         assert "make report" not in footer
     with pytest.raises(ReportError, match=f"nothing recorded on 'no-system'; there are: {here.name}, older-system"):
         again(moved, "no-system")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("It failed. Look there.", "01_one: It failed."),
+        ("It failed. Why: no room\nis left (e.g. none). Look there.", "01_one: It failed. Why: no room is left (e.g. none)."),
+    ],
+)
+def test_a_problem_is_told_with_its_reason(text: str, said: str) -> None:
+    stage = SimpleNamespace(notebook=SimpleNamespace(stage="01_one"), findings=[])
+    stage.findings += [Finding(level, "any", {}, Text(text, "")) for level in ("bad", "warn", "note")]
+    assert list(render._problems(SimpleNamespace(stages=[stage]))) == [said]  # type: ignore[arg-type]
+
+
+def test_rendering_says_how_far_it_is_in_a_terminal_and_one_line_in_a_log(
+    moved: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = again(moved)
+    assert capsys.readouterr() == ("", "quickstart: 3 pages from records\n")
+    assert outcome.problems == ("02_bad: Look at <7>",)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    again(moved)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "quickstart: 3 pages from records:   0%" in err
+    assert "from records: 100%" in err
 
 
 def test_nothing_recorded_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,7 @@ def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleName
     assert outcome.index == place.profile / "html" / "index.html"
     assert outcome.index.is_file()
     assert outcome.findings == {}
+    assert "quickstart: 2 notebooks, 01_one to 02_two\n" in said
     assert "[1/2] 01_one: running\n" in said
     assert said.count("\n      half way\n") == 1  # what is replayed is silent
     assert "chatter" not in said
@@ -85,7 +86,10 @@ def test_run_says_each_notebook_how_long_and_how_many_are_left(place: SimpleName
     assert Path(record.stats["settings"]).is_relative_to(place.profile)  # no user's own
     assert sorted(path.name for path in place.results.iterdir()) == ["01_one.jsonl", "02_two.jsonl"]
     run.run("quickstart", place.notebooks, "1", "1")
-    assert "[1/1] 01_one: running, took about 1 s last time\n" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "quickstart: 1 notebook, 01_one\n" in said
+    assert "[1/1] 01_one: running, took about 1 s last time\n" in said
+    assert said.endswith("quickstart: 1 page from records\n")  # of 02, which was not executed
 
 
 @pytest.mark.parametrize(("seconds", "says"), [(0.2, "1 s"), (42.4, "42 s"), (89, "89 s"), (90, "2 min"), (3100, "52 min")])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib import progress
 from lib.errors import ReportError
 from lib.experiment.accept import Accept
 from lib.report import cells, index, notebooks, replay, shell, systems
@@ -15,22 +17,24 @@ from lib.report import verdict as verdicts
 from lib.report.shell import WORDS, Report, Stage
 from lib.show import table as show
 from lib.store import files
-from lib.text import LANGUAGES, Language
+from lib.text import LANGUAGES, Language, Text
 from lib.verdict.check import EXIT
 from lib.verdict.judge import Verdict
 
+WHY = "Why: "  # begins a sentence that is the reason of the one before
 FINDINGS = 4  # that stand open at the top of a page; the others are folded
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the pages begin, how many findings of each level all of them have, what keeps records from being shown again, and the verdict,
-    None where nothing is recorded."""
+    """Where the pages begin, how many findings of each level all of them have, what keeps records from being shown again, the verdict,
+    None where nothing is recorded, and the red findings (`_problems`)."""
 
     index: Path
     findings: Counter[str]
     broken: list[str]
     verdict: Verdict | None = None
+    problems: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -82,7 +86,9 @@ def write(
     for stage in report.stages:
         if stage.there and stage.notebook not in waiting:
             _pages(html, report, stage, executed.get(stage.notebook.stage))
-    for notebook, node, failure in replay.replay(waiting, report.run.folder, report.folder / "work" / "replay"):
+    for notebook, node, failure in _told(
+        replay.replay(waiting, report.run.folder, report.folder / "work" / "replay"), len(waiting), profile
+    ):
         if failure:
             by_stage[notebook.stage].broken = str(failure)
         _pages(html, report, by_stage[notebook.stage], None if failure else node)
@@ -91,7 +97,32 @@ def write(
         files.write_text(html / language / "index.html", index.page(report, language, verdict))
     verdicts.write(html, verdict)
     levels = Counter(finding.level for stage in report.stages for finding in stage.findings)
-    return Outcome(systems.write(html.parent), levels, [stage.broken for stage in report.stages if stage.broken], verdict)
+    broken = [stage.broken for stage in report.stages if stage.broken]
+    return Outcome(systems.write(html.parent), levels, broken, verdict, tuple(_problems(report)))
+
+
+def _told(shown: Iterator[Any], count: int, profile: str) -> Iterator[Any]:
+    """The notebooks of `shown` one by one, with a bar in a terminal and one line in a log."""
+    what = f"{profile}: {count} page{'' if count == 1 else 's'} from records"
+    if not sys.stderr.isatty():
+        if count:
+            progress.say(what)
+        yield from shown
+        return
+    with progress.bar(count, what) as bar:
+        for one in shown:
+            yield one
+            bar.update()
+
+
+def _problems(report: Report) -> Iterator[str]:
+    """The red findings in English, each with its page: the first sentence, and the next where that is the reason (lib/pages/who.py)."""
+    for stage in report.stages:
+        for finding in stage.findings:
+            if finding.level == "bad":
+                said, rest = finding.text.first("en")
+                why = Text(rest.lstrip(), "").first("en")[0] if rest.lstrip().startswith(WHY) else ""
+                yield " ".join(f"{stage.notebook.stage}: {said} {why}".split())
 
 
 def _pages(html: Path, report: Report, stage: Stage, node: Any) -> None:

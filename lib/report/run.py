@@ -160,7 +160,8 @@ def _execute_all(job: Job, chosen: list[Notebook], profile: str, earlier: Mappin
     """
     import nbformat
 
-    say(f"{job.state.profile['name']}: {len(chosen)} notebooks, {chosen[0].stage} to {chosen[-1].stage}")
+    which = f"{len(chosen)} notebooks, {chosen[0].stage} to {chosen[-1].stage}" if chosen[1:] else f"1 notebook, {chosen[0].stage}"
+    say(f"{job.state.profile['name']}: {which}")
     parameters = {"profile": str(config.locate(profile)) if profile.endswith(config.FILES) else profile}
     results, work, run_id = job.outputs / "results" / system.system_id(), job.outputs / "work", job.state.run_id
     begun, executed = time.perf_counter(), dict[str, Any]()
