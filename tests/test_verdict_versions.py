@@ -132,7 +132,7 @@ EVERY = {"accuracy_loss_points": None, "same_in_cpp": False, "agreement": 0.9}  
 
 def test_precisions_of_a_version_are_ranked_across_their_rounds_with_caution() -> None:
     assert beside(Made(spread=0.02), **EVERY) == (
-        "INT8 (calibrated), INT8 (explicit) on TensorRT 10.6.0 may go to production and are the fastest of those that may, called from "
+        "On TensorRT 10.6.0, INT8 (calibrated), INT8 (explicit) may go to production and are the fastest of those that may, called from "
         "Python; they cannot be told apart in speed."
     )
     alone = beside(Made(precisions=("fp32", "int8")), **EVERY)

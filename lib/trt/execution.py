@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from typing import Any
 
@@ -228,3 +228,23 @@ class Execution(Bound):
             runs.append([])
             self.infer(batch)
         return runs
+
+
+def chosen(engine: Engine, count: int, sizes: Sequence[int]) -> list[int]:
+    """The optimization profile of each of `count` lanes for batches of `sizes` (growing): one that takes all of them, best for the largest.
+
+    Raises EngineError where there is none, or not one for each lane where this TensorRT wants that.
+    """
+    fitting = [i for i, (least, _, most) in enumerate(engine.profiles) if least <= sizes[0] and sizes[-1] <= most]
+    if not fitting:
+        ranges = ", ".join(f"{least} to {most}" for least, _, most in dict.fromkeys(engine.profiles))
+        raise EngineError(f"batches of {', '.join(map(str, sizes))}: the optimization profiles of this engine take {ranges}")
+    best = sorted(fitting, key=lambda i: abs(engine.profiles[i][1] - sizes[-1]))
+    if engine.shared_profiles or not engine.dynamic:
+        return best[:1] * count
+    if len(best) < count:
+        raise EngineError(
+            f"{count} lanes of {sizes[-1]} images: this TensorRT wants an optimization profile for each, and {len(best)} of this engine's "
+            "fit; build it with as many"
+        )
+    return sorted(best[:count])  # the first context is given profile 0 by itself
