@@ -13,7 +13,7 @@ import pytest
 import small_report
 from bs4 import BeautifulSoup
 
-from lib import stats
+from lib import progress, stats
 from lib.errors import ReportError
 from lib.experiment import profile as config
 from lib.experiment.candidate import SAVED_MODEL_REFERENCE, Candidate, Way
@@ -315,6 +315,7 @@ def test_a_problem_is_told_with_its_reason(text: str, said: str) -> None:
 def test_rendering_says_how_far_it_is_in_a_terminal_and_one_line_in_a_log(
     moved: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv(progress.LINES, raising=False)  # a headless run before it in this process has set it
     outcome = again(moved)
     assert capsys.readouterr() == ("", "quickstart: 3 pages from records\n")
     assert outcome.problems == ("02_bad: Look at <7>",)
