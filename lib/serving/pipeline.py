@@ -25,6 +25,7 @@ Decode = Callable[[int, int], np.ndarray]  # (start, stop) -> model inputs (stop
 Allocate = Callable[[tuple[int, ...], Any], np.ndarray]  # np.empty, or pinned memory
 Answer = Callable[[np.ndarray], np.ndarray]
 NAME = "pipeline"
+SPENT = ("starved_s", "launched_s", "waited_s", "collected_s")  # of Ran: what the thread that feeds lanes did, one after the other
 
 
 class Ran(NamedTuple):

@@ -16,6 +16,7 @@ from lib.measure.fast import served
 from lib.measure.fast.served import Fed, Feed
 from lib.measure.kept import kept
 from lib.serving.load import Load, under_load
+from lib.serving.pipeline import SPENT
 from lib.serving.runs import Piped, Scene
 from lib.serving.server import LONGEST_S, P99, Serving, within
 from lib.stats import PERCENTILES
@@ -26,7 +27,6 @@ PIPELINE, SINGLE, OFFLINE, SERVER, OVERLOAD = "pipeline", "single_stream", "offl
 UNITS = {PIPELINE: "images/s", SINGLE: "ms", OFFLINE: "images/s", SERVER: "images/s", OVERLOAD: "images/s"}
 PASS_S = 0.3  # that a repeat of a pipeline takes at least, where the profile's slices are shorter than a third of it: several passes
 MOST_PASSES = 500
-SPENT = ("starved_s", "launched_s", "waited_s", "collected_s")  # of Ran: what the thread that feeds lanes did
 SEARCH, LEAST_S = 1 / 20, 0.5  # of the seconds that a rate must be held: of each run that looks for it; so long at least, or as it is held
 HALVED = 2  # times the seconds that a rate must be held: after which no lower rate is tried any more
 SHORT = 1 / 12  # …: of SingleStream, Offline and the overload

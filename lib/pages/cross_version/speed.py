@@ -93,17 +93,13 @@ def spreads(found: Versions, version: str, engine: Engine) -> list[float]:
     return [apart for apart in every if apart is not None]
 
 
-def saved_spreads(found: Versions, version: str, engine: Engine) -> list[tuple[float, float]]:
-    """(spread of builds from an empty timing cache, of builds from the saved one) at every spot where both were timed."""
+def saved(found: Versions, version: str, engine: Engine) -> tuple[float, float] | None:
+    """(spread of builds from an empty timing cache, of builds from the saved one): medians over the spots where both were timed, None
+    where there are none."""
     spots = [spot for spot in found.spots if spot.engine == engine._replace(variant=SAVED)]
     pairs = [(_spread(found, version, usual(spot)), _spread(found, version, spot)) for spot in spots]
-    return [(before, after) for before, after in pairs if before is not None and after is not None]
-
-
-def saved(found: Versions, version: str, engine: Engine) -> tuple[float, float] | None:
-    """The medians of `saved_spreads` over the spots, None where there are none."""
-    pairs = saved_spreads(found, version, engine)
-    return (median(before for before, _ in pairs), median(after for _, after in pairs)) if pairs else None
+    both = [(before, after) for before, after in pairs if before is not None and after is not None]
+    return (median(before for before, _ in both), median(after for _, after in both)) if both else None
 
 
 def _spread(found: Versions, version: str, spot: Spot) -> float | None:

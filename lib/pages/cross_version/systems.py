@@ -92,7 +92,11 @@ def systems(run: Run) -> tuple[list[System], list[str]]:
 def compared(run: Run) -> tuple[list[System], list[System]]:
     """The systems that are compared, and those that are not: other machines' records of a version that this run measured itself, beside
     the others, from the same network on the same GPU. What such a machine says of that version is about the machine."""
-    versions, (found, _) = Versions(run), systems(run)
+    return _parted(run, systems(run)[0])
+
+
+def _parted(run: Run, found: list[System]) -> tuple[list[System], list[System]]:
+    versions = Versions(run)
     measured = set(map(versions.label, versions.names))
     left_out = [system for system in found if system.tensorrt in measured and system.id != run.folder.name]
     return [system for system in found if system not in left_out], left_out
@@ -123,7 +127,8 @@ def ratio(base: System, other: System, metric: str, candidate: Candidate) -> Int
 
 def findings(run: Run, alone: bool = True) -> list[Finding]:
     """What the comparison says: unreadable files, one system only (where that is said), other hardware, accuracy and speed that moved."""
-    found, problems = compared(run)[0], systems(run)[1]
+    every, problems = systems(run)
+    found, _ = _parted(run, every)
     made = [W.finding("bad", "unreadable", problem=problem) for problem in problems]
     if len(found) < 2:
         said = W.finding("note", "alone", system=found[0].id) if found else W.finding("note", "nobody")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from lib import stats
 from lib.experiment.candidate import Candidate
 from lib.pages.fast.arms import Fast, W
+from lib.serving.pipeline import SPENT
 from lib.stats import Interval
 from lib.store.records import Record
 from lib.text import Text
@@ -18,7 +19,7 @@ MOST_MEMORY = 1.2  # of the ring of buffers: what a pipeline may take of the hos
 # Bytes beyond the ring that threads and allocators take, whatever its size; Linux counts resident memory to some pages a thread only
 # (proc_pid_statm(5))
 SMALL = 8 << 20
-STEPS = ("starved", "launched", "waited", "collected")  # of the thread that feeds the lanes, one after the other
+STEPS = tuple(key.removesuffix("_s") for key in SPENT)
 REST, OWN = "rest", "own"  # what is left of its time; the same where launching and collecting were not timed
 
 

@@ -22,7 +22,7 @@ LIMITS = ("fp16", "int8", "within", "to_gpu", "from_gpu")  # what a card is meas
 FURTHEST = 5  # layers of an engine that are named
 LONGEST, FUSED = 40, " + "  # letters of a layer's name that is shown whole; what TensorRT writes between the operations that it fused
 MIB = 1 / (1 << 20)
-SPENT = (*piped.STEPS, piped.REST)  # columns of what a batch of a pipeline takes
+PARTS = (*piped.STEPS, piped.REST)  # columns of what a batch of a pipeline takes
 
 
 def pipeline(run: Run) -> Table:
@@ -52,9 +52,9 @@ def pipeline_times(run: Run) -> Table:
         }
         row |= {"ring": None if one.ring is None else MEGA * one.ring, "whole": one.whole_us, "alone": one.alone and 1e3 * one.alone}
         rows.append(
-            row | dict.fromkeys(SPENT) | {(piped.REST if key == piped.OWN else key): us for key, us in one.steps.items()} | one.reading
+            row | dict.fromkeys(PARTS) | {(piped.REST if key == piped.OWN else key): us for key, us in one.steps.items()} | one.reading
         )
-    kept = [key for key in (*SPENT, "alone") if any(row[key] is not None for row in rows)]
+    kept = [key for key in (*PARTS, "alone") if any(row[key] is not None for row in rows)]
     keys = ("what", "version", "batch_size", "source", "served", "images", "ring", "whole", *kept, "decode", "copy")
     return Table(rows, shown(found, *keys), W("captions.pipeline_times"), folded=True, nothing=nothing(found, "pipeline"))
 
