@@ -170,7 +170,7 @@ class StandIn(LaneCommands):
     ) -> worker.Answer:
         told, _ = self.open(plan)
         held, number = self._open[told["engine"]], told["engine"]
-        like = SimpleNamespace(profiles=[tuple(one) for one in held["profiles"]], dynamic=True)
+        like = SimpleNamespace(profiles=[tuple(one) for one in held["profiles"]], fixed=False)
         like.shared_profiles = execution.shared_profiles(self._module)
         try:
             lane.chosen(like, lanes, sorted({*sizes, batch}))  # type: ignore[arg-type]

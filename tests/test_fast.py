@@ -296,7 +296,7 @@ def test_a_run_that_is_gone_on_with_measures_nothing_twice(
     count, rounds = sum(one.case["source"] == "memory" for one in of(session, "pipeline")), session.profile.fast.rounds
     assert count * (rounds + 1) <= asked[f"lanes_pipeline:{NEW}"] <= count * (rounds + 2)  # a fast one is warmed up once more
     assert (clock.asked["single_stream"], clock.asked["offline"]) == (1, 1)
-    assert clock.asked["server"] == 3 + 1 + 1  # that look for a rate, hold it and double it
+    assert clock.asked["server"] == 3 + 2 + 1  # that look for a rate, hold it for a while and for long, and double it
     assert len({one.key for one in session.records}) == len(session.records)
     again, now = measured(NEW, run="stopped")
     assert not now

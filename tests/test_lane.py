@@ -416,10 +416,22 @@ def test_one_profile_is_enough_for_later_versions_and_for_a_fixed_batch(new):
 
 
 def test_a_fixed_batch_needs_no_profiles(old):
-    assert lane.chosen(SimpleNamespace(profiles=[(4, 4, 4)], dynamic=False, shared_profiles=False), 8, [4]) == [0] * 8
+    assert lane.chosen(SimpleNamespace(profiles=[(4, 4, 4)], fixed=True, shared_profiles=False), 8, [4]) == [0] * 8
 
 
 REGIMES = [(1, 1, 1), (2, 32, 64), (2, 64, 64), (65, 4096, 8192)]
+
+
+def test_profiles_of_one_batch_are_one_for_each_lane_of_8(gpu):
+    """Their engine's shape is as fixed as without any."""
+    with Lanes(plan(*[(1, 1, 1)] * 3, dynamic=False), 3, 1) as lanes:
+        own = [context.active_optimization_profile for context in gpu.contexts]
+        assert own == ([0, 0, 0] if lanes.lanes[0]._of.shared_profiles else [0, 1, 2])
+        assert np.array_equal(lanes.answers(images(9)), sums(images(9)))
+
+
+def test_too_few_profiles_of_one_batch_are_refused(old):
+    assert "and 2 of this engine's fit" in refused(Lanes(plan(*[(1, 1, 1)] * 2, dynamic=False), 3, 1).__enter__)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +440,7 @@ REGIMES = [(1, 1, 1), (2, 32, 64), (2, 64, 64), (65, 4096, 8192)]
 )
 def test_of_several_regimes_the_one_for_the_batch_is_taken(batch, sizes, later, eight):
     def engine(shared):
-        return SimpleNamespace(profiles=REGIMES, dynamic=True, shared_profiles=shared)
+        return SimpleNamespace(profiles=REGIMES, fixed=False, shared_profiles=shared)
 
     assert lane.chosen(engine(True), 2, [*sizes, batch]) == later
     if eight:

@@ -591,14 +591,14 @@ def runs(session, plan, way=PLAIN):
 def test_trtexec_is_asked_in_the_words_of_its_version(quick, images, plan, program, version, way, there, not_there):
     asked = program(version)
     with runs(quick, plan, way) as runner:
-        one = runner.timer(images)(0.25)
+        one = runner.timer(images)(1.25)
         about = runner.told()
     assert one.latencies_ms.tolist() == [0.5]
     assert there in asked.read_text()
     assert not_there not in asked.read_text()
     assert "--noDataTransfers" not in asked.read_text()
     assert f"--shapes='images':32x{'x'.join(map(str, quick.spec.row_shape))}" in asked.read_text()
-    assert "--duration=0.25 --warmUp=200" in asked.read_text()
+    assert "--duration=1.25 --warmUp=200" in asked.read_text()
     assert about["latency_ms"] == {"32": {"min": 0.4, "max": 1.5, "mean": 0.6, "median": 0.5, "p90": 0.7, "p95": 0.8, "p99": 1.2}}
     assert about["trtexec"]["in_flight"] == 2 * way.lanes
     assert about["trtexec"]["spins"] is (version == "11.0")

@@ -422,13 +422,14 @@ def test_a_rate_is_held_for_long_before_it_is_told(capacity, first, long_share, 
 
     def measured(rate, seconds):
         made.append((rate, seconds))
-        over = rate > (capacity * long_share if seconds == 60 else capacity)
+        over = rate > (capacity if seconds == 2 else capacity * long_share)
         return Scene(Outcome("Server", not over, {"p99": 30.0 if over else 10.0}, 1000, rate, rate, ""), 1 << 20)
 
     load = under_load(measured, first, 15, 2, 60, 5 * overloaded)
     assert load.tried == [
-        (rate, 10.0 if rate <= capacity * (long_share if seconds == 60 else 1) else 30.0) for rate, seconds in made[: len(load.tried)]
+        (rate, 10.0 if rate <= capacity * (1 if seconds == 2 else long_share) else 30.0) for rate, seconds in made[: len(load.tried)]
     ]
+    assert not load.tried or [seconds for _, seconds in made].count(60) == (load.rate is not None)  # what fails does so in a shorter run
     short = [rate for rate, seconds in made if seconds == 2]
     best = max((rate for rate in short if rate <= capacity), default=None)
     if load.rate is None:

@@ -129,7 +129,8 @@ void Engine::read_profiles(const Way& way) {
         };
         profiles_.push_back({limit(OptProfileSelector::kMIN), limit(OptProfileSelector::kOPT), limit(OptProfileSelector::kMAX)});
     }
-    lanes_ = images >= 0 || NV_TENSORRT_MAJOR >= 10 ? 1 : way.lanes;
+    fixed_ = images >= 0 && engine_->getNbOptimizationProfiles() == 1;
+    lanes_ = fixed_ || NV_TENSORRT_MAJOR >= 10 ? 1 : way.lanes;
     limits_ = limits_of(profiles_, lanes_);
 }
 

@@ -49,6 +49,10 @@ public:
     // The input's shape as the plan has it: the first dimension is -1 where the batch is open.
     nvinfer1::Dims input_shape() const { return engine_->getTensorShape(input_.c_str()); }
 
+    // Whether there is no profile to choose, for the network has one batch. Profiles of one batch make a fixed shape too, but before
+    // TensorRT 10 each context wants one of them all the same.
+    bool fixed() const { return fixed_; }
+
     // The profile that a lane has for such batches. Throws Error where the plan has none.
     std::int32_t profile(std::size_t batch, std::size_t lane) const;
 
@@ -73,6 +77,7 @@ private:
     Tensor row_;
     Limits limits_;
     std::vector<Profile> profiles_;
+    bool fixed_ = false;
     std::size_t lanes_ = 1;  // that need a profile each
 };
 

@@ -92,15 +92,15 @@ std::vector<float> GpuLane::output() const {
 // Tells the context its profile and the shape of its input.
 void GpuLane::set_batch(std::size_t batch) {
     const std::int32_t profile = engine_.profile(batch, index_);
+    if (!engine_.fixed() && context_->getOptimizationProfile() != profile) {
+        engine_.need(context_->setOptimizationProfileAsync(profile, stream_.get()), "setOptimizationProfileAsync");
+        stream_.wait();
+    }
     nvinfer1::Dims shape = engine_.input_shape();
     if (shape.d[0] >= 0) {
         return;  // built for this batch alone
     }
     shape.d[0] = static_cast<std::decay_t<decltype(shape.d[0])>>(batch);  // 32 bits until 9.x, then 64
-    if (context_->getOptimizationProfile() != profile) {
-        engine_.need(context_->setOptimizationProfileAsync(profile, stream_.get()), "setOptimizationProfileAsync");
-        stream_.wait();
-    }
 #if REPORT_LEGACY_API
     if (legacy_) {
         const int index = engine_.cuda_engine().getBindingIndex(engine_.input().c_str());

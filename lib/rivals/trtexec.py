@@ -27,6 +27,7 @@ from lib.timer import Slice, Timer
 PROGRAM = "TRTEXEC"  # environment variable: the path of trtexec. None is shipped
 IN_FLIGHT = 2  # requests that one of its streams keeps in flight, on one pair of buffers: `mDepth` of its sampleInference.cpp
 WARM_UP_MS = 200  # its own default
+LEAST_S = 1.0  # that it measures (3 by default): what holds a process up for a moment takes most of a tenth of a second
 HELP_S, MORE_S = 60, 300  # what it may take to print its help; to start, load a plan, warm up and end, beside the time asked for
 
 
@@ -46,7 +47,8 @@ class Options(NamedTuple):
 
 
 class Trtexec(OnPlan):
-    """`trtexec --loadEngine`, copies counted. A process a slice: it loads the plan, warms up, and measures for the seconds asked for.
+    """`trtexec --loadEngine`, copies counted. A process a slice: it loads the plan, warms up, and measures for the seconds asked for,
+    LEAST_S at least.
 
     way: graph, `--useCudaGraph`; lanes: its streams, which keep IN_FLIGHT requests each: N of them compare with IN_FLIGHT * N lanes.
     Its throughput is told as one time between batches. A graph that it did not capture, of which it only warns, is no measurement.
@@ -105,7 +107,7 @@ class Trtexec(OnPlan):
         check_batch(batch, self.session.spec, self.max_batch)
 
         def timed(seconds: float) -> Slice:
-            log, output = self._ran(batch, seconds)
+            log, output = self._ran(batch, max(seconds, LEAST_S))
             if problem := wrong_output(output, len(batch), self.session.spec):
                 raise WrongOutput(f"trtexec: {problem}")
             self._latency_ms[str(len(batch))] = log.latency_ms

@@ -34,7 +34,8 @@ def shared_profiles(trt: Any) -> bool:
 class Engine:
     """A plan on the GPU, for any number of contexts: one input, any number of outputs, each of a type of DTYPES, first dimension the batch.
 
-    profiles: (min, opt, max) batch of each of its optimization profiles.
+    profiles: (min, opt, max) batch of each of its optimization profiles; fixed: whether it has none to choose, for its network has one
+    batch. Profiles of one batch make a fixed shape too, but 8.x wants one of them for each context all the same.
     """
 
     def __init__(self, plan: bytes) -> None:
@@ -54,7 +55,7 @@ class Engine:
         made = self.loaded.create_execution_context()
         if made is None:
             raise EngineError(f"no execution context: {self.said()} ({cuda.free_bytes() >> 20} MiB of device memory are free)")
-        if self.dynamic and made.active_optimization_profile != profile:
+        if not self.fixed and made.active_optimization_profile != profile:
             try:
                 made.set_optimization_profile_async(profile, stream.handle)
             except RuntimeError:  # so the bindings say that it refuses
@@ -88,7 +89,7 @@ class Engine:
         shapes = [engine.get_tensor_profile_shape(self.input, i) for i in range(engine.num_optimization_profiles)]
         self.profiles = [tuple(int(shape[0]) for shape in shapes_of) for shapes_of in shapes]
         self.row = tuple(shapes[0][-1])[1:]
-        self.dynamic = engine.get_tensor_shape(self.input)[0] < 0
+        self.fixed = engine.get_tensor_shape(self.input)[0] >= 0 and len(self.profiles) == 1
 
 
 class Bound:
@@ -240,7 +241,7 @@ def chosen(engine: Engine, count: int, sizes: Sequence[int]) -> list[int]:
         ranges = ", ".join(f"{least} to {most}" for least, _, most in dict.fromkeys(engine.profiles))
         raise EngineError(f"batches of {', '.join(map(str, sizes))}: the optimization profiles of this engine take {ranges}")
     best = sorted(fitting, key=lambda i: abs(engine.profiles[i][1] - sizes[-1]))
-    if engine.shared_profiles or not engine.dynamic:
+    if engine.shared_profiles or engine.fixed:
         return best[:1] * count
     if len(best) < count:
         raise EngineError(

@@ -15,7 +15,7 @@ from lib.measure import sweep
 from lib.measure.fast import served
 from lib.measure.fast.served import Fed, Feed
 from lib.measure.kept import kept
-from lib.serving.load import Load, under_load
+from lib.serving.load import TRIED, Load, under_load
 from lib.serving.pipeline import SPENT
 from lib.serving.runs import Piped, Scene
 from lib.serving.server import LONGEST_S, P99, Serving, within
@@ -102,11 +102,11 @@ def halved(measured: Callable[[float, float], Scene], load: Load, limit_ms: floa
 
 
 def needed_s(feed: Feed, *metrics: str) -> float:
-    """About how long they take: a rate is found in some eight runs, which may each take twice as long."""
+    """About how long they take: a rate is found in some eight runs, which may each take twice as long, and tried for longer in two."""
     seconds = feed.session.profile.fast.server_s
     each = {
         PIPELINE: 5 + 2 * PASS_S * (feed.session.profile.fast.rounds + 1),
-        SERVER: seconds + 12 * _search_s(seconds),
+        SERVER: seconds * (1 + 2 * TRIED) + 12 * _search_s(seconds),
         OVERLOAD: 2 * SHORT * seconds,
     }
     return 3 + sum(each.get(metric, 2 + SHORT * seconds) for metric in metrics)

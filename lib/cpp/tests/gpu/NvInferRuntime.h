@@ -176,6 +176,9 @@ inline bool IExecutionContext::setTensorAddress(const char* name, void* memory) 
 inline bool IExecutionContext::enqueueV3(cudaStream_t stream) noexcept {
     stand_in::TensorRT& all = stand_in::tensorrt;
     const int images = batch();
+    if (profile_ < 0 && all.profiles.size() > 1) {
+        return failed("Assertion mOptimizationProfile >= 0 failed.");  // 8.5.3.1, also where all profiles are of one batch
+    }
     if (images == 0 || addresses_.size() != 3) {
         return failed("shapes or addresses are missing");
     }

@@ -76,6 +76,16 @@ TEST(a_plan_for_one_batch_takes_no_profiles) {
     CHECK(predict(gpu, 13, 1) == numbers(13) && stand_in::tensorrt.chosen.empty());
 }
 
+TEST(profiles_of_one_batch_are_one_for_each_lane) {
+    for (const bool graph : {false, true}) {
+        auto& tensorrt = fresh({{1, 1, 1}, {1, 1, 1}, {1, 1, 1}});
+        tensorrt.fixed = 1;
+        report::Gpu gpu({}, way(3, graph));
+        CHECK(predict(gpu, 13, 1) == numbers(13));
+        CHECK(tensorrt.chosen == (SHARED ? std::vector<int>{} : std::vector<int>{1, 2}));
+    }
+}
+
 TEST(the_profile_goes_with_the_batch) {
     for (const bool graph : {false, true}) {
         const auto& tensorrt = fresh({{1, 1, 1}, {1, 1, 1}, {2, 8, 64}, {2, 8, 64}});
