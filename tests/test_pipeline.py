@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -210,6 +211,34 @@ def test_a_hundred_pipelines_ended_by_an_error_leave_no_thread_and_no_memory():
     tracemalloc.stop()
     assert threading.active_count() == threads
     assert grown < 20_000  # one buffer of the ring alone has 384 bytes; 90 rings would be 170,000
+
+
+@pytest.mark.parametrize("stage", ["decode", "answer"])
+def test_the_ring_of_a_pipeline_that_failed_goes_without_a_garbage_collection(stage):
+    """It may be hundreds of megabytes of pinned memory, and what it leaves is collected at some time or other."""
+    ring = []
+
+    def allocate(shape, dtype):
+        made = np.empty(shape, dtype)
+        ring.append(weakref.ref(made))
+        return made
+
+    def broken(*given):
+        raise ZeroDivisionError
+
+    def run():
+        images = images_of(100)
+        calls = {"decode": decode_of(images), "answer": lambda outputs: outputs.argmax(1)} | {stage: broken}
+        with pytest.raises(ReportError):
+            Pipeline([Direct(outputs_of, 8)], 8, (WIDTH,), readers=2, allocate=allocate).run(calls["decode"], 100, calls["answer"])
+
+    gc.disable()
+    try:
+        run()
+        assert len(ring) == 4
+        assert not any(one() is not None for one in ring)
+    finally:
+        gc.enable()
 
 
 def test_after_an_error_it_runs_again():

@@ -102,6 +102,7 @@ class Pipeline:
                 for reader in readers:
                     if reader.ident is not None:
                         reader.join()
+                work.forget()
         assert found.answers is not None
         return Ran(found.answers, seconds, work.busy_s, work.starved_s, spent.waited, found.changed, spent.launched, spent.collected)
 
@@ -232,6 +233,10 @@ class _Reading:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+
+    def forget(self) -> None:
+        """Let go of an error, whose traceback refers to this object: the ring, of pinned memory, would stay until garbage is collected."""
+        self._error = None
 
     def _rows(self, number: int) -> slice:
         return slice(number * self._batch, min((number + 1) * self._batch, self._all))
