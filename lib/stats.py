@@ -88,12 +88,12 @@ def paired(only_a: int, only_b: int, total: int) -> Interval:
     The interval holds its level with few such images too. Source: Bonett & Price (2012), Adjusted Wald Confidence Interval for a
     Difference of Binomial Proportions Based on Paired Data.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     if min(only_a, only_b) < 0 or total < 1 or only_a + only_b > total:
         raise ValueError(f"{only_a} and {only_b} of {total} images are no counts of images that one side alone has right")
     a, b = (only_a + 1) / (total + 2), (only_b + 1) / (total + 2)
-    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt((a + b - (b - a) ** 2) / (total + 2))
+    half = float(ndtri((1 + CONFIDENCE) / 2)) * math.sqrt((a + b - (b - a) ** 2) / (total + 2))
     return Interval((only_b - only_a) / total, max(-1.0, b - a - half), min(1.0, b - a + half))
 
 
@@ -171,10 +171,10 @@ def ratio(a_ms: Sequence[float], b_ms: Sequence[float]) -> Interval:
 
     Source: Welch (1947), The Generalization of Student's Problem when Several Different Population Variances Are Involved.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     mean, error, freedom = welch(a_ms, b_ms)
-    return Interval.of_logs(mean, float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error if 0 < error < math.inf else error)
+    return Interval.of_logs(mean, float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error if 0 < error < math.inf else error)
 
 
 def welch(a_ms: Sequence[float], b_ms: Sequence[float]) -> tuple[float, float, float]:
@@ -216,7 +216,7 @@ def best(rounds: Mapping[K, Sequence[float]], least_ratio: float, work: Mapping[
     LEAST_ROUNDS rounds nobody is. Raises ValueError for candidates with different numbers of rounds.
     Source: Hsu (1996), Multiple Comparisons: Theory and Methods (comparisons with the best), by Bonferroni as rounds are paired.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if not rounds:
         return []
@@ -228,7 +228,7 @@ def best(rounds: Mapping[K, Sequence[float]], least_ratio: float, work: Mapping[
     count = rates.shape[1]
     if count < LEAST_ROUNDS or len(keys) == 1:
         return [keys[k] for k in order]
-    far = float(t.ppf(1 - (1 - CONFIDENCE) / (len(keys) - 1), count - 1)) / math.sqrt(count)
+    far = float(stdtrit(count - 1, 1 - (1 - CONFIDENCE) / (len(keys) - 1))) / math.sqrt(count)
     ahead = rates[:, None] - rates[None]  # (better, worse, rounds)
     beaten = (ahead.mean(axis=2) - far * ahead.std(axis=2, ddof=1) > math.log1p(least_ratio)).any(axis=0)
     return [keys[k] for k in order if not beaten[k]]
@@ -255,10 +255,10 @@ def together(every: Sequence[Sequence[float]]) -> np.ndarray:
 
 def _interval(logs: np.ndarray) -> Interval:
     """The mean of logarithms (rounds,) and its t interval, as numbers again."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     count = len(logs)
-    half = math.inf if count == 1 else float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * logs.std(ddof=1)) / math.sqrt(count)
+    half = math.inf if count == 1 else float(stdtrit(count - 1, (1 + CONFIDENCE) / 2) * logs.std(ddof=1)) / math.sqrt(count)
     return Interval.of_logs(float(logs.mean()), half)
 
 

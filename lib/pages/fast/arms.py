@@ -69,7 +69,7 @@ class Arm:
         """Batches that are under way at a time."""
         return self.way.lanes * IN_FLIGHT.get(self.candidate.runner, 1)
 
-    @property
+    @cached_property
     def rate(self) -> Interval:
         """Images a second, over its rounds."""
         return stats.rate(self.record.samples, self.batch)
