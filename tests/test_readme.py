@@ -28,7 +28,7 @@ from lib.store.records import Reason, Record
 from lib.text import Language
 
 RECORDED = config.ROOT / "outputs" / "cifar10"
-BLOCKS = (readme.GPU, readme.CPU, readme.VERSIONS)
+BLOCKS = (readme.GPU, readme.CPU, readme.VERSIONS, readme.FAST)
 ONNX, TENSORRT = Candidate("onnxrt", "fp32"), Candidate("tensorrt", "fp16")
 FOUND = [
     Record("accuracy", "share", 0.8972, SAVED_MODEL_REFERENCE, stats={"correct": 8972, "total": 10000}),
@@ -238,6 +238,6 @@ def test_the_readmes_workflow_asks_for_what_there_is(name: str, tmp_path: Path) 
 @pytest.mark.parametrize("name", readme.READMES.values())
 def test_the_result_comes_first_then_the_commands_then_your_own_model(name: str) -> None:
     text = (config.ROOT / name).read_text(encoding="utf-8")
-    order = ["<!-- gpu -->", "report.", "\nmake report ", "make new MODEL=", "<!-- cpu -->"]
+    order = ["<!-- gpu -->", "report.", "<!-- versions -->", "<!-- fast -->", "\nmake report ", "make new MODEL=", "<!-- cpu -->"]
     assert sorted(order, key=text.index) == order
     assert not re.search("not measured|未測定", text[: text.index("<!-- /gpu -->")])

@@ -11,6 +11,9 @@ from lib.experiment import profile as config
 from lib.pages.cross_version import rules, tables
 from lib.pages.cross_version.sections import several
 from lib.pages.cross_version.versions import Versions
+from lib.pages.fast import rules as ways
+from lib.pages.fast.arms import Fast
+from lib.pages.fast.chief import chief
 from lib.report import candidates, headline, shell
 from lib.report import verdict as verdicts
 from lib.report.shell import WORDS, Report
@@ -24,9 +27,15 @@ from lib.verdict.judge import BACKEND
 from lib.words import COMMON
 
 READMES: dict[Language, str] = {"en": "README.md", "ja": "README.ja.md"}
-# What stands between markers of that name: a run in which TensorRT was timed, one without a GPU, and versions of TensorRT beside each other
-GPU, CPU, VERSIONS = "gpu", "cpu", "versions"
-PICTURES = {GPU: ("index.html", "report"), VERSIONS: (f"{versions.PAGE}.html", "versions")}  # of blocks: the page, and the file's name
+# What stands between markers of that name: a run in which TensorRT was timed, one without a GPU, versions of TensorRT beside each other,
+# and TensorRT called in every way
+GPU, CPU, VERSIONS, FAST = "gpu", "cpu", "versions", "fast"
+WAYS = "10_fast"
+PICTURES = {  # of blocks: the page, and the file's name
+    GPU: ("index.html", "report"),
+    VERSIONS: (f"{versions.PAGE}.html", "versions"),
+    FAST: (f"{WAYS}.html", "fast"),
+}
 TOLD = (headline.ACCURACY, headline.AGREEMENT, headline.THROUGHPUT, headline.LATENCY)  # one of these that is shown makes a row
 OPEN = 3  # problems, and doubts, that are said
 
@@ -62,20 +71,33 @@ def find(folder: Path, system: str) -> Path:
 
 
 def blocks(report: Report) -> list[str]:
-    """What a README has of a report: GPU where TensorRT was timed, CPU where there was no GPU; VERSIONS where several were compared."""
+    """What a README has of a report: GPU where TensorRT was timed, CPU where there was no GPU; VERSIONS where several were compared, FAST
+    where TensorRT was called in every way."""
     rows = headline.table(report.run).rows
     timed = any(row["candidate"].runner == BACKEND and headline.measured(row, headline.LATENCY) for row in rows)
     there = {
         GPU: timed,
         CPU: not timed and report.run.measured and not report.run.info.system["gpus"],
         VERSIONS: _versions(report) is not None,
+        FAST: _fast(report) is not None,
     }
     return [block for block, is_there in there.items() if is_there]
 
 
 def _versions(report: Report) -> Run | None:
     """The page that compares versions, where it could."""
-    return next((one.run for one in report.stages if one.notebook.stage == versions.PAGE and one.run.measured and several(one.run)), None)
+    run = _page(report, versions.PAGE)
+    return run if run and several(run) else None
+
+
+def _fast(report: Report) -> Run | None:
+    """The page of every way, where TensorRT was timed."""
+    run = _page(report, WAYS)
+    return run if run and Fast(run).versions else None
+
+
+def _page(report: Report, stage: str) -> Run | None:
+    return next((one.run for one in report.stages if one.notebook.stage == stage and one.run.measured), None)
 
 
 def picture(report: Report, language: Language, block: str) -> str:
@@ -85,7 +107,7 @@ def picture(report: Report, language: Language, block: str) -> str:
 
 def shown(report: Report, language: Language, block: str) -> str:
     """A block of a report as Markdown: what it says in a sentence, its picture if it has one, its table, and what it was measured on."""
-    said = _of_versions(report, language) if block == VERSIONS else _of_candidates(report, language)
+    said = {VERSIONS: _of_versions, FAST: _of_ways}.get(block, _of_candidates)(report, language)
     shot = f"![{WORDS(f'readme.picture_{block}').in_(language)}]({picture(report, language, block)})\n" if block in PICTURES else ""
     return "\n".join(filter(None, [f"**{said[0]}**\n", shot, *said[1:]]))
 
@@ -107,6 +129,20 @@ def _of_versions(report: Report, language: Language) -> list[str]:
     more = {"caption": table.caption, "page": run.stage[:2], "builds": run.profile.versions.builds}
     measured_on = WORDS("readme.measured_versions", **_facts(report, run), **more)
     return [answer.text.in_(language), _markdown(table, [], language), f"{measured_on.in_(language)}\n"]
+
+
+def _of_ways(report: Report, language: Language) -> list[str]:
+    """The highest throughput, how it compares with rivals, and the chief comparisons."""
+    run = _fast(report)
+    assert run is not None
+    found = Fast(run)
+    told = [finding.text.first(language)[0] for rule in (ways.fastest, ways.against_rivals) for finding in rule(found)]
+    measured_on = WORDS("readme.measured_ways", **_facts(report, run), page=run.stage[:2], rounds=run.profile.fast.rounds)
+    return [_joined(told, language), _markdown(chief(run), [], language), f"{measured_on.in_(language)}\n"]
+
+
+def _joined(sentences: Sequence[str], language: Language) -> str:
+    return {"en": " ", "ja": ""}[language].join(sentences)
 
 
 def _markdown(table: Table, told: Sequence[Column], language: Language) -> str:
@@ -158,6 +194,4 @@ def _wrong(report: Report, language: Language) -> Iterator[str]:
         told = list(dict.fromkeys(text.first(language)[0] for stage in report.stages for text in getattr(stage, kind)))
         more = [WORDS("said.more", count=len(told) - OPEN).in_(language)] if len(told) > OPEN else []
         if told:
-            yield WORDS("readme.wrong", kind=WORDS(f"page.{kind}"), told={"en": " ", "ja": ""}[language].join([*told[:OPEN], *more])).in_(
-                language
-            )
+            yield WORDS("readme.wrong", kind=WORDS(f"page.{kind}"), told=_joined([*told[:OPEN], *more], language)).in_(language)

@@ -12,6 +12,7 @@ from lib.experiment.candidate import Candidate, Way
 from lib.measure.state import disturbances
 from lib.pages import tolerance
 from lib.pages.against import reference
+from lib.rivals.every import RIVALS
 from lib.stats import Interval
 from lib.store.records import Record
 from lib.store.run import Run
@@ -20,7 +21,7 @@ from lib.words import LIST_MARK, Words
 
 W = Words(__file__)
 PYTHON, CPP, CPU = "tensorrt", "cpp", "onnxrt"
-OURS = (PYTHON, CPP, CPU)  # runners of this project; all others are rivals
+OURS = (PYTHON, CPP, CPU)  # runners of this project, in the order of the page; those of RIVALS follow
 TRTEXEC = "trtexec"
 IN_FLIGHT = {TRTEXEC: 2}  # requests that one of its streams keeps in flight (lib/rivals/trtexec.py), where it is not one
 PLAINLY = {"pytorch": "eager", "onnxrt_bound": "bound", "polygraphy": "runner"}  # rivals -> how they are called plainly
@@ -62,7 +63,7 @@ class Arm:
     @property
     def ours(self) -> bool:
         """Whether this project runs it, else it is a rival."""
-        return self.candidate.runner in OURS
+        return self.candidate.runner not in RIVALS
 
     @property
     def in_flight(self) -> int:
@@ -97,7 +98,7 @@ class Arm:
     @property
     def place(self) -> tuple[Any, ...]:
         """Sorts arms: by batch size, then in the order of the report, the older TensorRT first."""
-        order = (*OURS, "").index(self.candidate.runner) if self.ours else len(OURS)
+        order = OURS.index(self.candidate.runner) if self.candidate.runner in OURS else len(OURS)
         return self.batch, order, *self.candidate.place, system.version_order(self.version)
 
 
