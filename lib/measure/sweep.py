@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib import onnx_session
+from lib import onnx_session, progress
 from lib.deadline import OutOfTime
 from lib.errors import NotMeasured, ReportError, WrongOutput
 from lib.experiment.candidate import Candidate
@@ -40,7 +40,11 @@ def timings(session: Session, candidates: Iterable[Candidate], batch_sizes: Iter
     """
     sizes, candidates = list(batch_sizes), list(candidates)
     with ExitStack() as stack:
-        opened = {candidate: entered(RUNNERS[candidate.runner], session, candidate, stack) for candidate in candidates}
+        opened = dict[Candidate, Runner | Reason]()
+        with progress.bar(len(candidates), "opening candidates") as bar:  # engines that are missing are built, which takes its time
+            for candidate in candidates:
+                opened[candidate] = entered(RUNNERS[candidate.runner], session, candidate, stack)
+                bar.update()
         timed(session, {Arm(candidate, size): opened[candidate] for candidate in candidates for size in sizes}, seconds)
 
 

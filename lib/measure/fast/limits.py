@@ -27,7 +27,7 @@ from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 
 CEILING, SHARE = "ceiling", "ceiling_share"
-CEILING_S, PLACING_S = 50.0, 5.0  # that the ceilings of a version and the layers of an engine take, about
+CEILING_S, PLACING_S = 60.0, 5.0  # that the ceilings of a version and the layers of an engine take, about
 REPEATS = 20  # of a batch, by the profiler
 LAYERS = "layers"  # stats of a share: its layers, on their way into the exhibit
 
