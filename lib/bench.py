@@ -8,8 +8,6 @@ touched.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,8 +62,6 @@ def bench(given: str, against: str = "", minutes: float | None = None) -> tuple[
     profile = profiles.load(given)
     session.check(profile)
     old = before(against) if against else None
-    if not sys.stderr.isatty():
-        os.environ.setdefault(progress.LINES, "lines")  # a log of CI
     new = measured(profile, 60 * (minutes or MINUTES))
     return told(new, old)
 

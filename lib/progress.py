@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-LINES = "REPORT_PROGRESS"  # set to "lines" by the headless run: a log wants lines, not a bar that redraws itself
+LINES = "REPORT_PROGRESS"  # set to "lines" by the headless run, whose notebooks do not know that they write into a log
 LINE_EVERY_S = 15.0
 BAR_EVERY_S = 0.2
 WORTH = 0.05  # share of the work before which its pace says too little of the rest
@@ -22,8 +22,7 @@ STEADY = 1.5  # factor between the paces of the two halves of that time beyond w
 
 def say(text: str) -> None:
     """One line of progress at once: on standard error, which front ends show in red as if it were one, so there on standard output."""
-    front_end = "ipykernel.kernelapp" in sys.modules and os.environ.get(LINES) != "lines"
-    print(text, file=sys.stdout if front_end else sys.stderr, flush=True)
+    print(text, file=sys.stdout if _front_end() else sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
@@ -46,8 +45,7 @@ class bar:
         self._left = ""
         self._points: deque[tuple[float, float]] = deque()  # (time, done) after each step but the first, which is like no other
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
-        lines = os.environ.get(LINES) == "lines"
-        self._tqdm: Any = None if lines else tqdm(total=total, desc=what, leave=False, bar_format=form, disable=not total)
+        self._tqdm: Any = None if _log() else tqdm(total=total, desc=what, leave=False, bar_format=form, disable=not total)
 
     def __enter__(self) -> bar:
         return self
@@ -102,6 +100,16 @@ class bar:
             return
         done = f"{self.done:.0f}/{self.total}" if isinstance(self.total, int) else f"{self.done / self.total * 100:.0f} %"
         say(f"{self.what}: {done}, {duration(now - self.started)}{self._left_in_words(now)} {self.figures}".rstrip())
+
+
+def _front_end() -> bool:
+    """Whether a person looks at this notebook while it runs."""
+    return "ipykernel.kernelapp" in sys.modules and os.environ.get(LINES) != "lines"
+
+
+def _log() -> bool:
+    """Whether what is said goes into a log: it wants lines, not a bar that redraws itself."""
+    return os.environ.get(LINES) == "lines" or not (_front_end() or sys.stderr.isatty())
 
 
 def _pace(start: tuple[float, float], end: tuple[float, float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -142,6 +143,7 @@ def test_nothing_is_said_of_no_work(monkeypatch, capsys, total, shown):
 
 def test_terminal_gets_a_bar_with_the_same_time_left(monkeypatch, capsys):
     monkeypatch.delenv(progress.LINES, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     clock = Clock()
     with progress.bar(total=20, what="work", clock=clock) as bar:
         for _ in range(10):
@@ -153,8 +155,16 @@ def test_terminal_gets_a_bar_with_the_same_time_left(monkeypatch, capsys):
     assert "work" in capsys.readouterr().err
 
 
-def test_bar_is_closed_when_the_work_fails(monkeypatch):
+def test_what_is_no_terminal_gets_lines(monkeypatch, capsys):
     monkeypatch.delenv(progress.LINES, raising=False)
+    with progress.bar(total=2, what="work") as bar:
+        bar.update(2)
+    assert capsys.readouterr().err == "work: 2/2, 0 s\n"
+
+
+def test_bar_is_closed_when_the_work_fails(monkeypatch, capsys):
+    monkeypatch.delenv(progress.LINES, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with pytest.raises(RuntimeError), progress.bar(total=4, what="work") as bar:
         raise RuntimeError
     assert bar._tqdm.disable

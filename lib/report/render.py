@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -102,14 +101,8 @@ def write(
 
 
 def _told(shown: Iterator[Any], count: int, profile: str) -> Iterator[Any]:
-    """The notebooks of `shown` one by one, with a bar in a terminal and one line in a log."""
-    what = f"{profile}: {count} page{'' if count == 1 else 's'} from records"
-    if not sys.stderr.isatty():
-        if count:
-            progress.say(what)
-        yield from shown
-        return
-    with progress.bar(count, what) as bar:
+    """The notebooks of `shown` one by one, and how far they are."""
+    with progress.bar(count, f"{profile}: pages from records") as bar:
         for one in shown:
             yield one
             bar.update()
