@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import made_fast
 import pytest
 import small_report
 import yaml
@@ -113,6 +114,18 @@ def test_a_candidate_of_which_the_columns_would_have_nothing_is_no_row(results: 
     same = Record("agreement", "share", 1.0, ONNX, stats={"correct": 10000, "total": 10000})
     small_report.recorded(results, "07_precision", [*FOUND, same, timed(SAVED_MODEL_REFERENCE, 10.0)])
     assert "ONNX Runtime (CPU)" not in readme.shown(gathered(results), "en", readme.CPU)
+
+
+def test_where_nothing_may_be_claimed_of_speed_the_table_stands_alone(results: Path) -> None:
+    folder = results.parent / "three"
+    small_report.recorded(folder, "07_precision", [*FOUND[:2], timed(SAVED_MODEL_REFERENCE, 10.0), timed(TENSORRT, 0.4)])
+    small_report.recorded(
+        folder, readme.WAYS, made_fast.Made(busy={f"{p} {b}": 0.9 for p in ("fp16", "int8_qdq") for b in (1, 32, 8192)}).records()
+    )
+    small_report.full(results.parents[3] / "notebooks", readme.WAYS)
+    report = gathered(folder)
+    assert readme.FAST in readme.blocks(report)
+    assert readme.shown(report, "en", readme.FAST).startswith("![First screen of the page on speed")
 
 
 def test_without_markers_it_says_where_to_put_them(results: Path, tmp_path: Path) -> None:

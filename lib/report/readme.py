@@ -109,7 +109,7 @@ def shown(report: Report, language: Language, block: str) -> str:
     """A block of a report as Markdown: what it says in a sentence, its picture if it has one, its table, and what it was measured on."""
     said = {VERSIONS: _of_versions, FAST: _of_ways}.get(block, _of_candidates)(report, language)
     shot = f"![{WORDS(f'readme.picture_{block}').in_(language)}]({picture(report, language, block)})\n" if block in PICTURES else ""
-    return "\n".join(filter(None, [f"**{said[0]}**\n", shot, *said[1:]]))
+    return "\n".join(filter(None, [said[0] and f"**{said[0]}**\n", shot, *said[1:]]))
 
 
 def _of_candidates(report: Report, language: Language) -> list[str]:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on an NVIDIA GPU as its documentation asks for speed: inputs and outputs bound to memory that stays where it is."""
+"""ONNX Runtime's CUDA provider with inputs and outputs bound to memory that stays where it is; without its CUDA graphs."""
 
 from __future__ import annotations
 

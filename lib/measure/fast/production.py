@@ -102,11 +102,12 @@ def halved(measured: Callable[[float, float], Scene], load: Load, limit_ms: floa
 
 
 def needed_s(feed: Feed, *metrics: str) -> float:
-    """About how long they take: a rate is found in some eight runs, which may each take twice as long, and tried for longer in two."""
+    """About how long they take: a rate is found in some eight runs, which may each take twice as long, tried for longer in three, and held
+    in two."""
     seconds = feed.session.profile.fast.server_s
     each = {
         PIPELINE: 5 + 2 * PASS_S * (feed.session.profile.fast.rounds + 1),
-        SERVER: seconds * (1 + 2 * TRIED) + 12 * _search_s(seconds),
+        SERVER: seconds * (2 + 3 * TRIED) + 12 * _search_s(seconds),
         OVERLOAD: 2 * SHORT * seconds,
     }
     return 3 + sum(each.get(metric, 2 + SHORT * seconds) for metric in metrics)

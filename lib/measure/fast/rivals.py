@@ -26,7 +26,7 @@ BOUND, TORCH, POLYGRAPHY, TRTEXEC = "onnxrt_bound", "pytorch", "polygraphy", "tr
 DEFAULTS = ("tf32", "fp32")  # in which ONNX Runtime computes an FP32 model: as it does by default, and with TF32 off
 COMPILED = Way(api="compiled", graph=True)
 STARTS = {BOUND: 1.0, TORCH: 10.0, POLYGRAPHY: 0.5, TRTEXEC: 0.5}  # seconds, about
-COMPILES_S, PROCESS_S = 30.0, 3.0  # that PyTorch compiles; that a process of trtexec takes beyond its slice
+COMPILES_S, PROCESS_S = 30.0, 3.0  # that PyTorch compiles; that a process of trtexec takes beyond a slice, of which it makes LEAST_S
 
 
 def of_batch(given: Given, precision: str, engines: Sequence[Engine], streams: Sequence[int], first: bool) -> list[Arm]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lib import stats
 from lib.experiment import system
@@ -102,6 +102,14 @@ class Arm:
         return self.batch, order, *self.candidate.place, system.version_order(self.version)
 
 
+class Limited(NamedTuple):
+    """How a limit held the clocks of the GPU down in the rounds of a block: share of the samples, the lowest and the highest clock seen."""
+
+    share: float
+    least_mhz: float
+    most_mhz: float
+
+
 class Fast:
     """What the page recorded of its arms."""
 
@@ -164,6 +172,15 @@ class Fast:
         """What made the rounds of a block doubtful, as lib.measure.state tells it."""
         seen = self.blocks.get(block)
         return disturbances(seen.value, seen.stats.get("gpu") or {}) if seen else []  # type: ignore[arg-type]
+
+    def limited(self, why: str) -> dict[str, Limited]:
+        """By block: how far a limit of lib.measure.state.LIMITS held the GPU back, where it did and that was seen."""
+        found = {}
+        for block, record in self.blocks.items():
+            gpu: dict[str, Any] = record.stats.get("gpu") or {}  # type: ignore[assignment]
+            if (share := gpu.get("limits", {}).get(why)) and gpu.get("sm_mhz"):
+                found[block] = Limited(share, min(gpu["sm_mhz"]), max(gpu["sm_mhz"]))
+        return found
 
     def sure(self, arm: Arm) -> bool:
         """Whether something may be claimed of it: checked, right, and measured on a machine that did nothing else."""

@@ -9,7 +9,7 @@ from lib.experiment.candidate import Candidate
 from lib.pages.fast import piped, ratios
 from lib.pages.fast.arms import CPP, TRTEXEC, Arm, Fast, W
 from lib.pages.fast.ratios import Ratio
-from lib.pages.fast.shown import MEGA, Row, called, nothing, shown
+from lib.pages.fast.shown import Row, called, nothing, shown
 from lib.show.table import Table
 from lib.store.run import Run
 from lib.text import Text
@@ -19,8 +19,8 @@ DEFAULT = {"onnxrt_bound": "tf32"}  # rival -> the precision that it computes an
 
 
 def chief(run: Run) -> Table:
-    """One row a comparison of the first precision: lanes over plain calls, ours over rivals, Python over C++, the pipeline over the GPU
-    alone and its memory over its ring; and the highest throughput of every precision. Folded."""
+    """One row a comparison of the first precision: lanes over plain calls, ours over rivals, Python over C++; the pipeline of every
+    precision over the GPU alone; and the highest throughput of each. Folded."""
     found = Fast(run)
     rows = [_compared(one) for one in (*_lanes(found), *_rivals(found), *_languages(found))]
     rows += [*_through(found), *_fastest(found)]
@@ -47,9 +47,11 @@ def _lanes(found: Fast) -> list[Ratio]:
 
 
 def _rivals(found: Fast) -> list[Ratio]:
-    """Ours over each rival at its best or by its default, of as many requests under way where that was timed: at the largest batch size
-    where ways are compared, trtexec at all of them, and whatever takes larger batches at the largest of these."""
-    told = [one for one in ratios.fair(ratios.rivals(found)) if _usual(one.base, first(found))]
+    """Ours over each rival at its best or by its default, the fastest and with as many batches under way: at the largest batch size where
+    ways are compared, trtexec at all of them, and whatever takes larger batches at the largest of these."""
+    every = ratios.rivals(found)
+    chosen = {id(one) for one in (*ratios.fair(every), *ratios.alone(every)) if _usual(one.base, first(found))}
+    told = [one for one in every if id(one) in chosen]
     small = [batch for one in told if (batch := one.own.batch) in found.run.profile.fast.batch_sizes]
     sizes = {max(small, default=0), max((one.own.batch for one in told), default=0)}
     return sorted((one for one in told if one.own.batch in sizes or one.base.candidate.runner == TRTEXEC), key=lambda one: one.own.batch)
@@ -72,16 +74,13 @@ def _languages(found: Fast) -> list[Ratio]:
 
 
 def _through(found: Fast) -> Iterator[Row]:
-    """The pipeline from memory: over the GPU alone, with what holds it back; its host memory over its ring, with what lies beyond."""
-    there = [one for one in piped.fastest(found) if one.source == "memory" and _precision(one) == first(found)]
-    for one in there:
-        if one.share is not None:
+    """The pipeline from memory: over the GPU alone, with what holds it back."""
+    for one in piped.fastest(found):
+        if one.source == "memory" and one.share is not None and one.record.candidate:
             alone, told = one.rate.value / one.share.value, one.held and W("parts.outcome", held=one.held.text)
-            row = _pipeline(one, "piped") | {"throughput": one.rate, "other_rate": alone}
+            row: Row = {"pair": W("chief.piped", own=_named(one.record.candidate)), "batch_size": one.record.batch_size}
+            row |= {"version": one.version or "–", "throughput": one.rate, "other_rate": alone}
             yield row | {"pair_ratio": one.share, "outcome": told}
-    for one in there:
-        if one.memory is not None and one.beyond is not None:
-            yield _pipeline(one, "memory") | {"pair_ratio": one.memory, "outcome": W("parts.beyond", megabytes=MEGA * one.beyond)}
 
 
 def _fastest(found: Fast) -> Iterator[Row]:
@@ -100,16 +99,6 @@ def _compared(one: Ratio) -> Row:
     row: Row = {"pair": pair, "batch_size": one.own.batch, "version": one.own.version or "–", "throughput": one.own.rate}
     row |= {"other_rate": one.base.rate.value, "pair_ratio": one.times, "outcome": W(f"verdicts.{one.verdict}")}
     return row | ({"best": {"pair_ratio"}} if one.verdict == "faster" else {})
-
-
-def _pipeline(one: piped.Pipeline, key: str) -> Row:
-    assert one.record.candidate is not None
-    pair = W(f"chief.{key}", own=_named(one.record.candidate))
-    return {"pair": pair, "batch_size": one.record.batch_size, "version": one.version or "–"}
-
-
-def _precision(one: piped.Pipeline) -> str:
-    return one.record.candidate.precision if one.record.candidate else ""
 
 
 def _named(candidate: Candidate) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from lib.stats import Interval
 from lib.store.run import Run
 from lib.text import Language, Text
 
-MARKERS = ("o", "s", "D", "^")  # a version each, in their order
+MARKERS, OTHER = ("o", "s", "D", "^"), "v"  # a version each, in their order; beside these what runs on no TensorRT
 PANELS = 3  # batch sizes of a figure, at most: the smallest and the largest ones
 STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)  # of a decade, where ticks may stand
 MOST_TICKS = {1: 6, 2: 4, 3: 2}  # panels beside each other -> ticks of each
@@ -192,7 +192,8 @@ def _few(sizes: list[int]) -> list[int]:
 
 
 def _dots(found: Fast, cells: Cells, sizes: list[int], key: str, form: str, nothing: Text, **said: Any) -> Figure:
-    """Rows of dots with intervals, a panel a batch size; the number stands beside the rightmost of a row. said: more of the caption."""
+    """Rows of dots with intervals, a panel a batch size; beside a row stands its largest number, or of rivals its smallest. said: more of
+    the caption."""
     rows = list(dict.fromkeys(row for row, size in cells if size in sizes))
     if not rows:
         return base.sentence(nothing)
@@ -204,13 +205,14 @@ def _dots(found: Fast, cells: Cells, sizes: list[int], key: str, form: str, noth
             if key != "rate":
                 axes.axvline(1.0, color="grey", linewidth=1, linestyle=":")
             for y, row in enumerate(rows):
-                _paint_row(axes, y, cells.get((row, size), []), found.versions, form)
+                _paint_row(axes, y, cells.get((row, size), []), found.versions, form, min if key == "rivals" else max)
             axes.set_title(W("labels.batch", batch=size).in_(language), fontsize=9)
             axes.set_ylim(len(rows) - 0.4, -0.6)
             axes.set_yticks(range(len(rows)), [row.in_(language) if axes is every[0] else "" for row in rows], fontsize=8)
             axes.grid(False, axis="y")
             axes.tick_params(axis="x", labelsize=8)
-            _logarithmic(axes, [end for row in rows for dot in cells.get((row, size), []) for end in dot.ends], len(sizes))
+            ends = [end for row in rows for dot in cells.get((row, size), []) for end in dot.ends]
+            _logarithmic(axes, ends + [1.0] * (key != "rate" and bool(ends)), len(sizes))
         every[0].figure.supxlabel(W(f"axes.{key}").in_(language), fontsize=9)
         _legend(every[0], {dot.colour for dot in shown}, sorted({dot.version for dot in shown} - {""}, key=version_order), language)
 
@@ -220,18 +222,23 @@ def _dots(found: Fast, cells: Cells, sizes: list[int], key: str, form: str, noth
     return base.plot(paint, W(f"alts.{key}", rows=len(rows), sizes=names), caption, columns=len(sizes), height_in=height)
 
 
-def _paint_row(axes: base.Axes, y: int, dots: Iterable[Dot], versions: list[str], form: str) -> None:
+def _paint_row(axes: base.Axes, y: int, dots: Iterable[Dot], versions: list[str], form: str, told: Callable[..., float]) -> None:
     there = list(dots)
     step = min(0.28, SPREAD / len(there)) if there else 0.0
     for number, dot in enumerate(there):
-        place = versions.index(dot.version) if dot.version in versions else 0
         height = y + (number - (len(there) - 1) / 2) * step
         value, (low, high) = dot.value.value, dot.ends
         style = {"color": dot.colour, "markerfacecolor": dot.colour if dot.sure else "white", "markersize": 4.5, "elinewidth": 1}
-        axes.errorbar(value, height, xerr=[[value - low], [high - value]], fmt=MARKERS[place % len(MARKERS)], **style)
+        axes.errorbar(value, height, xerr=[[value - low], [high - value]], fmt=_marker(dot.version, versions), **style)
     if there:
-        most, right = max(dot.value.value for dot in there), max(dot.ends[1] for dot in there)
-        axes.annotate(form.format(most), (right, y), (5, 0), textcoords="offset points", fontsize=7, va="center")
+        number, right = told(dot.value.value for dot in there), max(dot.ends[1] for dot in there)
+        axes.annotate(form.format(number), (right, y), (5, 0), textcoords="offset points", fontsize=7, va="center")
+
+
+def _marker(version: str, versions: list[str]) -> str:
+    if version in versions:
+        return MARKERS[versions.index(version) % len(MARKERS)]
+    return OTHER if len(versions) > 1 else MARKERS[0]
 
 
 def _logarithmic(axes: base.Axes, values: list[float], panels: int) -> None:

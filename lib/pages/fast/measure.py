@@ -211,5 +211,5 @@ def _expected_s(session: Session, team: list[Worker]) -> float:
     builds = BUILDS_S[0] * counts[0] + (BUILDS_S[1] if large else 0)
     timed = sum(count * len(asked.precisions) * number * len(team) * way_s for count, number in zip(counts, WAYS, strict=True))
     beside = sum(count * seconds for count, seconds in zip(counts, RIVALS_S, strict=True)) if system.gpus() else 0.0
-    fed = 2 * asked.server_s + 5 * len(asked.precisions) * (1 + len(large))
+    fed = 3 * asked.server_s + 5 * len(asked.precisions) * (1 + len(large))
     return timed + beside + len(team) * (limits.CEILING_S + len(asked.precisions) * builds + fed)

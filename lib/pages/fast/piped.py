@@ -19,6 +19,7 @@ MOST_MEMORY = 1.2  # of the ring of buffers: what a pipeline may take of the hos
 # Bytes beyond the ring that threads and allocators take, whatever its size; Linux counts resident memory to some pages a thread only
 # (proc_pid_statm(5))
 SMALL = 8 << 20
+DRIFTS = 5  # repeats that tell a drift
 STEPS = tuple(key.removesuffix("_s") for key in SPENT)
 REST, OWN = "rest", "own"  # what is left of its time; the same where launching and collecting were not timed
 
@@ -39,12 +40,21 @@ class Held(NamedTuple):
 @dataclass(frozen=True)
 class Pipeline:
     """The whole test set through one engine. share: of its rate on the GPU alone, one lane, None where that was not timed; alone: the pace
-    of its lanes as they are timed without a pipeline, ms a batch, None likewise."""
+    of its lanes as they are timed without a pipeline, ms a batch, None likewise; lanes_share: theirs of the GPU alone."""
 
     record: Record
     rate: Interval
     share: Interval | None
     alone: float | None
+    lanes_share: float | None = None
+
+    @property
+    def drift(self) -> tuple[float, float] | None:
+        """The first and the last of its repeats (images/s) where each is slower, or each faster, than the one before: its interval, which
+        takes them to scatter, does not cover that. Of DRIFTS repeats two in their factorial are so by chance."""
+        rates = self.record.samples
+        ordered = len(rates) >= DRIFTS and list(rates) in (sorted(rates), sorted(rates, reverse=True))
+        return (rates[0], rates[-1]) if ordered else None
 
     @property
     def source(self) -> str:
@@ -121,7 +131,7 @@ class Pipeline:
 def pipelines(found: Fast) -> list[Pipeline]:
     """Those that came to an end, from memory before from files, the fastest first."""
     there = [r for r in found.run.records("pipeline") if r.value is not None and r.candidate and r.samples]
-    made = [Pipeline(r, stats.time(r.samples), _share(found, r), _alone(found, r)) for r in there]  # rates on logarithms, as times
+    made = [_pipeline(found, record) for record in there]
     return sorted(made, key=lambda one: (one.source != "memory", -one.rate.value))
 
 
@@ -138,6 +148,13 @@ def fastest(found: Fast) -> list[Pipeline]:
 def best(found: Fast, source: str = "memory") -> Pipeline | None:
     """The fastest from a source."""
     return next((one for one in fastest(found) if one.source == source), None)
+
+
+def _pipeline(found: Fast, record: Record) -> Pipeline:
+    share, alone = _share(found, record), _alone(found, record)
+    gpu = gpu_only(found, record.candidate, record.batch_size or 1, str(record.case.get("tensorrt", "")))
+    lanes_share = stats.time(gpu.samples).value / alone if gpu and alone else None
+    return Pipeline(record, stats.time(record.samples), share, alone, lanes_share)  # rates on logarithms, as times
 
 
 def _share(found: Fast, record: Record) -> Interval | None:

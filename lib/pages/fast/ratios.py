@@ -20,7 +20,8 @@ JUDGED = (*CLAIMED, "undecided")  # what the rounds say where they may be listen
 @dataclass(frozen=True)
 class Ratio:
     """Throughput of `own` over that of `base`, paired by round. verdict: what may be claimed of it; kind: of a pair with trtexec, "lanes"
-    where both have as many requests under way, "streams" where ours has as many lanes as it has streams."""
+    where both have as many requests under way, "streams" where ours has as many lanes as it has streams; of one with another rival "alone"
+    where ours has one batch under way too, "" where it is the fastest of ours."""
 
     own: Arm
     base: Arm
@@ -70,14 +71,20 @@ def versions(found: Fast) -> list[Ratio]:
 
 def rivals(found: Fast) -> list[Ratio]:
     """Ours over each rival, that takes floats and gives all outputs as it does. trtexec's N streams meet 2 N of our lanes and N; every
-    other the fastest of ours, on its TensorRT where it has one."""
+    other the fastest of ours, on its TensorRT where it has one, and the fastest with one batch under way, as it has itself."""
     return _all(ratio for rival in found.rivals for ratio in _against(found, rival))
 
 
 def fair(told: list[Ratio]) -> list[Ratio]:
-    """Of `rivals` one each: against trtexec with as many requests under way, or where there is no such pair with as many lanes."""
+    """Of `rivals` one each: the fastest of ours, but against trtexec with as many requests under way, or where there is no such pair with
+    as many lanes."""
     level = {id(one.base) for one in told if one.kind == "lanes"}
-    return [one for one in told if one.kind != "streams" or id(one.base) not in level]
+    return [one for one in told if one.kind != "alone" and (one.kind != "streams" or id(one.base) not in level)]
+
+
+def alone(told: list[Ratio]) -> list[Ratio]:
+    """Of `rivals` those with one batch under way on both sides, as they are or beside the fastest of ours."""
+    return [one for one in told if one.kind == "alone" or (not one.kind and one.own.in_flight == one.base.in_flight == 1)]
 
 
 def _against(found: Fast, rival: Arm) -> Iterable[Ratio | None]:
@@ -90,7 +97,12 @@ def _against(found: Fast, rival: Arm) -> Iterable[Ratio | None]:
         return
     there = [arm for arm in found.ours if arm.block == rival.block and arm.whole and rival.version in ("", arm.version)]
     right = [arm for arm in there if found.answers(arm) != "wrong"]
-    yield compared(found, max(right, key=lambda arm: arm.rate.value, default=None), rival)
+    best, single = (
+        max(those, key=lambda arm: arm.rate.value, default=None) for those in (right, [arm for arm in right if arm.in_flight == 1])
+    )
+    yield compared(found, best, rival)
+    if single != best and (ratio := compared(found, single, rival)):
+        yield replace(ratio, kind="alone")
 
 
 def _all(found: Iterable[Ratio | None]) -> list[Ratio]:

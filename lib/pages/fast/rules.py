@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
-from lib.experiment.candidate import Candidate, ordered
+from lib.experiment.candidate import ordered
 from lib.pages import against, common, who
-from lib.pages.fast import choose, piped, ratios, work
-from lib.pages.fast.arms import OURS, Fast, W, runner_label, way_label
+from lib.pages.fast import choose, names, piped, ratios, work
+from lib.pages.fast.arms import Fast, W, runner_label, way_label
 from lib.pages.fast.choose import Choice
 from lib.pages.fast.piped import Pipeline
 from lib.pages.fast.ratios import JUDGED, Ratio
@@ -21,7 +21,7 @@ from lib.text import Text
 from lib.words import COMMON, Finding
 
 ABOUT = {"pipeline": "pipeline", "ceiling": "ceiling", "ceiling_share": "ceiling"} | dict.fromkeys(work.SCENARIOS, "scenarios")
-MOSTLY = 0.5  # of a batch's time that waiting for lanes must take, for them to be all that holds a pipeline back
+MOSTLY = 0.5  # of the time: that waiting for lanes must take, for them to be all that holds a pipeline back; that a card is at a limit
 ABOUT_ARMS = ("pace", "agreement", "accuracy", "device_memory", "build_time", "file_size")  # metrics that name what lacks them
 
 
@@ -29,7 +29,7 @@ def findings(run: Run) -> list[Finding]:
     """Everything the page says."""
     found = Fast(run)
     doubts = [finding for rule in (wrong, memory, server, overload, disturbed) for finding in rule(found)]
-    rules = (fastest, soonest, gains, against_rivals, through, far, newer, python, asked)
+    rules = (fastest, soonest, gains, against_rivals, through, far, capped, newer, python, asked)
     told = [finding for rule in rules for finding in rule(found)]
     return [*doubts, *not_measured(run, failed=True), *told, *against.unlabelled(run), *not_measured(run)]
 
@@ -39,7 +39,7 @@ def wrong(found: Fast) -> Iterator[Finding]:
     arms = [arm for arm in found.arms if found.answers(arm) == "wrong"]
     if arms:
         worst = min((record for arm in arms if (record := found.judged(arm, "agreement"))), key=_share)
-        values = {"candidates": ordered(arm.candidate for arm in arms), **_who(map(found.label, arms))}
+        values = {"candidates": ordered(arm.candidate for arm in arms), **names.who_of(map(found.label, arms))}
         yield W.finding("bad", "wrong", **values, share=common.share(worst))
 
 
@@ -48,7 +48,9 @@ def memory(found: Fast) -> Iterator[Finding]:
     over = [one for one in piped.pipelines(found) if one.too_much]
     if over:
         most = max(one.memory or 0.0 for one in over)
-        yield W.finding("bad", "memory", **_who(_engine(found, one.record) for one in over), memory=most, most=piped.MOST_MEMORY)
+        yield W.finding(
+            "bad", "memory", **names.who_of(names.engine(found, one.record) for one in over), memory=most, most=piped.MOST_MEMORY
+        )
 
 
 def server(found: Fast) -> Iterator[Finding]:
@@ -56,7 +58,9 @@ def server(found: Fast) -> Iterator[Finding]:
     lost = [record for record in found.run.records("server") if record.value is not None and not work.held(record)]
     if lost:
         p99 = max(float(record.stats.get("p99_ms") or 0.0) for record in lost)  # type: ignore[arg-type]
-        yield W.finding("bad", "not_held", **_who(_engine(found, one) for one in lost), p99=p99, limit=found.run.profile.fast.limit_ms)
+        yield W.finding(
+            "bad", "not_held", **names.who_of(names.engine(found, one) for one in lost), p99=p99, limit=found.run.profile.fast.limit_ms
+        )
 
 
 def overload(found: Fast) -> Iterator[Finding]:
@@ -64,7 +68,7 @@ def overload(found: Fast) -> Iterator[Finding]:
     lost = [record for record in found.run.records("server_overload") if record.stats.get("wrong")]
     if lost:
         count = sum(int(record.stats["wrong"]) for record in lost)  # type: ignore[arg-type]
-        yield W.finding("bad", "overload_wrong", **_who(_engine(found, one) for one in lost), count=count)
+        yield W.finding("bad", "overload_wrong", **names.who_of(names.engine(found, one) for one in lost), count=count)
 
 
 def disturbed(found: Fast) -> Iterator[Finding]:
@@ -75,7 +79,7 @@ def disturbed(found: Fast) -> Iterator[Finding]:
         for key, values in (one for told in doubtful.values() for one in told):  # the largest share, every other reason as it is
             worst[key] = max(worst.get(key, values), values, key=lambda each: each.get("share", each.get("count", 0)))
         why = [W(f"disturbances.{key}", **values) for key, values in worst.items()]
-        yield W.finding("warn", "disturbed", count=len(doubtful), total=len(found.blocks), what=_blocks(doubtful), why=why)
+        yield W.finding("warn", "disturbed", count=len(doubtful), total=len(found.blocks), what=names.blocks(doubtful), why=why)
 
 
 def fastest(found: Fast) -> Iterator[Finding]:
@@ -117,15 +121,22 @@ def gains(found: Fast) -> Iterator[Finding]:
 
 
 def against_rivals(found: Fast) -> Iterator[Finding]:
-    """How often ours is faster than a rival, and where it leads least; no good news where a rival leads."""
-    told = ratios.judged(ratios.fair(ratios.rivals(found)))
+    """How often ours is faster than a rival, and where it leads least, also with one batch under way; no good news where a rival leads."""
+    every = ratios.judged(ratios.rivals(found))
+    told, level = ratios.fair(every), ratios.alone(every)
     if not told:
         return
-    least = min(told, key=lambda one: one.times.value)
-    values = {"rival": found.label(least.base), "own": found.label(least.own), "batch": least.own.batch, "ratio": least.times}
+    alone = W("parts.one_under_way", **_least(found, level)) if level else Text("", "")
     verdicts = {one.verdict for one in told}
     good = "faster" in verdicts and "slower" not in verdicts
-    yield W.finding("good" if good else "note", "rivals", counts=_counts(found, told), total=len(told), **values)
+    values = {"counts": _counts(found, told), "total": len(told), **_least(found, told)}
+    yield W.finding("good" if good else "note", "rivals", **values, alone=alone)
+
+
+def _least(found: Fast, told: list[Ratio]) -> dict[str, Any]:
+    """The smallest ratio, and of what."""
+    least = min(told, key=lambda one: one.times.value)
+    return {"rival": found.label(least.base), "own": found.label(least.own), "batch": least.own.batch, "ratio": least.times}
 
 
 def _counts(found: Fast, told: list[Ratio]) -> list[Text]:
@@ -138,8 +149,12 @@ def through(found: Fast) -> Iterator[Finding]:
     """The pipeline: images/s from memory and from files, its share of the GPU alone, and what holds it back."""
     if (one := piped.best(found)) is None:
         return
-    values = {"rate": one.rate, "engine": _called(found, one.record), "batch": one.record.batch_size}
+    values = {"rate": one.rate, "engine": names.called(found, one.record), "batch": one.record.batch_size}
     share = W("parts.share", share=one.share) if one.share else Text("", "")
+    if one.lanes_share:
+        share = sentences([share, W("parts.lanes_share", share=one.lanes_share)])
+    if one.drift:
+        share = sentences([share, W("parts.drift", first=one.drift[0], last=one.drift[1])])
     files = piped.best(found, "files")
     slower = W("parts.files", rate=files.rate) if files else Text("", "")
     yield W.finding("note", "pipeline", **values, share=share, held=_held(one), files=slower)
@@ -166,7 +181,16 @@ def far(found: Fast) -> Iterator[Finding]:
     graphs = _reasons(work.why_graphed(found, record) for record in told)
     as_graph = W("parts.as_graph", parts=graphs) if graphs else Text("", "")
     parts = _reasons(map(work.why, told))
-    yield W.finding("note", "ceiling", reach=reach, which=_place(found, high), count=len(told), parts=parts, as_graph=as_graph)
+    yield W.finding("note", "ceiling", reach=reach, which=names.place(found, high), count=len(told), parts=parts, as_graph=as_graph)
+
+
+def capped(found: Fast) -> Iterator[Finding]:
+    """The blocks in whose rounds the card was held back by its power limit for most of the time, and how far its clocks went down."""
+    limited = {block: told for block, told in found.limited("power_cap").items() if told.share >= MOSTLY}
+    if limited:
+        least, most = min(told.least_mhz for told in limited.values()), max(told.most_mhz for told in limited.values())
+        values = {"count": len(limited), "total": len(found.blocks), "what": names.blocks(limited), "least": least, "most": most}
+        yield W.finding("note", "capped", **values)
 
 
 def _reasons(each: Iterable[str | None]) -> list[Text]:
@@ -204,8 +228,11 @@ def asked(found: Fast) -> Iterator[Finding]:
     held = [record for record in found.run.records("server") if work.held(record)]
     if held:
         most = max(held, key=lambda record: record.value or 0)
-        values = {"engine": _called(found, most), "rate": most.value, "limit": float(most.stats["limit_ms"])}  # type: ignore[arg-type]
-        yield W.finding("note", "server", **values, seconds=float(most.stats.get("seconds") or 0.0))  # type: ignore[arg-type]
+        values = {"engine": names.called(found, most), "rate": most.value, "limit": float(most.stats["limit_ms"])}  # type: ignore[arg-type]
+        of_lanes = work.of_lanes(found, most)
+        share = W("parts.of_its_lanes", share=of_lanes) if of_lanes else Text("", "")
+        seconds = float(most.stats.get("seconds") or 0.0)  # type: ignore[arg-type]
+        yield W.finding("note", "server", **values, seconds=seconds, share=share)
 
 
 def not_measured(run: Run, failed: bool = False) -> list[Finding]:
@@ -220,9 +247,9 @@ def not_measured(run: Run, failed: bool = False) -> list[Finding]:
     for why, those in by.items():
         values = {"why": why.text, "because": who.because(why.text)}
         if failed:
-            made.append(W.finding("bad", "failed", **values, **_who(_failed(found, one) for one in those)))
+            made.append(W.finding("bad", "failed", **values, **names.who_of(_failed(found, one) for one in those)))
         else:
-            made.append(W.finding("note", "unmeasured", **values, **_who(_lacking(those), "lacking")))
+            made.append(W.finding("note", "unmeasured", **values, **names.who_of(_lacking(those), "lacking")))
     return made
 
 
@@ -230,7 +257,7 @@ def _failed(found: Fast, record: Record) -> Text:
     """What failed: a way, or a part of the page."""
     if record.candidate is None:
         return W(f"about.{ABOUT[record.metric]}") if record.metric in ABOUT else COMMON("who.something")
-    return _engine(found, record) if record.batch_size else _called(found, record)
+    return names.engine(found, record) if record.batch_size else names.called(found, record)
 
 
 def _lacking(records: Iterable[Record]) -> list[Text]:
@@ -239,50 +266,9 @@ def _lacking(records: Iterable[Record]) -> list[Text]:
     by: dict[str, dict[Text, None]] = {}
     for candidate in ordered({r.candidate.plain for r in records if r.metric in ABOUT_ARMS and r.candidate}):
         by.setdefault(candidate.runner, {})[candidate.precision_label] = None
-    named = [W("labels.lacking", runner=_runner(runner), precisions=list(those)) for runner, those in by.items()]
+    named = [W("labels.lacking", runner=names.runner_named(runner), precisions=list(those)) for runner, those in by.items()]
     return named + list(dict.fromkeys(W(f"about.{ABOUT[r.metric]}") for r in records if r.metric in ABOUT))
-
-
-def _who(labels: Iterable[Text], noun: str = "configurations") -> dict[str, Text]:
-    """One by its name, which is long, or how many; `which` then names all."""
-    each = list(dict.fromkeys(labels))
-    if len(each) == 1:
-        return who.of(each)
-    return {"who": W(f"parts.{noun}", count=len(each)), "which": COMMON("who.which", what=each)}
-
-
-def _runner(name: str) -> Text:
-    candidate = Candidate(name, "")
-    return candidate.runner_label if name in OURS else runner_label(candidate)
-
-
-def _engine(found: Fast, record: Record) -> Text:
-    """What a record is about, with its batch size."""
-    return W("labels.engine_way", engine=_called(found, record), batch=record.batch_size or 1)
-
-
-def _blocks(names: Iterable[str]) -> list[Text]:
-    """Blocks of rounds as people call them, those of a precision together."""
-    sizes: dict[str, list[str]] = {}
-    for name in names:
-        precision, _, batch = name.partition(" ")
-        sizes.setdefault(precision, []).append(batch)
-    return [W("labels.blocks", precision=Candidate("", key).precision_label, sizes=those) for key, those in sizes.items()]
 
 
 def _share(record: Record) -> float:
     return float(record.value or 0.0)
-
-
-def _place(found: Fast, record: Record) -> Text:
-    """An engine, whatever way it is called: precision, batch size, and its TensorRT where there are several."""
-    assert record.candidate is not None
-    version = str(record.case.get("tensorrt", ""))
-    values = {"precision": record.candidate.precision_label, "batch": record.batch_size or 1, "version": version}
-    return W("labels.engine_version" if found.tells(version) else "labels.engine", **values)
-
-
-def _called(found: Fast, record: Record) -> Text:
-    if record.candidate is None:
-        return COMMON("who.something")
-    return found.named(record.candidate, str(record.case.get("tensorrt", "")))

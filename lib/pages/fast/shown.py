@@ -18,7 +18,7 @@ INTERVAL = True
 # Column -> (unit, decimals, whether its interval stands beside it); one that is not here is of words.
 FORMS: dict[str, tuple[str, int, bool]] = {
     **dict.fromkeys(("batch_size", "images", "asked", "faster", "slower", "same", "undecided"), ("", 0, False)),
-    **dict.fromkeys(("rate", "rival_rate", "base_rate", "other_rate", "newer_rate", "served"), ("images/s", 0, False)),
+    **dict.fromkeys(("rate", "rival_rate", "base_rate", "other_rate", "newer_rate", "wanted", "served"), ("images/s", 0, False)),
     "throughput": ("images/s", 0, INTERVAL),
     "time": ("ms", 3, INTERVAL),
     "ratio": ("×", 2, INTERVAL),

@@ -7,13 +7,14 @@ from collections import Counter
 
 from lib.pages import common
 from lib.pages.fast import ratios
-from lib.pages.fast.arms import OURS, Arm, Fast, W
+from lib.pages.fast.arms import OURS, TRTEXEC, Arm, Fast, W
 from lib.pages.fast.chief import chief
 from lib.pages.fast.choose import choices
 from lib.pages.fast.ratios import JUDGED, Ratio
 from lib.pages.fast.shown import MEGA, Row, absent, called, compared, label, named, nothing, shown
 from lib.pages.fast.work import there
 from lib.pages.fast.work_tables import ceiling, ceilings, layers, pipeline, pipeline_times, remedies, scenarios
+from lib.rivals.trtexec import LEAST_S
 from lib.show.table import Column, Table
 from lib.store.records import Record
 from lib.store.run import Run
@@ -156,6 +157,8 @@ def method(run: Run) -> Table:
     """The settings of the measurement; folded."""
     asked = run.profile.fast
     values = {"rounds": asked.rounds, "slice": f"{asked.slice_s:g} s", "warmup": f"{asked.warmup_s:g} s", "server": f"{asked.server_s:g} s"}
+    if any(arm.candidate.runner == TRTEXEC for arm in Fast(run).rivals):
+        values["trtexec"] = f"{max(LEAST_S, asked.slice_s):g} s"
     values |= {"limit": f"{asked.limit_ms:g} ms", "least_ratio": f"{run.profile.measuring.least_ratio:.0%}"}
     values |= {"batches": ", ".join(map(str, asked.batch_sizes)), "large": ", ".join(map(str, asked.large_batches)) or "–"}
     rows = [{"setting": W(f"settings.{key}"), "value": str(value)} for key, value in values.items()]

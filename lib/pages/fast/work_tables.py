@@ -146,12 +146,14 @@ def scenarios(run: Run) -> Table:
         row = _where(record) | {"scenario": W(f"scenarios.{record.metric}"), "seconds": told.get("seconds")}
         row["taken"] = None if (peak := told.get("peak_bytes")) is None else MEGA * float(peak)  # type: ignore[arg-type]
         row |= {"of_lanes": share and 100 * share, "served": None if record.unit == "ms" else record.value}
+        row["wanted"] = {"server": record.value, "server_overload": told.get("asked")}.get(record.metric)
         if record.metric != "offline":  # where everything is due at the beginning, a latency is a share of the run
             row |= {"p90": told.get("p90", record.value if record.unit == "ms" else None), "p99": told.get("p99_ms")}
         rows.append(row)
     known = [key for key in ("of_lanes", "taken") if any(row[key] is not None for row in rows)]
     beside = ["of_lanes"] * ("of_lanes" in known)
-    keys = ("scenario", "what", "version", "batch_size", "served", *beside, "p90", "p99", *["taken"] * ("taken" in known), "seconds")
+    taken = ["taken"] * ("taken" in known)
+    keys = ("scenario", "what", "version", "batch_size", "wanted", "served", *beside, "p90", "p99", *taken, "seconds")
     caption = W("captions.scenarios", limit=run.profile.fast.limit_ms, more=sentences(W(f"parts.about_{key}") for key in known))
     return Table(rows, shown(found, *keys), caption, nothing=nothing(found, *work.SCENARIOS))
 
