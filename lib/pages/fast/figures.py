@@ -214,7 +214,7 @@ def _dots(found: Fast, cells: Cells, sizes: list[int], key: str, form: str, noth
             ends = [end for row in rows for dot in cells.get((row, size), []) for end in dot.ends]
             _logarithmic(axes, ends + [1.0] * (key != "rate" and bool(ends)), len(sizes))
         every[0].figure.supxlabel(W(f"axes.{key}").in_(language), fontsize=9)
-        _legend(every[0], {dot.colour for dot in shown}, sorted({dot.version for dot in shown} - {""}, key=version_order), language)
+        _legend(every[0], {dot.colour for dot in shown}, sorted({dot.version for dot in shown}, key=version_order), language)
 
     names = [W("labels.batch", batch=size) for size in sizes]
     caption = W(f"captions.{key}_figure", least=found.least_ratio, **said)
@@ -283,11 +283,13 @@ def _colour(precision: str) -> str:
 
 
 def _legend(axes: base.Axes, shown: set[str], versions: list[str], language: Language) -> None:
-    """A dot a precision (its key or its colour) that is there, and a marker a TensorRT where there are several."""
+    """A dot a precision (its key or its colour) that is there, and a marker a TensorRT where there are several; versions: "" for none."""
     there = [row for key, row in PRECISIONS.items() if key in shown or row.colour in shown]
     lines = [axes.plot([], [], "o", color=row.colour, label=row.label.in_(language), markersize=5)[0] for row in there]
-    if len(versions) > 1:
-        for place, version in enumerate(versions):
-            lines.append(axes.plot([], [], MARKERS[place % len(MARKERS)], color="black", label=version, markersize=5)[0])
+    named = [version for version in versions if version]
+    if len(named) > 1:
+        for version in (*named, *[""] * (len(named) < len(versions))):
+            label = version or W("labels.no_version").in_(language)
+            lines.append(axes.plot([], [], _marker(version, named), color="black", linestyle="", label=label, markersize=5)[0])
     if len(lines) > 1:
-        axes.figure.legend(handles=lines, loc="outside upper right", ncols=min(6, len(lines)), fontsize=8, frameon=False)
+        axes.figure.legend(handles=lines, loc="outside upper right", ncols=min(7, len(lines)), fontsize=8, frameon=False)
