@@ -11,9 +11,9 @@ from pathlib import Path
 
 NUMBERS = {"8.5": "8503", "10.6": "100600", "11.0": "110000"}
 HELP = {  # of the options that are looked for
-    "8.5": "--loadEngine --shapes --loadInputs --duration --warmUp --streams --noDataTransfers --useSpinWait --useCudaGraph",
-    "10.6": "--loadEngine --shapes --loadInputs --infStreams --noDataTransfers --useSpinWait --useCudaGraph --useProfile",
-    "11.0": "--loadEngine --shapes --infStreams --includeDataTransfers --noSpinWait --noCudaGraph --useCudaGraph --useProfile",
+    "8.5": "--loadEngine --shapes --loadInputs --duration --warmUp --streams --noDataTransfers --useSpinWait --threads --useCudaGraph",
+    "10.6": "--loadEngine --shapes --loadInputs --infStreams --noDataTransfers --useSpinWait --threads --useCudaGraph --useProfile",
+    "11.0": "--loadEngine --shapes --infStreams --includeDataTransfers --noSpinWait --threads --noCudaGraph --useCudaGraph --useProfile",
 }
 KNOWN = ["--loadEngine", "--shapes", "--loadInputs", "--exportOutput", "--duration", "--warmUp", "--percentile", "--avgRuns"]
 LOG = """[I] === Performance summary ===

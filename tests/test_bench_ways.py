@@ -115,6 +115,8 @@ def test_of_every_tensorrt_the_first_precision_is_timed_in_small_batches_alone(p
         for way in ("", "/+graph", "/+graph+lanes2", "/+graph+lanes2+uint8+classes", "/+graph+uint8+classes")
     }
     assert {one.metric for one in asked.records} == {"pace", "agreement", "accuracy", "device_memory", "other_cpu"}
+    trtexec = {one.candidate.key for one in asked.records if one.candidate and one.candidate.runner == "trtexec"}
+    assert trtexec == {"trtexec/fp16/+graph", "trtexec/fp16/+graph+lanes2"}  # by its defaults alone: a process a slice takes its time
     assert asked.profile.fast.slice_s == paces.LEAST_SLICE_S
 
 

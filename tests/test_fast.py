@@ -210,6 +210,8 @@ def test_rivals_and_the_program_that_are_not_here_have_reasons_in_the_same_block
         "polygraphy/fp16": "not_installed",
         "trtexec/fp16/+graph": "no_trtexec",
         "trtexec/fp16/+graph+lanes4": "no_trtexec",
+        "trtexec/fp16/spinning+graph": "no_trtexec",
+        "trtexec/fp16/spinning+graph+lanes4": "no_trtexec",
     }
     assert of(session, "pace", "onnxrt_bound/tf32", batch_size=8)[0].case == {"block": "fp16 8"}
     assert of(session, "pace", "polygraphy/fp16", batch_size=8)[0].case == {"tensorrt": NEW}
@@ -575,7 +577,7 @@ def test_a_block_says_how_long_it_takes_and_three_minutes_are_enough(profile: Pa
     able = [
         arm._replace(open=lambda stack: pytest.fail("opened")) if arm.candidate.runner in ("tensorrt", "cpp") else arm for arm in block.arms
     ]
-    assert len(able) == 2 * 6 + 2 * 4 + 8
+    assert len(able) == 2 * 6 + 2 * 4 + 10
     assert 30 < block._replace(arms=able).needed_s < 120
 
 

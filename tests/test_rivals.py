@@ -22,6 +22,7 @@ from lib.experiment import system
 from lib.experiment.candidate import LABELS, PLAIN, Candidate, Way
 from lib.experiment.spec import ModelSpec
 from lib.measure import rounds, sweep
+from lib.pages.fast import arms
 from lib.rivals import pytorch, translate, trtexec, trtexec_log
 from lib.rivals.every import RIVALS
 from lib.rivals.onnxrt_bound import Bound, OnnxRuntimeBound
@@ -527,6 +528,11 @@ def test_polygraphy_needs_tensorrt_itself(fake_polygraphy, monkeypatch):
 # trtexec
 
 
+def test_pages_know_of_trtexec_what_it_does() -> None:
+    """They import no rivals."""
+    assert ({Trtexec.name: trtexec.IN_FLIGHT}, trtexec.LEAST_S) == (arms.IN_FLIGHT, arms.LEAST_S)
+
+
 @pytest.mark.parametrize(
     ("name", "queries", "latency", "no_graph"),
     [
@@ -585,6 +591,10 @@ def runs(session, plan, way=PLAIN):
         ("10.6", Way(graph=True, lanes=8), "--infStreams=8 --useCudaGraph", "--streams"),
         ("11.0", Way(graph=True), "--infStreams=1 --includeDataTransfers", "CudaGraph"),
         ("11.0", PLAIN, "--infStreams=1 --includeDataTransfers --noCudaGraph", "--useCudaGraph"),
+        ("8.5", Way(trtexec.SPINNING, graph=True, lanes=8), "--streams=8 --useCudaGraph --useSpinWait --threads", "--infStreams"),
+        ("10.6", Way(trtexec.SPINNING, graph=True), "--infStreams=1 --useCudaGraph --useSpinWait", "--threads"),
+        ("10.6", Way(graph=True), "--infStreams=1", "SpinWait"),
+        ("11.0", Way(trtexec.SPINNING, graph=True, lanes=2), "--infStreams=2 --includeDataTransfers --threads", "SpinWait"),
     ],
     ids=str,
 )
@@ -601,7 +611,7 @@ def test_trtexec_is_asked_in_the_words_of_its_version(quick, images, plan, progr
     assert "--duration=1.25 --warmUp=200" in asked.read_text()
     assert about["latency_ms"] == {"32": {"min": 0.4, "max": 1.5, "mean": 0.6, "median": 0.5, "p90": 0.7, "p95": 0.8, "p99": 1.2}}
     assert about["trtexec"]["in_flight"] == 2 * way.lanes
-    assert about["trtexec"]["spins"] is (version == "11.0")
+    assert about["trtexec"]["spins"] is (version == "11.0" or bool(way.api))
     assert about["warnings"] == ["GPU compute time is unstable, with coefficient of variance = 2%."]
 
 
@@ -645,6 +655,8 @@ def test_a_graph_is_asked_for_only_by_its_way(quick, images, plan, program):
     with runs(quick, plan) as runner:  # the warning is of what was not asked for
         assert runner.timer(images)(0.1).latencies_ms.size == 1
     assert Trtexec.takes(Candidate("trtexec", "fp16", Way(graph=True, lanes=3)))
+    assert Trtexec.takes(Candidate("trtexec", "fp16", Way(trtexec.SPINNING, graph=True, lanes=3)))
+    assert not Trtexec.takes(Candidate("trtexec", "fp16", Way("compiled", graph=True)))
     assert not Trtexec.takes(Candidate("trtexec", "fp16", Way(byte_input=True)))
 
 

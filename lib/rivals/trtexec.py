@@ -26,6 +26,7 @@ from lib.timer import Slice, Timer
 
 PROGRAM = "TRTEXEC"  # environment variable: the path of trtexec. None is shipped
 IN_FLIGHT = 2  # requests that one of its streams keeps in flight, on one pair of buffers: `mDepth` of its sampleInference.cpp
+SPINNING = "spinning"  # Way.api: a busy wait and a thread a stream, where by default it waits for an event and one thread feeds them all
 WARM_UP_MS = 200  # its own default
 LEAST_S = 1.0  # that it measures (3 by default): what holds a process up for a moment takes most of a tenth of a second
 HELP_S, MORE_S = 60, 300  # what it may take to print its help; to start, load a plan, warm up and end, beside the time asked for
@@ -34,8 +35,9 @@ HELP_S, MORE_S = 60, 300  # what it may take to print its help; to start, load a
 class Options(NamedTuple):
     """What a trtexec has. version: of the TensorRT that it was compiled for, as "8.5.3"; streams: what its option for them is called;
     ours: options that make 11.0 and later count copies, as earlier ones do; graph, no_graph: which ask for graphs and for none (11.0
-    replays graphs unless it is told otherwise); spins: whether it waits for the GPU in a busy loop by default, as 11.0 does; profiles:
-    whether it can choose an optimization profile."""
+    replays graphs unless it is told otherwise); spins: whether it waits for the GPU in a busy loop by default, as 11.0 does; spin,
+    threads: options for a busy loop where that is not so, and for a thread a stream; profiles: whether it can choose an optimization
+    profile."""
 
     version: str
     streams: str
@@ -43,6 +45,8 @@ class Options(NamedTuple):
     graph: tuple[str, ...]
     no_graph: tuple[str, ...]
     spins: bool
+    spin: tuple[str, ...]
+    threads: tuple[str, ...]
     profiles: bool
 
 
@@ -50,7 +54,8 @@ class Trtexec(OnPlan):
     """`trtexec --loadEngine`, copies counted. A process a slice: it loads the plan, warms up, and measures for the seconds asked for,
     LEAST_S at least.
 
-    way: graph, `--useCudaGraph`; lanes: its streams, which keep IN_FLIGHT requests each: N of them compare with IN_FLIGHT * N lanes.
+    way: graph, `--useCudaGraph`; lanes: its streams, which keep IN_FLIGHT requests each: N of them compare with IN_FLIGHT * N lanes; api:
+    "" or SPINNING.
     Its throughput is told as one time between batches. A graph that it did not capture, of which it only warns, is no measurement.
     """
 
@@ -72,8 +77,8 @@ class Trtexec(OnPlan):
 
     @classmethod
     def takes(cls, candidate: Candidate) -> bool:
-        """With or without a graph, with any number of streams, with floats."""
-        return replace(candidate.way, graph=False, lanes=1) == PLAIN
+        """With or without a graph, with any number of streams, with floats, by its defaults or SPINNING."""
+        return candidate.way.api in ("", SPINNING) and replace(candidate.way, api="", graph=False, lanes=1) == PLAIN
 
     @classmethod
     def versions(cls) -> dict[str, str]:
@@ -95,7 +100,8 @@ class Trtexec(OnPlan):
 
     def told(self) -> dict[str, Any]:
         """trtexec: what it is and does by default; latency_ms: batch size -> what it said last of single requests; warnings: its own."""
-        about = {"version": self._options.version, "spins": self._options.spins, "in_flight": IN_FLIGHT * self.candidate.way.lanes}
+        spins = self._options.spins or self.candidate.way.api == SPINNING
+        about = {"version": self._options.version, "spins": spins, "in_flight": IN_FLIGHT * self.candidate.way.lanes}
         return {"trtexec": about, "latency_ms": self._latency_ms, "warnings": list(self._warnings)}
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
@@ -134,6 +140,8 @@ class Trtexec(OnPlan):
         words += [f"--loadInputs='{spec.input}':{self._file('batch.bin')}", f"--exportOutput={self._file('outputs.json')}"]
         words += [f"--duration={seconds:g}", f"--warmUp={WARM_UP_MS}", "--percentile=90,95,99", "--avgRuns=1000000"]  # no line a few calls
         words += [f"{knows.streams}={way.lanes}", *knows.ours, *(knows.graph if way.graph else knows.no_graph)]
+        if way.api == SPINNING:
+            words += [*knows.spin, *(knows.threads if way.lanes > 1 else ())]
         return [*words, f"--useProfile={self.given.profile}"] if self.given.profile else words
 
     def _outputs(self, path: Path, size: int) -> np.ndarray:
@@ -163,6 +171,8 @@ def options(program: str) -> Options:
         () if on_by_default else ("--useCudaGraph",),
         ("--noCudaGraph",) if on_by_default else (),
         "--noSpinWait" in text,
+        ("--useSpinWait",) if "--useSpinWait" in text and "--noSpinWait" not in text else (),
+        ("--threads",) if "--threads" in text else (),
         "--useProfile" in text,
     )
 

@@ -130,7 +130,7 @@ def logarithmic(axes: Axes, axis: Any, fine: bool = True) -> None:
     axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if fine else (1,)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter("{x:,.10g}")
+    axis.set_major_formatter(lambda x, _: f"{x:,.10f}".rstrip("0").rstrip("."))  # .10g would write 1e-05 beside 0.0001
 
 
 def labels(axes: Axes, sizes: Iterable[int], ratio: float) -> None:

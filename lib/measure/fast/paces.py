@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lib.measure.fast import blocks, engines, here, ways
 from lib.measure.fast.blocks import Block
 from lib.plans.remote import Worker
+from lib.rivals.trtexec import SPINNING
 from lib.runners.onnxrt import OnnxRuntime
 from lib.session import Session
 from lib.store.records import Reason
@@ -26,7 +27,7 @@ def measure(session: Session, seconds: float) -> None:
     def on_gpu(session: Session, team: list[Worker]) -> None:
         (precision,) = session.profile.fast.precisions
         built = engines.small(session, team, precision)
-        _fill(session, [ways.small(session, precision, size, pairs) for size, pairs in built.items()], seconds)
+        _fill(session, [_short(ways.small(session, precision, size, pairs)) for size, pairs in built.items()], seconds)
 
     def on_cpu(session: Session, reasons: Sequence[Reason]) -> None:
         here.lost(session, reasons[0])
@@ -49,6 +50,11 @@ def _fill(session: Session, planned: Sequence[Block], seconds: float) -> None:
     timed = needed(min(MOST_SLICE_S, max(LEAST_SLICE_S, (seconds - sum(opening)) / each)) if each else LEAST_SLICE_S)
     fitted = [block._replace(seconds=whole - before) for block, whole, before in zip(planned, timed, opening, strict=True)]
     session.record(*blocks.once([record for block in fitted for record in block.measured()]))
+
+
+def _short(block: Block) -> Block:
+    """Without what is timed a second time in another way, in processes that take seconds to start."""
+    return block._replace(arms=[arm for arm in block.arms if arm.candidate.way.api != SPINNING])
 
 
 def _ask(session: Session, **fast: object) -> None:

@@ -37,7 +37,7 @@ def of_batch(given: Given, precision: str, engines: Sequence[Engine], streams: S
     made += [_of(given, Candidate(TORCH, precision, way), precision) for way in (PLAIN, COMPILED)]
     made += [_on_plan(given, Candidate(POLYGRAPHY, precision), _own(engines, trt.version))]
     if first:  # a process a slice: it takes its time
-        ways = [Way(graph=True, lanes=count) for count in streams]
+        ways = [Way(api=api, graph=True, lanes=count) for api in ("", trtexec.SPINNING) for count in streams]
         made += [_on_plan(given, Candidate(TRTEXEC, precision, way), _own(engines, _trtexec)) for way in ways]
     return [arm for arm in made if arm is not None]
 

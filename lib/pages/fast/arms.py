@@ -12,7 +12,6 @@ from lib.experiment.candidate import Candidate, Way
 from lib.measure.state import disturbances
 from lib.pages import tolerance
 from lib.pages.against import reference
-from lib.rivals.every import RIVALS
 from lib.stats import Interval
 from lib.store.records import Record
 from lib.store.run import Run
@@ -21,9 +20,10 @@ from lib.words import LIST_MARK, Words
 
 W = Words(__file__)
 PYTHON, CPP, CPU = "tensorrt", "cpp", "onnxrt"
-OURS = (PYTHON, CPP, CPU)  # runners of this project, in the order of the page; those of RIVALS follow
+OURS = (PYTHON, CPP, CPU)  # runners of this project; all others are rivals
 TRTEXEC = "trtexec"
-IN_FLIGHT = {TRTEXEC: 2}  # requests that one of its streams keeps in flight (lib/rivals/trtexec.py), where it is not one
+# As lib/rivals/trtexec.py has them: requests that one of its streams keeps in flight where it is not one, seconds that it measures at least
+IN_FLIGHT, LEAST_S = {TRTEXEC: 2}, 1.0
 PLAINLY = {"pytorch": "eager", "onnxrt_bound": "bound", "polygraphy": "runner"}  # rivals -> how they are called plainly
 Answers = Literal["right", "wrong", "unchecked"]
 
@@ -63,7 +63,7 @@ class Arm:
     @property
     def ours(self) -> bool:
         """Whether this project runs it, else it is a rival."""
-        return self.candidate.runner not in RIVALS
+        return self.candidate.runner in OURS
 
     @property
     def in_flight(self) -> int:
@@ -98,8 +98,8 @@ class Arm:
     @property
     def place(self) -> tuple[Any, ...]:
         """Sorts arms: by batch size, then in the order of the report, the older TensorRT first."""
-        order = OURS.index(self.candidate.runner) if self.candidate.runner in OURS else len(OURS)
-        return self.batch, order, *self.candidate.place, system.version_order(self.version)
+        order, (_, precision, way) = [*W.groups["runners"], self.candidate.runner], self.candidate.place
+        return self.batch, order.index(self.candidate.runner), precision, way, system.version_order(self.version)
 
 
 class Limited(NamedTuple):
@@ -218,7 +218,8 @@ def way_label(candidate: Candidate) -> Text:
     """How it is called, in short; trtexec's lanes are its streams. A rival's plain call is called what its tool calls it."""
     way, runner = candidate.way, candidate.runner
     if runner == TRTEXEC:
-        return W(f"ways.{'stream' if way.lanes == 1 else 'streams'}{'' if way.graph else '_plain'}", count=way.lanes)
+        how = f"_{way.api}" if way.api else "" if way.graph else "_plain"
+        return W(f"ways.{'stream' if way.lanes == 1 else 'streams'}{how}", count=way.lanes)
     if way.api:
         return W(f"ways.{way.api}") if way.api in W.groups["ways"] else way.label
     lanes = "lanes_graph" if way.graph else "lanes"

@@ -155,7 +155,7 @@ def _fastest(found: Fast) -> list[Arm]:
             if key not in kept or arm.rate.value > kept[key].rate.value:
                 kept[key] = arm
     order = [kind for kinds in KINDS.values() for kind in kinds]
-    return sorted(kept.values(), key=lambda arm: (arm.place[:3], order.index(arm.kind) if arm.ours else 0))
+    return sorted(kept.values(), key=lambda arm: (arm.place[:2], order.index(arm.kind) if arm.ours else 0))
 
 
 def _row(arm: Arm) -> Text:

@@ -32,7 +32,7 @@ GROWTH = 1.02  # times as many images a second that a larger batch must bring, o
 CPU_SERVER_S, CPU_RUN_S, CPU_LONGER = 5.0, 2.5, 5
 FIRST_RATE = 20_000.0  # images a second that a server is asked for first, at most
 # Of small batches and of large ones: seconds that both engines of a regime take, ways of a version, seconds of rivals, all about
-BUILDS_S, WAYS, RIVALS_S, OPENS_S = (40.0, 50.0), (10, 4), (90.0, 40.0), 1.5
+BUILDS_S, WAYS, RIVALS_S, OPENS_S = (40.0, 50.0), (10, 4), (120.0, 40.0), 1.5
 
 
 class Built(NamedTuple):

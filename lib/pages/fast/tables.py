@@ -7,14 +7,13 @@ from collections import Counter
 
 from lib.pages import common
 from lib.pages.fast import ratios
-from lib.pages.fast.arms import OURS, TRTEXEC, Arm, Fast, W
+from lib.pages.fast.arms import LEAST_S, OURS, TRTEXEC, Arm, Fast, W
 from lib.pages.fast.chief import chief
 from lib.pages.fast.choose import choices
 from lib.pages.fast.ratios import JUDGED, Ratio
 from lib.pages.fast.shown import MEGA, Row, absent, called, compared, label, named, nothing, shown
 from lib.pages.fast.work import there
 from lib.pages.fast.work_tables import ceiling, ceilings, layers, pipeline, pipeline_times, remedies, scenarios
-from lib.rivals.trtexec import LEAST_S
 from lib.show.table import Column, Table
 from lib.store.records import Record
 from lib.store.run import Run
@@ -134,7 +133,7 @@ def versions(run: Run) -> Table:
     for one in ratios.judged(ratios.versions(found)):
         by.setdefault((one.own.version, label(one.own.candidate)), []).append(one)
     rows = []
-    for (version, way), told in sorted(by.items(), key=lambda item: (item[0][0], item[1][0].own.place[1:3], item[1][0].own.way)):
+    for (version, way), told in sorted(by.items(), key=lambda item: (item[0][0], item[1][0].own.place[1], item[1][0].own.way)):
         counts = Counter(one.verdict for one in told)
         low, high = (pick(told, key=lambda one: one.times.value).times for pick in (min, max))
         pair = W("labels.over", version=version, base=found.versions[0])
