@@ -6,8 +6,8 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from tqdm.auto import tqdm
 
@@ -17,6 +17,7 @@ BAR_EVERY_S = 0.2
 WORTH = 0.05  # share of the work before which its pace says too little of the rest
 RECENT = 1 / 3  # share of the time so far whose pace counts: what was slow at first (a compilation, a download) is over then
 STEPS = 4  # that the recent pace needs at least
+T = TypeVar("T")
 STEADY = 1.5  # factor between the paces of the two halves of that time beyond which nothing is said of what is left
 
 
@@ -100,6 +101,14 @@ class bar:
             return
         done = f"{self.done:.0f}/{self.total}" if isinstance(self.total, int) else f"{self.done / self.total * 100:.0f} %"
         say(f"{self.what}: {done}, {duration(now - self.started)}{self._left_in_words(now)} {self.figures}".rstrip())
+
+
+def each(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """`items`, `total` of them, one by one, each a step of a `bar`."""
+    with bar(total, what) as shown:
+        for one in items:
+            yield one
+            shown.update()
 
 
 def _front_end() -> bool:

@@ -52,6 +52,12 @@ def opened(tmp_path):
     return lambda name: Run.open(tmp_path / name, STAGE)
 
 
+def only(run, key):
+    """The one finding of this key."""
+    (found,) = [finding for finding in rules.findings(run) if finding.key == key]
+    return found
+
+
 def test_the_oldest_tensorrt_is_the_baseline(tmp_path, opened):
     for name, version in (("new", "10.6.0"), ("old", "8.5.3.1")):
         system(tmp_path, name, version)
@@ -88,7 +94,7 @@ def test_a_system_timed_in_blocks_is_shown_but_neither_faster_nor_slower(tmp_pat
 def test_accuracy_that_surely_falls_is_red(tmp_path, opened, correct, level):
     system(tmp_path, "old", "8.5.3.1")
     system(tmp_path, "new", "10.6.0", correct=correct)
-    (said,) = [finding for finding in rules.findings(opened("new")) if finding.key == "accuracy"]
+    said = only(opened("new"), "accuracy")
     assert said.level == level
     assert "separate trainings" in said.text.en
     assert "別々に学習" in said.text.ja
@@ -97,7 +103,7 @@ def test_accuracy_that_surely_falls_is_red(tmp_path, opened, correct, level):
 def test_other_hardware_is_said(tmp_path, opened):
     system(tmp_path, "old", "8.5.3.1")
     system(tmp_path, "new", "10.6.0", gpu="NVIDIA Y")
-    (hardware,) = [f for f in rules.findings(opened("new")) if f.key == "other_hardware"]
+    hardware = only(opened("new"), "other_hardware")
     assert "NVIDIA Y / NVIDIA X" in hardware.text.ja
     assert "ran on different hardware" in hardware.text.en
 
@@ -105,7 +111,7 @@ def test_other_hardware_is_said(tmp_path, opened):
 def test_a_system_without_a_gpu_is_said_to_have_none(tmp_path, opened):
     system(tmp_path, "old", "8.5.3.1")
     system(tmp_path, "cpu", "10.6.0", gpu="")
-    (hardware,) = [f for f in rules.findings(opened("old")) if f.key == "other_hardware"]
+    hardware = only(opened("old"), "other_hardware")
     assert "(no GPU / NVIDIA X)" in hardware.text.en
     assert "（GPUなし / NVIDIA X）" in hardware.text.ja
     assert [row["gpu"].ja for row in system_tables.overview(opened("old")).rows] == ["NVIDIA X", "GPUなし"]
@@ -114,7 +120,7 @@ def test_a_system_without_a_gpu_is_said_to_have_none(tmp_path, opened):
 def test_two_machines_with_one_version_are_told_apart_by_their_names(tmp_path, opened):
     for name in ("here", "there"):
         system(tmp_path, name, "10.6.0")
-    (one,) = [f for f in rules.findings(opened("here")) if f.key == "accuracy"]
+    one = only(opened("here"), "accuracy")
     assert "TensorRT 10.6.0 (there)" in one.text.en
     assert "TensorRT 10.6.0 (here)" in one.text.ja
 

@@ -162,6 +162,15 @@ def test_what_is_no_terminal_gets_lines(monkeypatch, capsys):
     assert capsys.readouterr().err == "work: 2/2, 0 s\n"
 
 
+def test_each_step_of_a_loop_moves_the_bar_and_it_ends_with_the_loop(monkeypatch, capsys):
+    monkeypatch.setenv(progress.LINES, "lines")
+    assert list(progress.each(iter("abc"), 3, "work")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == "work: 3/3, 0 s\n"
+    with pytest.raises(ZeroDivisionError):
+        [1 / one for one in progress.each([1, 0, 1], 3, "work")]
+    assert capsys.readouterr().err == "work: 1/3, 0 s\n"
+
+
 def test_bar_is_closed_when_the_work_fails(monkeypatch, capsys):
     monkeypatch.delenv(progress.LINES, raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

@@ -40,11 +40,8 @@ def timings(session: Session, candidates: Iterable[Candidate], batch_sizes: Iter
     """
     sizes, candidates = list(batch_sizes), list(candidates)
     with ExitStack() as stack:
-        opened = dict[Candidate, Runner | Reason]()
-        with progress.bar(len(candidates), "opening candidates") as bar:  # engines that are missing are built, which takes its time
-            for candidate in candidates:
-                opened[candidate] = entered(RUNNERS[candidate.runner], session, candidate, stack)
-                bar.update()
+        each = progress.each(candidates, len(candidates), "opening candidates")  # engines that are missing are built, which takes its time
+        opened = {candidate: entered(RUNNERS[candidate.runner], session, candidate, stack) for candidate in each}
         timed(session, {Arm(candidate, size): opened[candidate] for candidate in candidates for size in sizes}, seconds)
 
 

@@ -85,9 +85,8 @@ def write(
     for stage in report.stages:
         if stage.there and stage.notebook not in waiting:
             _pages(html, report, stage, executed.get(stage.notebook.stage))
-    for notebook, node, failure in _told(
-        replay.replay(waiting, report.run.folder, report.folder / "work" / "replay"), len(waiting), profile
-    ):
+    shown = replay.replay(waiting, report.run.folder, report.folder / "work" / "replay")
+    for notebook, node, failure in progress.each(shown, len(waiting), f"{profile}: pages from records"):
         if failure:
             by_stage[notebook.stage].broken = str(failure)
         _pages(html, report, by_stage[notebook.stage], None if failure else node)
@@ -98,14 +97,6 @@ def write(
     levels = Counter(finding.level for stage in report.stages for finding in stage.findings)
     broken = [stage.broken for stage in report.stages if stage.broken]
     return Outcome(systems.write(html.parent), levels, broken, verdict, tuple(_problems(report)))
-
-
-def _told(shown: Iterator[Any], count: int, profile: str) -> Iterator[Any]:
-    """The notebooks of `shown` one by one, and how far they are."""
-    with progress.bar(count, f"{profile}: pages from records") as bar:
-        for one in shown:
-            yield one
-            bar.update()
 
 
 def _problems(report: Report) -> Iterator[str]:

@@ -58,24 +58,18 @@ class Block(NamedTuple):
         deadline.check(self.needed_s)
         session = self.given.session
         progress.say(f"{self.name}: {len(self.arms)} ways, about {progress.duration(self.needed_s)}")
-        made = list[Record]()
+        made, count = list[Record](), len(self.arms)
         with ExitStack() as stack:
-            opened = dict[int, Opened | Reason]()
-            with progress.bar(len(self.arms), "opening") as bar:
-                for place, arm in enumerate(self.arms):
-                    opened[place] = _opened(arm, stack)
-                    bar.update()
+            opened = {place: _opened(arm, stack) for place, arm in progress.each(enumerate(self.arms), count, "opening")}
             timers = {place: one.timer for place, one in opened.items() if isinstance(one, Opened)}
             gc.collect()
             with state.watch() as seen:
                 seed = f"{session.run_id}/{session.stage}/{self.name}"
                 series, failed = rounds.run(timers, settings, seed, ended=seen.mark, seconds=self.seconds)
-            with progress.bar(len(self.arms), "answering the test images") as bar:
-                for place, arm in enumerate(self.arms):
-                    one = opened[place]
-                    reason = one if isinstance(one, Reason) else sweep.why(failed[place]) if place in failed else None
-                    made += self._records(arm, one, reason, series.get(place))
-                    bar.update()
+            for place, arm in progress.each(enumerate(self.arms), count, "answering the test images"):
+                one = opened[place]
+                reason = one if isinstance(one, Reason) else sweep.why(failed[place]) if place in failed else None
+                made += self._records(arm, one, reason, series.get(place))
         return [*made, state_of(seen, self.name)] if timers else made
 
     def _records(self, arm: Arm, one: Opened | Reason, reason: Reason | None, series: Series | None) -> list[Record]:

@@ -143,6 +143,10 @@ class Fast:
         same = (arm for arm in self.arms if arm.block == like.block and arm.candidate == candidate)
         return next((arm for arm in same if arm.version == wanted), None)
 
+    def at(self, candidate: Candidate | None, batch: int, version: str) -> Arm | None:
+        """The arm of a candidate at a batch size on a TensorRT."""
+        return next((arm for arm in self.arms if (arm.candidate, arm.batch, arm.version) == (candidate, batch, version)), None)
+
     def on_gpu(self, arm: Arm) -> Record | None:
         """Its pace on the GPU alone, which one lane has."""
         case = arm.record.case

@@ -50,8 +50,8 @@ def _rivals(found: Fast) -> list[Ratio]:
     """Ours over each rival at its best or by its default, the fastest and with as many batches under way: at the largest batch size where
     ways are compared, trtexec at all of them, and whatever takes larger batches at the largest of these."""
     every = ratios.rivals(found)
-    chosen = {id(one) for one in (*ratios.fair(every), *ratios.alone(every)) if _usual(one.base, first(found))}
-    told = [one for one in every if id(one) in chosen]
+    meant = [*ratios.fair(every), *ratios.alone(every)]
+    told = [one for one in every if one in meant and _usual(one.base, first(found))]
     small = [batch for one in told if (batch := one.own.batch) in found.run.profile.fast.batch_sizes]
     sizes = {max(small, default=0), max((one.own.batch for one in told), default=0)}
     return sorted((one for one in told if one.own.batch in sizes or one.base.candidate.runner == TRTEXEC), key=lambda one: one.own.batch)

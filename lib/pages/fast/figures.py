@@ -97,7 +97,7 @@ def roofline(run: Run) -> Figure:
             own = [engine for engine in there if engine.batch_size == size]
             axes.set(xscale="log", yscale="log")
             for engine in own:
-                _layers(axes, found, engine, MARKERS[versions.index(engine.tensorrt) % len(MARKERS)])
+                _layers(axes, found, engine, _marker(engine.tensorrt, versions))
             _ceilings(axes, found, own, versions[-1])
             axes.set_title(W("labels.batch", batch=size).in_(language), fontsize=9)
             for axis in (axes.xaxis, axes.yaxis):
@@ -129,7 +129,7 @@ def server(run: Run) -> Figure:
         for record in there:
             rates, p99 = zip(*work.tried(record), strict=True)
             style: dict[str, Any] = {"color": record.candidate.colour, "linewidth": 0}  # type: ignore[union-attr]
-            style["marker"] = MARKERS[versions.index(str(record.case.get("tensorrt", ""))) % len(MARKERS)]
+            style["marker"] = _marker(str(record.case.get("tensorrt", "")), versions)
             axes.plot(rates, p99, markersize=4.5, alpha=0.7, **style)
             if work.held(record):
                 axes.plot([record.value], [record.stats["p99_ms"]], markersize=9, markeredgecolor="black", **style)

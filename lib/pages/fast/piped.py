@@ -46,7 +46,7 @@ class Pipeline:
     rate: Interval
     share: Interval | None
     alone: float | None
-    lanes_share: float | None = None
+    lanes_share: float | None
 
     @property
     def drift(self) -> tuple[float, float] | None:
@@ -151,25 +151,14 @@ def best(found: Fast, source: str = "memory") -> Pipeline | None:
 
 
 def _pipeline(found: Fast, record: Record) -> Pipeline:
-    share, alone = _share(found, record), _alone(found, record)
-    gpu = gpu_only(found, record.candidate, record.batch_size or 1, str(record.case.get("tensorrt", "")))
+    """With what the GPU alone and its lanes do, measured in other rounds."""
+    batch, version = record.batch_size or 1, str(record.case.get("tensorrt", ""))
+    gpu, lanes = gpu_only(found, record.candidate, batch, version), found.at(record.candidate, batch, version)
+    alone = stats.time(lanes.record.samples).value if lanes else None
+    own = [1e3 / rate for rate in record.samples]  # ms an image
+    share = stats.ratio(own, [ms / batch for ms in gpu.samples]) if gpu else None
     lanes_share = stats.time(gpu.samples).value / alone if gpu and alone else None
     return Pipeline(record, stats.time(record.samples), share, alone, lanes_share)  # rates on logarithms, as times
-
-
-def _share(found: Fast, record: Record) -> Interval | None:
-    """Against the GPU alone, measured in other rounds."""
-    alone = gpu_only(found, record.candidate, record.batch_size or 1, str(record.case.get("tensorrt", "")))
-    if alone is None:
-        return None
-    own = [1e3 / rate for rate in record.samples]  # ms an image
-    return stats.ratio(own, [ms / (record.batch_size or 1) for ms in alone.samples])
-
-
-def _alone(found: Fast, record: Record) -> float | None:
-    version, batch = str(record.case.get("tensorrt", "")), record.batch_size or 1
-    same = (arm for arm in found.arms if (arm.candidate, arm.batch, arm.version) == (record.candidate, batch, version))
-    return next((stats.time(arm.record.samples).value for arm in same), None)
 
 
 def gpu_only(found: Fast, candidate: Candidate | None, batch: int, version: str) -> Record | None:
@@ -177,8 +166,7 @@ def gpu_only(found: Fast, candidate: Candidate | None, batch: int, version: str)
     if candidate is None:
         return None
     for graph in (True, False):
-        way = replace(candidate.way, graph=graph, lanes=1)
-        for arm in found.arms:
-            if (arm.candidate, arm.batch, arm.version) == (replace(candidate, way=way), batch, version) and (told := found.on_gpu(arm)):
-                return told
+        arm = found.at(replace(candidate, way=replace(candidate.way, graph=graph, lanes=1)), batch, version)
+        if arm and (told := found.on_gpu(arm)):
+            return told
     return None

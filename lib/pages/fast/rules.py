@@ -150,14 +150,11 @@ def through(found: Fast) -> Iterator[Finding]:
     if (one := piped.best(found)) is None:
         return
     values = {"rate": one.rate, "engine": names.called(found, one.record), "batch": one.record.batch_size}
-    share = W("parts.share", share=one.share) if one.share else Text("", "")
-    if one.lanes_share:
-        share = sentences([share, W("parts.lanes_share", share=one.lanes_share)])
-    if one.drift:
-        share = sentences([share, W("parts.drift", first=one.drift[0], last=one.drift[1])])
+    shares = [W(f"parts.{key}", share=value) for key, value in (("share", one.share), ("lanes_share", one.lanes_share)) if value]
+    drift = [W("parts.drift", first=one.drift[0], last=one.drift[1])] if one.drift else []
     files = piped.best(found, "files")
     slower = W("parts.files", rate=files.rate) if files else Text("", "")
-    yield W.finding("note", "pipeline", **values, share=share, held=_held(one), files=slower)
+    yield W.finding("note", "pipeline", **values, share=sentences([*shares, *drift]), held=_held(one), files=slower)
 
 
 def _held(one: Pipeline) -> Text:

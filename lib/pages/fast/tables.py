@@ -154,11 +154,11 @@ def every_version(run: Run) -> Table:
 
 def method(run: Run) -> Table:
     """The settings of the measurement; folded."""
-    asked = run.profile.fast
+    found, asked = Fast(run), run.profile.fast
     values = {"rounds": asked.rounds, "slice": f"{asked.slice_s:g} s", "warmup": f"{asked.warmup_s:g} s", "server": f"{asked.server_s:g} s"}
-    if any(arm.candidate.runner == TRTEXEC for arm in Fast(run).rivals):
+    if any(arm.candidate.runner == TRTEXEC for arm in found.rivals):
         values["trtexec"] = f"{max(LEAST_S, asked.slice_s):g} s"
     values |= {"limit": f"{asked.limit_ms:g} ms", "least_ratio": f"{run.profile.measuring.least_ratio:.0%}"}
     values |= {"batches": ", ".join(map(str, asked.batch_sizes)), "large": ", ".join(map(str, asked.large_batches)) or "–"}
     rows = [{"setting": W(f"settings.{key}"), "value": str(value)} for key, value in values.items()]
-    return Table(rows, shown(Fast(run), "setting", "value"), W("captions.method"), folded=True)
+    return Table(rows, shown(found, "setting", "value"), W("captions.method"), folded=True)

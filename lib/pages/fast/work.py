@@ -105,9 +105,7 @@ def scenarios(found: Fast) -> list[Record]:
 
 def of_lanes(found: Fast, record: Record) -> float | None:
     """The throughput of a scenario over what the same lanes do as they are timed by themselves; None where either is not known."""
-    case = (record.candidate, record.batch_size or 1, str(record.case.get("tensorrt", "")))
-    same = (arm for arm in found.arms if (arm.candidate, arm.batch, arm.version) == case)
-    arm = next(same, None)
+    arm = found.at(record.candidate, record.batch_size or 1, str(record.case.get("tensorrt", "")))
     return record.value / arm.rate.value if arm and record.value and record.unit == "images/s" else None
 
 
