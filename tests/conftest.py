@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import coverage
 import hypothesis
 import pytest
 import yaml
@@ -46,12 +47,13 @@ TINY = {
     "fast": {"batch_sizes": [8], "precisions": ["fp16"], "rounds": 3, "slice_s": 0.005, "warmup_s": 0.005, "server_s": 0.2},
 }
 
-# Coverage looks into the kernels and programs that tests start, which costs them a third more time. Of these files it does not: what
-# they start is the project's code run once more, which tests/test_own_report.py, tests/test_cli.py or a test in this process covers.
+# Coverage costs what a test does, and what it starts, a third more time or the double. It looks away from these files: what they run is
+# the project's code once more, which other tests cover.
 UNCOVERED = {
     "test_added",
     "test_added_page",
     "test_cpp_runner",
+    "test_figures",
     "test_notebooks",
     "test_own_recorded",
     "test_pages_browser",
@@ -65,11 +67,18 @@ UNCOVERED = {
 
 @pytest.fixture(scope="module", autouse=True)
 def covered(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whether coverage looks into what a test file starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.path.stem in UNCOVERED:
-            patch.delenv(COVERAGE, raising=False)
+    """Whether coverage looks into what a test file does and starts."""
+    measuring = coverage.Coverage.current()
+    if request.path.stem not in UNCOVERED or measuring is None:
         yield
+        return
+    measuring.stop()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv(COVERAGE, raising=False)
+            yield
+    finally:
+        measuring.start()
 
 
 @pytest.fixture(scope="session", autouse=True)
