@@ -9,14 +9,15 @@ touched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lib import progress, runners, session, stats
-from lib.errors import ConfigError, shown
+from lib import export, progress, runners, session, stats
+from lib.errors import ConfigError, ReportError, shown
 from lib.experiment import profile as profiles
 from lib.experiment import system
-from lib.experiment.candidate import Candidate, listed, ordered
+from lib.experiment.candidate import ONNX_REFERENCE, Candidate, listed, ordered
 from lib.experiment.profile import Profile
 from lib.measure import kept, sweep
 from lib.measure.fast import blocks, paces
@@ -67,7 +68,7 @@ def bench(given: str, against: str = "", minutes: float | None = None) -> tuple[
 
 
 def before(given: str) -> Run:
-    """What an earlier run timed end to end.
+    """An earlier run.
 
     given: a folder of bench/SYSTEM, results/SYSTEM of a report, one that holds such folders (of which the last run is meant), a file of
     records in one, or a profile that was reported on. Raises ReportError where that is nothing or was altered.
@@ -76,7 +77,7 @@ def before(given: str) -> Run:
     found = sides.there(str(path.parent) if path.is_file() else given) or sides.there(str(path / system.system_id()))
     if found is None:
         raise ConfigError(f"'{given}': nothing recorded there; name a folder below outputs/PROFILE/bench, or results/SYSTEM of a report")
-    return _end_to_end(found)
+    return found
 
 
 def measured(profile: Profile, seconds: float) -> Run:
@@ -104,6 +105,7 @@ def measured(profile: Profile, seconds: float) -> Run:
         "once their models and engines are there and open"
     )
     sweep.timings(asked, every, sizes, half * ROUNDS / SHARE)
+    _name_model(asked)
     ways = Session(asked.profile, WAYS, asked.run_id, started_at=asked.started_at)
     try:
         paces.measure(ways, half)
@@ -116,9 +118,17 @@ def measured(profile: Profile, seconds: float) -> Run:
     return asked.save(folder)
 
 
+def _name_model(session: Session) -> None:
+    """Record which model was timed: neither the reference nor ONNX Runtime, whose records would tell it, need be installed here."""
+    with suppress(ReportError):  # there is no such export: what would need it says why
+        onnx = export.onnx(session, ONNX_REFERENCE.precision)
+        session.record(Record("file_size", "bytes", onnx.size(export.ONNX_FILE), ONNX_REFERENCE, artifact_sha256=onnx.sha256))
+
+
 def told(new: Run, old: Run | None) -> tuple[str, int]:
     """The tables of a run, what else is to be known of it, and, against `old`, how both compare; and the exit code of that."""
-    mine = _end_to_end(new)
+    differs = sides.differences(old, new) if old else []
+    mine, old = _end_to_end(new), _end_to_end(old) if old else None
     latencies = {_key(record): record for record in mine.records("latency") if record.value is not None}
     found = numbers.compared(old, mine, numbers.least(old, mine)) if old else []
     apart = {(one.candidate, one.batch_size): one for one in found if one.metric == "latency"} if old else None
@@ -132,15 +142,15 @@ def told(new: Run, old: Run | None) -> tuple[str, int]:
     lines += _ways(Fast(mine.of(WAYS)), found if old else None)
     if old is None:
         return "\n".join(lines), 0
-    said, code = _compared(old, mine, found)
+    said, code = _compared(old, mine, found, sides.lead(differs).en)
     return "\n".join([*lines, "", *said]), code
 
 
-def _compared(old: Run, new: Run, found: Sequence[Compared]) -> tuple[list[str], int]:
-    """What else differs, what the numbers say, and the exit code."""
+def _compared(old: Run, new: Run, found: Sequence[Compared], lead: str) -> tuple[list[str], int]:
+    """What else differs (`lead`), what the numbers say, and the exit code."""
     broken, least = numbers.broken(old, new), numbers.least(old, new)
     lines = [f"A, the old run: {shown(old.folder)}, {shell.when(old.info.started_at)}; B: this one; a difference counts beyond {least:.1%}"]
-    lines += [sides.lead(sides.differences(old, new)).en]
+    lines += [lead]
     lines += [f"{finding.level}: {finding.text.en}" for finding in findings(old, new, found)]
     if not found and not broken:
         return [*lines, f"error: nothing shared with {shown(old.folder)}: no candidate and batch size on the same images"], NOTHING_SHARED

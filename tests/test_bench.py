@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,10 +38,15 @@ MS = {REFERENCE: 0.04, FP32: 0.02, INT8: 0.01, LITE: 0.03}  # a call of one imag
 
 class Bench:
     """The machine that is stood in for. ms: {candidate: ms a call, or what its timer raises}; other_cpu: what else it does; ways: what is
-    recorded of the ways to call."""
+    recorded of the ways to call; model: its SHA-256, "" where it cannot be exported."""
 
     def __init__(self, outputs: Path) -> None:
-        self.outputs, self.ms, self.other_cpu, self.ways = outputs, dict[Candidate, Any](MS), 0.0, list[Record]()
+        self.outputs, self.ms, self.other_cpu, self.ways, self.model = outputs, dict[Candidate, Any](MS), 0.0, list[Record](), "a" * 64
+
+    def onnx(self, session: Session, variant: str) -> SimpleNamespace:
+        if not self.model:
+            raise ReportError("TensorFlow is not installed")
+        return SimpleNamespace(size=lambda name: 1000, sha256=self.model)
 
     @property
     def kept(self) -> list[Path]:
@@ -93,6 +98,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
     monkeypatch.setattr(paces, "measure", lambda session, seconds: session.record(*machine.ways))
     images = SimpleNamespace(x_test=np.zeros((40, 32, 32, 3), np.uint8), label="digits", class_names=["0", "1"])
     monkeypatch.setattr(Session, "images", images)
+    monkeypatch.setattr(bench.export, "onnx", machine.onnx)
     monkeypatch.setenv(session.OUTPUTS, str(tmp_path))
     yield machine
     RUNNERS.clear()
@@ -145,9 +151,22 @@ def test_against_a_run_that_was_the_same_it_says_0(made: Bench, how: Callable[[P
     assert made(how(made.kept[0])) == 0
     out = capsys.readouterr().out
     assert {cells[-1] for cells in rows(out).values()} == {"no difference"}
-    assert "A and B differ in the model." in out  # that of stand-ins is not known
+    assert "A and B have the same dataset, model, system, versions" in out
     assert len(made.kept) == 2
     assert not (made.outputs / "quickstart" / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("models", "said"), [("ab", "A and B differ in the model. What"), (("", ""), "no record tells whether A and B have")]
+)
+def test_which_model_it_was_is_known_where_it_can_be_exported(
+    made: Bench, models: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a machine with neither TensorFlow nor ONNX Runtime too: no candidate's own records tell it there."""
+    for model in models:
+        made.model = model and model * 64
+        made(made.kept[0] if made.kept else "")
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("factor", "said", "code"), [(1.5, "slower", 3), (0.5, "faster", 0), (1.02, "cannot be told", 0)])
@@ -206,7 +225,7 @@ def test_a_report_s_latencies_serve_too_and_what_else_differs_is_said(made: Benc
     found = rows(out)
     assert found[FP32.label.en, "1"][-1] == "slower"
     assert found[INT8.label.en, "1"][-1] == "not in the old run"
-    assert "A and B differ in the model, the system" in out
+    assert "A and B differ in the system, versions and parameters, and no record tells whether they have the same model." in out
     assert f"Measured in A only: {Candidate.parse('cpp/fp16').label.en}" in out
 
 

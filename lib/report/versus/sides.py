@@ -24,7 +24,8 @@ NOT_MEASURED = "accept."  # parameters that judge numbers and change none
 
 @dataclass(frozen=True)
 class Differs:
-    """One thing in which two runs differ. kind: of `kinds` in the words; what: its name; a, b: what each has."""
+    """One thing in which two runs differ. kind: of `kinds` in the words; what: its name; a, b: what each has, both UNKNOWN for a model
+    that no record names."""
 
     kind: str
     what: Text
@@ -84,11 +85,13 @@ def differences(a: Run, b: Run) -> list[Differs]:
 
 
 def lead(differs: Iterable[Differs]) -> Text:
-    """In one sentence what else differs."""
-    *most, last = [W(f"kinds.{kind}") for kind in dict.fromkeys(one.kind for one in differs)] or [None]
+    """In one sentence what else differs, and whether it is not known that both have the same model."""
+    differs = list(differs)
+    unknown = "_unknown" * any(one.a == one.b for one in differs)
+    *most, last = [W(f"kinds.{kind}") for kind in dict.fromkeys(one.kind for one in differs if one.a != one.b)] or [None]
     if last is None:
-        return W("said.alike")
-    return W("said.lead", kinds=W("said.both", most=most, last=last) if most else last)
+        return W(f"said.alike{unknown}")
+    return W(f"said.lead{unknown}", kinds=W("said.both", most=most, last=last) if most else last)
 
 
 def model(a: Run, b: Run) -> tuple[str, str] | None:
