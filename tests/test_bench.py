@@ -19,7 +19,7 @@ from lib import bench, session, stop
 from lib.__main__ import main
 from lib.errors import ReportError
 from lib.experiment.candidate import Candidate
-from lib.measure import rounds, sweep
+from lib.measure import sweep
 from lib.measure.fast import paces
 from lib.measure.state import Seen
 from lib.report.versus import sides
@@ -258,15 +258,6 @@ def test_what_is_no_run_is_one_line(made: Bench, given: str, capsys: pytest.Capt
 def test_minutes_that_are_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--minutes", "-1"]) == 2
     assert capsys.readouterr().err.startswith("error: --minutes -1: give a positive number")
-
-
-@pytest.mark.parametrize(("call_ms", "count"), [(1.0, bench.ROUNDS), (1000.0, 8), (1e6, 3)])
-def test_rounds_are_as_many_as_fit_and_three_at_the_least(made: Bench, call_ms: float, count: int) -> None:
-    """A round costs, of each of two, a call that is timed and the one before it."""
-    settings = bench.profiles.load("quickstart").measuring.model_copy(update={"rounds": bench.ROUNDS, "warmup_s": 0.0})
-    timers = dict.fromkeys("ab", lambda seconds: Slice(np.full(1, call_ms)))
-    series, _ = rounds.run(timers, settings, "seed", seconds=32.0)
-    assert {len(one.rounds_ms) for one in series.values()} == {count}
 
 
 def test_precisions_that_stand_alone_are_held_against_the_reference(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:

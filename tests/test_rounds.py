@@ -64,6 +64,21 @@ def test_the_first_call_of_a_slice_does_not_count():
     assert machine.timer("a", lambda n: 50 if n == 0 else 1)(0.01).latencies_ms.max() == 1
 
 
+@given(st.floats(0.5, 2000), st.floats(0.01, 100))
+def test_in_so_many_seconds_slices_are_shorter_before_rounds_are_fewer(latency, seconds):
+    machine, ends = Machine(), list[int]()
+    timers, shortest = {name: machine.timer(name, latency) for name in "ab"}, 2 * 2 * latency / 1e3  # a call each, and the one before it
+    series, _ = rounds.run(
+        timers, asked(rounds=16, slice_s=0.5, warmup_s=0.0), "s", machine.clock, lambda: ends.append(machine.now), seconds
+    )
+    assert len(series["a"].rounds_ms) == len(ends)
+    if 16 * shortest < seconds:
+        assert len(ends) == 16
+    else:
+        assert len(ends) == max(3, int(min(16, 1.001 * seconds / shortest)))
+    assert (ends[-1] - ends[0]) / 1e9 <= max(seconds, 3 * shortest) + len(ends) * shortest  # the last call was begun within the slice
+
+
 def test_microseconds_end_a_slice_by_its_number_of_calls():
     machine = Machine()
     assert len(machine.timer("a", 0.001)(10.0).latencies_ms) == timer.CALLS

@@ -45,18 +45,19 @@ def run(
 
     Each is warmed up once, by slices as those that count, until `warmup_s` is over (at least one slice); then come `rounds` rounds of
     one slice of `slice_s` each, in an order drawn from `seed` for every round. Garbage collection rests during slices, as in timeit, and
-    is then what it was. `ended` is called after each round. seconds: that the rounds may take; where they would take longer there are
-    fewer, at least LEAST_ROUNDS.
+    is then what it was. `ended` is called after each round. seconds: that the rounds may take; where they would take longer, slices are
+    shorter, and where single calls are too long for that, rounds are fewer, at least LEAST_ROUNDS.
     One that raises ReportError, or tells a time that is not above 0, is dropped with that error and the others go on.
     """
     taken: dict[K, list[Slice]] = {key: [] for key in timers}
     failed: dict[K, ReportError] = {}
-    cost: dict[K, int] = {}  # of a slice, ms: how far it moves the bar
+    cost: dict[K, float] = {}  # of a slice, ms
+    least: dict[K, float] = {}  # of the shortest slice that there is
 
-    def take(key: K) -> Slice | None:
+    def take(key: K, slice_s: float) -> Slice | None:
         try:
             with uncollected():
-                return _checked(timers[key](settings.slice_s))
+                return _checked(timers[key](slice_s))
         except ReportError as error:
             failed[key] = error
             return None
@@ -64,22 +65,30 @@ def run(
     with progress.bar(len(timers), "warming up") as bar:
         for key in timers:
             until = clock() + round(settings.warmup_s * 1e9)
-            while (one := take(key)) is not None:
-                cost[key] = _cost_ms(one)
+            while (one := take(key, settings.slice_s)) is not None:
+                cost[key], least[key] = _cost_ms(one, one.latencies_ms.sum()), _cost_ms(one, one.latencies_ms.mean())
                 if clock() >= until:
                     break
             bar.update()
     order, shuffled = list(timers), random.Random(seed)
-    count = max(LEAST_ROUNDS, int(min(settings.rounds, 1e3 * seconds / max(1, sum(cost.values())))))
-    with progress.bar(float(count * sum(cost.values())), f"timing in {count} rounds") as bar:
+    count, part = _fitted(cost, least, settings.rounds, 1e3 * seconds)
+    steps = {key: max(1, round(max(least[key], part * ms))) for key, ms in cost.items()}  # of the bar, which ends with their sum
+    with progress.bar(float(count * sum(steps.values())), f"timing in {count} rounds") as bar:
         for _ in range(count):
             shuffled.shuffle(order)
             for key in order:
-                if key not in failed and (one := take(key)) is not None:
+                if key not in failed and (one := take(key, part * settings.slice_s)) is not None:
                     taken[key].append(one)
-                bar.update(cost.get(key, 0))
+                bar.update(steps.get(key, 0))
             ended()
     return {key: _series(taken[key]) for key in timers if key not in failed}, {key: failed[key] for key in timers if key in failed}
+
+
+def _fitted(cost: Mapping[K, float], least: Mapping[K, float], rounds: int, most_ms: float) -> tuple[int, float]:
+    """How many rounds there are in `most_ms`, and in what part of a slice: of slices that take `cost` ms, and `least` at the shortest."""
+    part = min(1.0, most_ms / max(1.0, rounds * sum(cost.values())))
+    round_ms = max(1.0, sum(max(least[key], part * ms) for key, ms in cost.items()))
+    return max(LEAST_ROUNDS, int(min(rounds, 1.001 * most_ms / round_ms))), part
 
 
 def percentiles(latencies: np.ndarray) -> dict[str, float | None]:
@@ -105,9 +114,9 @@ def _times(values: np.ndarray, what: str) -> np.ndarray:
     return times
 
 
-def _cost_ms(one: Slice) -> int:
+def _cost_ms(one: Slice, calls_ms: float) -> float:
     """What such a slice takes, ms: its calls and the one before, twice with the GPU's; from the calls, as the first also opens things."""
-    return max(1, round((one.latencies_ms.sum() + one.latencies_ms.mean()) * (1 if one.gpu_ms is None else 2)))
+    return float((calls_ms + one.latencies_ms.mean()) * (1 if one.gpu_ms is None else 2))
 
 
 def _series(slices: list[Slice]) -> Series:
