@@ -125,6 +125,20 @@ def test_another_library_version_is_another_system(monkeypatch):
     assert len({first, second, system.system_id()}) == 3
 
 
+@pytest.mark.parametrize("holder", ["tensorrt", "tensorrt-cu12", "tensorrt-cu13-bindings", "tensorrt-bindings"])
+def test_a_tensorrt_of_any_of_its_packages_is_known(monkeypatch, holder):
+    """`pip install tensorrt-cu12` brings no package that is called tensorrt: two of its versions would be one system."""
+
+    def version(name):
+        if name != holder:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "10.6.0"
+
+    monkeypatch.setattr(system.importlib.metadata, "version", version)
+    assert system.versions(["tensorrt", "numpy"]) == {"tensorrt": "10.6.0"}
+    assert "-trt10.6.0-" in system.system_id()
+
+
 @given(st.text())
 def test_slug_is_safe_in_a_path(text):
     made = system.slug(text)

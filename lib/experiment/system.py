@@ -19,6 +19,10 @@ from lib.stop import told
 
 LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu")
 LIBRARIES += ("tensorrt", "tensorrt-rtx-cu13-libs", "numpy")
+# What holds a library beside the distribution of its own name: NVIDIA's for each CUDA, and those of the bindings alone.
+HOLDERS = {
+    "tensorrt": ["tensorrt-bindings", *(f"tensorrt-{cuda}{part}" for cuda in ("cu13", "cu12", "cu11") for part in ("", "-bindings"))]
+}
 GPU_FIELDS = ("name", "compute_cap", "driver_version", "memory.total")
 # What decides on kernels and so on answers, of x86 and of Arm: the width of vectors, half precision, INT8 products (exact or saturated).
 CPU_FEATURES = {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni"}
@@ -68,11 +72,12 @@ def gpus() -> list[dict[str, str]]:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The version of each of these packages that is installed."""
-    found = {}
+    """The version of each of these packages that is installed, under its own name also where one of HOLDERS has it."""
+    found: dict[str, str] = {}
     for name in packages:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
+        for holder in (name, *HOLDERS.get(name, ())):
+            with suppress(importlib.metadata.PackageNotFoundError):
+                found.setdefault(name, importlib.metadata.version(holder))
     return found
 
 
