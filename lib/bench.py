@@ -120,9 +120,9 @@ def measured(profile: Profile, seconds: float) -> Run:
 
 def _name_model(session: Session) -> None:
     """Record which model was timed: neither the reference nor ONNX Runtime, whose records would tell it, need be installed here."""
-    with suppress(ReportError):  # there is no such export: what would need it says why
+    with suppress(ReportError, ModuleNotFoundError):  # it cannot be exported here: what would need it says why
         onnx = export.onnx(session, ONNX_REFERENCE.precision)
-        session.record(Record("file_size", "bytes", onnx.size(export.ONNX_FILE), ONNX_REFERENCE, artifact_sha256=onnx.sha256))
+        session.record(Record("model_size", "bytes", onnx.size(export.ONNX_FILE), ONNX_REFERENCE, artifact_sha256=onnx.sha256))
 
 
 def told(new: Run, old: Run | None) -> tuple[str, int]:

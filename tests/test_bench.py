@@ -45,7 +45,7 @@ class Bench:
 
     def onnx(self, session: Session, variant: str) -> SimpleNamespace:
         if not self.model:
-            raise ReportError("TensorFlow is not installed")
+            raise ModuleNotFoundError("tensorflow")
         return SimpleNamespace(size=lambda name: 1000, sha256=self.model)
 
     @property

@@ -64,19 +64,48 @@ def test_the_first_call_of_a_slice_does_not_count():
     assert machine.timer("a", lambda n: 50 if n == 0 else 1)(0.01).latencies_ms.max() == 1
 
 
-@given(st.floats(0.5, 2000), st.floats(0.01, 100))
-def test_in_so_many_seconds_slices_are_shorter_before_rounds_are_fewer(latency, seconds):
+@given(st.lists(st.floats(0.5, 500), min_size=2, max_size=5), st.floats(0.1, 100))
+def test_in_so_many_seconds_slices_are_shorter_before_rounds_are_fewer(latencies, seconds):
+    took_s, count = in_seconds(lambda machine: [machine.timer(n, ms) for n, ms in enumerate(latencies)], seconds)
+    shortest_s = 2 * sum(latencies) / 1e3  # a round of one call each, and the one before it
+    assert 3 <= count <= 16
+    assert took_s <= max(seconds, 1.11 * 3 * shortest_s)
+    if 16.01 * shortest_s < seconds:
+        assert count == 16
+        assert took_s > min(seconds / 2, 0.99 * 16 * 0.5 * len(latencies))  # time that there is, is used
+
+
+def test_what_is_fast_is_not_timed_less_for_what_is_slow():
+    took_s, count = in_seconds(lambda machine: [machine.timer("slow", 5000), machine.timer("fast", 1)], 40.0)
+    assert count == 3
+    assert 30 + 3 * 0.5 <= took_s <= 40
+
+
+def test_lanes_whose_shortest_slice_is_long_are_timed_in_fewer_rounds():
+    """Eight lanes of 20 ms, which a slice fills once and empties once, however short it is."""
+
+    def lanes(machine):
+        def timed(seconds):
+            ends = max(8, round(seconds / 0.02))
+            machine.now += (8 + ends) * 20 * MS
+            return timer.Slice(np.full(ends, 20.0))
+
+        return [timed] * 8
+
+    took_s, count = in_seconds(lanes, 20.0)
+    assert count < 16
+    assert took_s <= 20.0
+
+
+def in_seconds(timers, seconds):
+    """How long rounds took, s, and how many there were, of slices of half a second in at most 16 rounds."""
     machine, ends = Machine(), list[int]()
-    timers, shortest = {name: machine.timer(name, latency) for name in "ab"}, 2 * 2 * latency / 1e3  # a call each, and the one before it
-    series, _ = rounds.run(
-        timers, asked(rounds=16, slice_s=0.5, warmup_s=0.0), "s", machine.clock, lambda: ends.append(machine.now), seconds
-    )
-    assert len(series["a"].rounds_ms) == len(ends)
-    if 16 * shortest < seconds:
-        assert len(ends) == 16
-    else:
-        assert len(ends) == max(3, int(min(16, 1.001 * seconds / shortest)))
-    assert (ends[-1] - ends[0]) / 1e9 <= max(seconds, 3 * shortest) + len(ends) * shortest  # the last call was begun within the slice
+    given, settings = dict(enumerate(timers(machine))), asked(rounds=16, slice_s=0.5, warmup_s=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds, "_fitted", lambda *args, real=rounds._fitted: (ends.append(machine.now), real(*args))[1])
+        series, _ = rounds.run(given, settings, "s", machine.clock, lambda: ends.append(machine.now), seconds)
+    assert {len(one.rounds_ms) for one in series.values()} == {len(ends) - 1}
+    return (ends[-1] - ends[0]) / 1e9, len(ends) - 1
 
 
 def test_microseconds_end_a_slice_by_its_number_of_calls():

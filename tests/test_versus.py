@@ -242,6 +242,22 @@ def test_what_else_differs_is_named_by_kind() -> None:
     ]  # not known
 
 
+def test_what_is_cut_alike_is_still_told_from_a_model_that_is_not_known() -> None:
+    same = accuracy(REFERENCE, 450, artifact_sha256="a" * 64)
+    a, b = (run(same, class_names=["cat", "dog", "bird", last]) for last in ("horse", "house"))
+    (one,) = sides.differences(a, b)
+    assert one.a == one.b == "cat, dog, bird, … (4)"
+    assert "A and B differ in the dataset. What" in sides.lead([one]).en
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"), [(1, "no record tells whether A and B have the same model. Dataset"), (2, "differ in parameters, and no")]
+)
+def test_a_model_that_no_record_names_is_not_said_to_differ(scale: int, said: str) -> None:
+    a, b = (run(latency("cpp/fp16", STEADY), profile={"measuring": {"rounds": 4 * one}}) for one in (1, scale))
+    assert said in sides.lead(sides.differences(a, b)).en
+
+
 @pytest.fixture
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """outputs/ with profile `quickstart` before and after, on one system."""

@@ -73,11 +73,12 @@ def gpus() -> list[dict[str, str]]:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """The version of each of these packages that is installed, under its own name also where one of HOLDERS has it."""
-    found: dict[str, str] = {}
+    found = {}
     for name in packages:
         for holder in (name, *HOLDERS.get(name, ())):
             with suppress(importlib.metadata.PackageNotFoundError):
-                found.setdefault(name, importlib.metadata.version(holder))
+                found[name] = importlib.metadata.version(holder)
+                break
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from lib.stats import LEAST_ROUNDS, PERCENTILES, needed
 from lib.timer import CALLS, Clock, Slice, Timer, uncollected
 
 K = TypeVar("K")
+PARTS = [0.8**n for n in range(40)] + [0.0]  # of a slice, down to a single call
 
 
 class Series(NamedTuple):
@@ -31,6 +32,17 @@ class Series(NamedTuple):
     latencies_ms: np.ndarray
     gpu_rounds_ms: list[float] | None = None
     gpu_latencies_ms: np.ndarray | None = None
+
+
+class Cost(NamedTuple):
+    """What a slice takes, ms, twice with the GPU's: its calls, and one of them."""
+
+    calls_ms: float
+    call_ms: float
+
+    def slice_ms(self, part: float) -> float:
+        """What a part of such a slice takes at the most, ms: its last call may begin just before its end; and the call before it."""
+        return min(part * self.calls_ms + self.call_ms, self.calls_ms) + self.call_ms
 
 
 def run(
@@ -51,8 +63,6 @@ def run(
     """
     taken: dict[K, list[Slice]] = {key: [] for key in timers}
     failed: dict[K, ReportError] = {}
-    cost: dict[K, float] = {}  # of a slice, ms
-    least: dict[K, float] = {}  # of the shortest slice that there is
 
     def take(key: K, slice_s: float) -> Slice | None:
         try:
@@ -62,33 +72,49 @@ def run(
             failed[key] = error
             return None
 
-    with progress.bar(len(timers), "warming up") as bar:
-        for key in timers:
-            until = clock() + round(settings.warmup_s * 1e9)
-            while (one := take(key, settings.slice_s)) is not None:
-                cost[key], least[key] = _cost_ms(one, one.latencies_ms.sum()), _cost_ms(one, one.latencies_ms.mean())
-                if clock() >= until:
-                    break
-            bar.update()
+    costs = _warmed_up(timers, lambda key: take(key, settings.slice_s), round(settings.warmup_s * 1e9), clock)
     order, shuffled = list(timers), random.Random(seed)
-    count, part = _fitted(cost, least, settings.rounds, 1e3 * seconds)
-    steps = {key: max(1, round(max(least[key], part * ms))) for key, ms in cost.items()}  # of the bar, which ends with their sum
+    count, part = _fitted(list(costs.values()), settings.rounds, 1e3 * seconds)
+    steps = {key: max(1, round(cost.slice_ms(part))) for key, cost in costs.items()}  # of the bar, which ends with their sum
+    began = clock()
     with progress.bar(float(count * sum(steps.values())), f"timing in {count} rounds") as bar:
-        for _ in range(count):
+        for number in range(1, count + 1):
             shuffled.shuffle(order)
             for key in order:
                 if key not in failed and (one := take(key, part * settings.slice_s)) is not None:
                     taken[key].append(one)
                 bar.update(steps.get(key, 0))
             ended()
+            if number >= LEAST_ROUNDS and clock() - began > 1e9 * seconds * number / (number + 1):
+                break  # another one would end too late: slices cannot be as short as was thought, or the machine is slower now
     return {key: _series(taken[key]) for key in timers if key not in failed}, {key: failed[key] for key in timers if key in failed}
 
 
-def _fitted(cost: Mapping[K, float], least: Mapping[K, float], rounds: int, most_ms: float) -> tuple[int, float]:
-    """How many rounds there are in `most_ms`, and in what part of a slice: of slices that take `cost` ms, and `least` at the shortest."""
-    part = min(1.0, most_ms / max(1.0, rounds * sum(cost.values())))
-    round_ms = max(1.0, sum(max(least[key], part * ms) for key, ms in cost.items()))
-    return max(LEAST_ROUNDS, int(min(rounds, 1.001 * most_ms / round_ms))), part
+def _warmed_up(keys: Collection[K], take: Callable[[K], Slice | None], warmup_ns: int, clock: Clock) -> dict[K, Cost]:
+    """What a slice takes of each that did not fail, once it was taken for so long."""
+    costs: dict[K, Cost] = {}
+    for key in progress.each(keys, len(keys), "warming up"):
+        until = clock() + warmup_ns
+        while (one := take(key)) is not None:
+            costs[key] = _cost(one)
+            if clock() >= until:
+                break
+        else:
+            costs.pop(key, None)
+    return costs
+
+
+def _fitted(costs: Sequence[Cost], rounds: int, most_ms: float) -> tuple[int, float]:
+    """How many rounds there are in `most_ms`, and of what part of a slice: as many as there can be, and of these the longest slices.
+
+    For LEAST_ROUNDS it may be more: a tenth more than these take at the shortest, so that what is fast is not timed less for nothing.
+    """
+
+    def round_ms(part: float) -> float:
+        return max(1.0, sum(cost.slice_ms(part) for cost in costs))
+
+    most_ms = max(most_ms, 1.1 * LEAST_ROUNDS * round_ms(0.0))
+    return max((int(min(rounds, most_ms / round_ms(part))), part) for part in PARTS)
 
 
 def percentiles(latencies: np.ndarray) -> dict[str, float | None]:
@@ -114,9 +140,10 @@ def _times(values: np.ndarray, what: str) -> np.ndarray:
     return times
 
 
-def _cost_ms(one: Slice, calls_ms: float) -> float:
-    """What such a slice takes, ms: its calls and the one before, twice with the GPU's; from the calls, as the first also opens things."""
-    return float((calls_ms + one.latencies_ms.mean()) * (1 if one.gpu_ms is None else 2))
+def _cost(one: Slice) -> Cost:
+    """Of such a slice: from its calls, as the first slice also opens things."""
+    times = 1 if one.gpu_ms is None else 2
+    return Cost(times * float(one.latencies_ms.sum()), times * float(one.latencies_ms.mean()))
 
 
 def _series(slices: list[Slice]) -> Series:

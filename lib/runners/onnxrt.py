@@ -38,7 +38,7 @@ class OnnxRuntime(Runner):
     label = Text("ONNX Runtime (CPU)", "ONNX Runtime（CPU）")
     place = 20
     column, file = "onnxrt", export.ONNX_FILE
-    needs, libraries = ("onnxruntime", "ONNX Runtime"), ("onnxruntime",)
+    needs, libraries = ("onnxruntime", "ONNX Runtime"), ("onnxruntime", "onnxruntime-gpu")
     provider: ClassVar[str] = onnx_session.CPU
 
     @classmethod

@@ -25,7 +25,7 @@ class SavedModel(Runner):
     name = SAVED_MODEL_REFERENCE.runner
     label = Text("TensorFlow SavedModel", "TensorFlow SavedModel")
     place = 10
-    needs, libraries = ("tensorflow", "TensorFlow"), ("tensorflow",)
+    needs, libraries = ("tensorflow", "TensorFlow"), ("tensorflow", "tensorflow-cpu")
     file = export.SAVED_MODEL
     precisions = (SAVED_MODEL_REFERENCE.precision,)
 

@@ -27,7 +27,7 @@ class TFLite(Runner):
     label = Text("TensorFlow Lite (CPU)", "TensorFlow Lite（CPU）")
     place = 40
     column, file = "tflite", export.TFLITE_FILE
-    needs, libraries = ("tensorflow", "TensorFlow"), ("tensorflow",)
+    needs, libraries = ("tensorflow", "TensorFlow"), ("tensorflow", "tensorflow-cpu")
 
     @classmethod
     def suits(cls, profile: Profile) -> bool:

@@ -24,8 +24,8 @@ NOT_MEASURED = "accept."  # parameters that judge numbers and change none
 
 @dataclass(frozen=True)
 class Differs:
-    """One thing in which two runs differ. kind: of `kinds` in the words; what: its name; a, b: what each has, both UNKNOWN for a model
-    that no record names."""
+    """One thing in which two runs differ. kind: of `kinds` in the words; what: its name; a, b: what each has, both UNKNOWN for models
+    that the records do not name in a common format."""
 
     kind: str
     what: Text
@@ -87,8 +87,9 @@ def differences(a: Run, b: Run) -> list[Differs]:
 def lead(differs: Iterable[Differs]) -> Text:
     """In one sentence what else differs, and whether it is not known that both have the same model."""
     differs = list(differs)
-    unknown = "_unknown" * any(one.a == one.b for one in differs)
-    *most, last = [W(f"kinds.{kind}") for kind in dict.fromkeys(one.kind for one in differs if one.a != one.b)] or [None]
+    known = [one for one in differs if not one.a == one.b == UNKNOWN]
+    unknown = "_unknown" if len(known) < len(differs) else ""
+    *most, last = [W(f"kinds.{kind}") for kind in dict.fromkeys(one.kind for one in known)] or [None]
     if last is None:
         return W(f"said.alike{unknown}")
     return W(f"said.lead{unknown}", kinds=W("said.both", most=most, last=last) if most else last)
