@@ -21,9 +21,11 @@ from lib.experiment.candidate import ONNX_REFERENCE, Candidate, listed, ordered
 from lib.experiment.profile import Profile
 from lib.measure import kept, sweep
 from lib.measure.fast import blocks, paces
+from lib.measure.fast.production import PIPELINE
 from lib.pages import common
 from lib.pages.fast import ratios
 from lib.pages.fast.arms import Arm, Fast
+from lib.pages.fast.chief import chief
 from lib.pages.fast.ratios import Ratio
 from lib.report import shell
 from lib.report.versus import numbers, sides
@@ -31,6 +33,7 @@ from lib.report.versus.findings import findings
 from lib.report.versus.numbers import BETTER, SAME, UNDECIDED, WORSE, Compared
 from lib.runners import RUNNERS
 from lib.session import Session
+from lib.show.table import plain
 from lib.stats import Interval
 from lib.store.records import Record
 from lib.store.run import Run
@@ -45,11 +48,8 @@ SHARE = ROUNDS + 1  # slices of each candidate, that of warming up too
 SAID = {WORSE: "slower", BETTER: "faster", SAME: "no difference", UNDECIDED: "cannot be told", "": "not judged"}
 HEAD = ("candidate", "batch", "median ms", "ms a call [95 %]", "images/s [95 %]", "times as fast [95 %]", "as")
 WAYS_HEAD = ("way", "batch", "ms a batch [95 %]", "images/s [95 %]", "times as fast [95 %]", "as")
-RATIOS_HEAD = ("way", "batch", "times as fast [95 %]", "as", "it is")
 AGAINST = ("new / old [95 %]", "new is")
-LEFT = ("candidate", "way", "as", "it is", "new is")  # columns of words
-VERDICTS = {"faster": "faster", "slower": "slower", "same": SAID[SAME], "undecided": SAID[UNDECIDED], "disturbed": SAID[""]}
-VERDICTS |= {"wrong": "wrong answers", "unchecked": "answers not checked"}
+LEFT = ("candidate", "way", "as", "new is", "Comparison", "TensorRT", "Outcome")  # columns of words
 Key = tuple[Candidate | None, int | None]
 
 
@@ -81,8 +81,8 @@ def before(given: str) -> Run:
 
 
 def measured(profile: Profile, seconds: float) -> Run:
-    """Time every candidate that runs here at batch size 1 and at the one that notebook 07 compares at, then the ways of notebook 10; keep
-    the records in a new folder.
+    """Time every candidate that runs here at batch size 1 and at the one that notebook 07 compares at, then the ways of notebook 10 and
+    its pipeline (paces.measure); keep the records in a new folder.
 
     seconds: that timing takes, either half of it: ROUNDS and WAY_ROUNDS rounds, of slices that fill them; fewer rounds where single calls
     are too long for that.
@@ -139,7 +139,7 @@ def told(new: Run, old: Run | None) -> tuple[str, int]:
     lines += [f"{finding.level}: {finding.text.en}" for finding in common.disturbed(mine)]
     if lost := _lost(mine.records("latency")):
         lines.append(f"not measured: {lost}")
-    lines += _ways(Fast(mine.of(WAYS)), found if old else None)
+    lines += [*_ways(Fast(mine.of(WAYS)), found if old else None), *_chief(new.of(WAYS))]
     if old is None:
         return "\n".join(lines), 0
     said, code = _compared(old, mine, found, sides.lead(differs).en)
@@ -174,17 +174,11 @@ def _against(one: Compared | None) -> tuple[str, str]:
 
 
 def _ways(found: Fast, compared: Sequence[Compared] | None) -> list[str]:
-    """The table of the ways to call, that of the other ratios that notebook 10 shows, and what is to be known of them. compared: with the
-    old run, None where there is none."""
+    """The table of the ways to call, and what is to be known of them. compared: with the old run, None where there is none."""
     over_plain = {ratio.own.record.key: ratio for ratio in ratios.ways(found)}
     apart = {one.b.key: one for one in compared} if compared is not None else None
     rows = [_way(found, arm, over_plain.get(arm.record.key), apart) for arm in found.arms]
     lines = ["", *_table([WAYS_HEAD + (AGAINST if apart is not None else ()), *rows])] if rows else []
-    others = [*ratios.rivals(found), *ratios.languages(found), *ratios.versions(found)]
-    said = [
-        (found.label(one.own).en, str(one.own.batch), f"{one.times:.3f}", found.label(one.base).en, VERDICTS[one.verdict]) for one in others
-    ]
-    lines += ["", *_table([RATIOS_HEAD, *said])] if said else []
     lines += [""]
     if rows:
         count = max(len(arm.record.samples) for arm in found.arms)
@@ -196,6 +190,15 @@ def _ways(found: Fast, compared: Sequence[Compared] | None) -> list[str]:
     ]
     lost = _lost(found.run.records(blocks.PACE))
     return [*lines, f"not measured: {lost}"] if lost else lines
+
+
+def _chief(run: Run) -> list[str]:
+    """The comparisons that notebook 10 shows in one table: lanes, rivals, C++, the pipeline, the highest throughput."""
+    shown = chief(run)
+    head = [f"{column.label.en}{f' ({column.unit})' if column.unit else ''}" for column in shown.columns]
+    rows = [[plain(row.get(column.key), column, "en") for column in shown.columns] for row in shown.rows]
+    lost = _lost(run.records(PIPELINE))
+    return [*(["", *_table([head, *rows])] if rows else []), *([f"pipeline not measured: {lost}"] if lost else [])]
 
 
 def _way(found: Fast, arm: Arm, over: Ratio | None, apart: dict[tuple[Any, ...], Compared] | None) -> tuple[str, ...]:

@@ -71,7 +71,8 @@ def test_without_a_gpu_the_processor_s_ways_are_timed_and_the_others_said(ran: t
     assert {len(one.samples) for one in of_ways(run)} <= set(range(3, bench.WAY_ROUNDS + 1))
     said, code = bench.told(run, None)
     assert code == 0
-    assert said.count("(2 lanes)") == 2
+    assert said.count("(2 lanes)  ") == 2
+    assert said.count("(2 lanes) / ONNX Runtime (CPU) FP32 (plain calls)") == 2
     assert "not measured: TensorRT FP16: no NVIDIA GPU on this system" in said.splitlines()
     assert run.of(bench.WAYS).profile == run.profile
     assert 0.4 * SECONDS < seconds < 3 * SECONDS  # models that are missing are made besides
@@ -102,43 +103,47 @@ def faster(line: str, factor: float) -> str:
     return json.dumps(values, ensure_ascii=False) + "\n"
 
 
-def test_of_every_tensorrt_the_first_precision_is_timed_in_small_batches_alone(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_every_tensorrt_the_first_precision_is_timed_in_small_batches_and_the_largest_and_a_pipeline(
+    profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(remote.PYTHONS, "; ".join(shlex.join(command(version)) for version in (OLD, NEW)))
     loaded = config.load(str(profile))
     fast = loaded.fast.model_copy(update={"batch_sizes": [8], "rounds": 3, "warmup_s": 0.0})
     asked = Session(loaded.model_copy(update={"fast": fast}), bench.WAYS, run_id="bench")
     paces.measure(asked, 0.1)
-    timed = {(one.candidate.key, one.case["tensorrt"]) for one in asked.records if one.metric == "pace" and one.value and one.candidate}
-    assert timed == {
-        (f"tensorrt/fp16{way}", version)
-        for version in (OLD, NEW)
-        for way in ("", "/+graph", "/+graph+lanes2", "/+graph+lanes2+uint8+classes", "/+graph+uint8+classes")
-    }
-    assert {one.metric for one in asked.records} == {"pace", "agreement", "accuracy", "device_memory", "other_cpu"}
+    paces_ = [one for one in asked.records if one.metric == "pace" and one.value and one.candidate]
+    timed = {(one.batch_size, one.candidate.key, one.case["tensorrt"]) for one in paces_}
+    ways = {8: ("", "/+graph", "/+graph+lanes2", "/+graph+lanes2+uint8+classes", "/+graph+uint8+classes")}
+    ways[16] = ("/+graph+lanes3", "/+graph+lanes3+uint8+classes", "/+graph+uint8+classes")
+    assert timed == {(size, f"tensorrt/fp16{way}", version) for version in (OLD, NEW) for size in ways for way in ways[size]}
+    assert {one.metric for one in asked.records} == {"pace", "agreement", "accuracy", "device_memory", "other_cpu", "pipeline"}
+    (piped, *_), others = ([r for r in asked.records if r.metric == "pipeline" and r.case["tensorrt"] == v] for v in (OLD, NEW))
+    assert (len(others), piped.case["source"], piped.batch_size in ways) == (1, "memory", True)
+    assert piped.value, piped.reason
     trtexec = {one.candidate.key for one in asked.records if one.candidate and one.candidate.runner == "trtexec"}
     assert trtexec == {"trtexec/fp16/+graph", "trtexec/fp16/+graph+lanes2"}  # by its defaults alone: a process a slice takes its time
     assert asked.profile.fast.slice_s == paces.LEAST_SLICE_S
 
 
 class Planned(NamedTuple):
-    """A block that takes 5 s to open, and 20 slices."""
+    """A block of 20 slices, which take 5 s beyond their own time."""
 
     session: Session
     seconds: float = 0.0
 
     @property
-    def needed_s(self) -> float:
+    def timed_s(self) -> float:
         """As a block's."""
         return 5 + 20 * self.session.profile.fast.slice_s
 
     def measured(self) -> list[Record]:
-        """Nothing but the seconds after which it would take fewer rounds."""
+        """Nothing but the seconds after which there would be fewer rounds."""
         return [Record("build_time", "s", self.seconds)]
 
 
-@pytest.mark.parametrize(("seconds", "slice_s"), [(30.0, 0.5), (10.0, paces.LEAST_SLICE_S), (1e6, paces.MOST_SLICE_S)])
-def test_slices_fill_what_opening_leaves_of_the_seconds(profile: Path, seconds: float, slice_s: float) -> None:
+@pytest.mark.parametrize(("seconds", "slice_s"), [(20.0, 0.5), (0.5, paces.LEAST_SLICE_S), (1e6, paces.MOST_SLICE_S)])
+def test_slices_fill_the_seconds(profile: Path, seconds: float, slice_s: float) -> None:
     asked = Session(config.load(str(profile)), bench.WAYS)
-    paces._fill(asked, [Planned(asked), Planned(asked)], seconds)  # type: ignore[list-item]
+    found = paces._fill(asked, [Planned(asked), Planned(asked)], seconds)  # type: ignore[list-item]
     assert asked.profile.fast.slice_s == pytest.approx(slice_s)
-    assert [one.value for one in asked.records] == [pytest.approx(20 * slice_s)] * 2
+    assert [one.value for one in found] == [pytest.approx(5 + 20 * slice_s)] * 2

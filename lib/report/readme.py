@@ -17,14 +17,12 @@ from lib.pages.fast.chief import chief
 from lib.report import candidates, headline, shell
 from lib.report import verdict as verdicts
 from lib.report.shell import WORDS, Report
-from lib.show.table import BEST, Column, Table, number
-from lib.stats import Interval
+from lib.show.table import BEST, Column, Table, plain
 from lib.store import files
 from lib.store.run import Run
-from lib.text import Language, Text
+from lib.text import Language
 from lib.verdict import versions
 from lib.verdict.judge import BACKEND
-from lib.words import COMMON
 
 READMES: dict[Language, str] = {"en": "README.md", "ja": "README.ja.md"}
 # What stands between markers of that name: a run in which TensorRT was timed, one without a GPU, versions of TensorRT beside each other,
@@ -156,19 +154,9 @@ def _markdown(table: Table, told: Sequence[Column], language: Language) -> str:
 
 
 def _cell(value: object, column: Column, best: bool, language: Language) -> str:
-    if isinstance(value, Text):
-        from markupsafe import Markup
-
-        said = value.in_(language)
-        return said.striptags() if isinstance(said, Markup) else said
-    if value is None:
-        return "–" if column.digits is not None else ""
-    if isinstance(value, str) or (isinstance(value, int) and column.digits is None):
-        return str(value)
-    if not isinstance(value, (int, float, Interval)):
-        return COMMON("table.not_measured").in_(language)
-    ends = f" [{number(value.low, column)}, {number(value.high, column)}]" if isinstance(value, Interval) else ""
-    return f"**{number(value, column)}**{ends}" if best else f"{number(value, column)}{ends}"
+    said = plain(value, column, language)
+    estimate, bracket, ends = said.partition(" [")
+    return f"**{estimate}**{bracket}{ends}" if best else said
 
 
 def _measured_on(report: Report, language: Language) -> str:

@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib.stats import Interval
 from lib.text import LANGUAGES, Language, Text
 from lib.words import COMMON, LEVELS, Finding
 
@@ -239,6 +240,22 @@ def _reason(row: dict[str, Any], column: Column) -> Text | None:
     if column.digits is None:
         return None
     return value if isinstance(value, Text) else getattr(value, "text", None)
+
+
+def plain(value: object, column: Column, language: Language) -> str:
+    """A cell as text without markup, its interval behind it."""
+    if isinstance(value, Text):
+        from markupsafe import Markup
+
+        said = value.in_(language)
+        return said.striptags() if isinstance(said, Markup) else said
+    if value is None:
+        return "–" if column.digits is not None else ""
+    if isinstance(value, str) or (isinstance(value, int) and column.digits is None):
+        return str(value)
+    if not isinstance(value, (int, float, Interval)):
+        return COMMON("table.not_measured").in_(language)
+    return number(value, column) + (f" [{number(value.low, column)}, {number(value.high, column)}]" if isinstance(value, Interval) else "")
 
 
 def number(value: Any, column: Column) -> str:

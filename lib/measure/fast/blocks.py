@@ -40,12 +40,22 @@ class Block(NamedTuple):
         return f"{self.precision} {self.given.size}"
 
     @property
+    def able(self) -> list[Arm]:
+        """The arms that can be opened."""
+        return [arm for arm in self.arms if not isinstance(arm.open, Reason)]
+
+    @property
     def needed_s(self) -> float:
         """About how long it takes, for whom it matters to stop in time."""
-        settings, open_ = timing(self.given.session), [arm for arm in self.arms if not isinstance(arm.open, Reason)]
-        slices = sum(arm.slices if arm.candidate.way.lanes == 1 else 1.1 for arm in open_)
-        turn_s = settings.slice_s * slices + sum(arm.turn_s for arm in open_)
-        return sum(arm.start_s + ANSWERS_S + settings.warmup_s for arm in open_) + (settings.rounds + 1) * turn_s
+        warmup_s = timing(self.given.session).warmup_s
+        return self.timed_s + sum(arm.start_s + ANSWERS_S + warmup_s for arm in self.able)
+
+    @property
+    def timed_s(self) -> float:
+        """About how long its rounds take, and one more."""
+        settings = timing(self.given.session)
+        slices = sum(arm.slices if arm.candidate.way.lanes == 1 else 1.1 for arm in self.able)
+        return (settings.rounds + 1) * (settings.slice_s * slices + sum(arm.turn_s for arm in self.able))
 
     def measured(self) -> list[Record]:
         """`pace` of each arm end to end and, of one lane, on the GPU; `agreement` and `accuracy` of what it answers; `device_memory`; and

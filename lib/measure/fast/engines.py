@@ -78,17 +78,44 @@ class Pair(NamedTuple):
         return self.compact if way.byte_input else self.plain
 
 
-def built(session: Session, worker: Worker, precision: str, batch: int, lane_count: int) -> Pair:
+class Regimes(NamedTuple):
+    """The engines of a precision. small: of each batch size, large: for all large ones, each of every version; lost: those for larger
+    ones that no version could build."""
+
+    small: dict[int, list[Pair]]
+    large: list[Pair]
+    lost: list[Pair]
+
+    @property
+    def every(self) -> list[Engine]:
+        """Each of them."""
+        return [engine for pairs in (*self.small.values(), self.large, self.lost) for pair in pairs for engine in pair]
+
+
+def regimes(session: Session, team: Sequence[Worker], precision: str) -> Regimes:
+    """Every engine of a precision, built now unless it is stored."""
+    asked = session.profile.fast
+    small = {size: [_pair(session, worker, precision, size, max(asked.lanes)) for worker in team] for size in asked.batch_sizes}
+    large, lost = list[Pair](), list[Pair]()
+    for size in reversed(large_sizes(session)):
+        lost += large  # the memory may do for a smaller one
+        large = [_pair(session, worker, precision, size, LARGE_LANES) for worker in team]
+        if any(isinstance(engine.built, Artifact) for pair in large for engine in pair):
+            break
+    return Regimes(small, large, lost)
+
+
+def large_sizes(session: Session) -> list[int]:
+    """Of the profile's large batches those that are larger than the others, in order."""
+    asked = session.profile.fast
+    return sorted(size for size in asked.large_batches if size > max(asked.batch_sizes))
+
+
+def _pair(session: Session, worker: Worker, precision: str, batch: int, lane_count: int) -> Pair:
     """Both, built now unless they are stored; what fails is a reason, and the other is tried all the same."""
     recipe = Recipe(precision, lane_count, batch, batch)
     plain = _built(session, worker, recipe, PLAIN, None)
     return Pair(plain, _built(session, worker, recipe, COMPACT, None if isinstance(plain.built, Reason) else plain.built))
-
-
-def small(session: Session, team: Sequence[Worker], precision: str) -> dict[int, list[Pair]]:
-    """Those of each small batch size that the profile asks for, of every worker."""
-    asked = session.profile.fast
-    return {size: [built(session, worker, precision, size, max(asked.lanes)) for worker in team] for size in asked.batch_sizes}
 
 
 def _built(session: Session, worker: Worker, recipe: Recipe, way: Way, like: Artifact | None) -> Engine:

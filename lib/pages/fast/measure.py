@@ -9,21 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 from lib import progress
 from lib.experiment import system
 from lib.experiment.candidate import PLAIN, Candidate, Way
-from lib.measure.fast import blocks, engines, here, limits, production, served, ways
-from lib.measure.fast.blocks import PACE
-from lib.measure.fast.engines import LARGE_LANES, Engine, Pair
+from lib.measure.fast import blocks, engines, fastest, here, limits, production, served, ways
+from lib.measure.fast.engines import Pair, Regimes, large_sizes
+from lib.measure.fast.fastest import Chosen
 from lib.pages.fast.exhibits import Layer, PlacedEngine, Roofline
 from lib.plans.remote import Worker
 from lib.runners.onnxrt import OnnxRuntime
-from lib.runners.tensorrt import TensorRT
 from lib.serving.server import P99
 from lib.session import Session
-from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 
 GROWTH = 1.02  # times as many images a second that a larger batch must bring, or no larger one is tried
@@ -33,20 +30,6 @@ CPU_SERVER_S, CPU_RUN_S, CPU_LONGER = 5.0, 2.5, 5
 FIRST_RATE = 20_000.0  # images a second that a server is asked for first, at most
 # Of small batches and of large ones: seconds that both engines of a regime take, ways of a version, seconds of rivals, all about
 BUILDS_S, WAYS, RIVALS_S, OPENS_S = (40.0, 50.0), (10, 4), (120.0, 40.0), 1.5
-
-
-class Built(NamedTuple):
-    """The engines of a precision. small: of each batch size, large: for all large ones, each of every version; lost: those for larger
-    ones that no version could build."""
-
-    small: dict[int, list[Pair]]
-    large: list[Pair]
-    lost: list[Pair]
-
-    @property
-    def every(self) -> list[Engine]:
-        """Each of them."""
-        return [engine for pairs in (*self.small.values(), self.large, self.lost) for pair in pairs for engine in pair]
 
 
 def measure(session: Session) -> None:
@@ -61,7 +44,7 @@ def _with(session: Session, team: list[Worker]) -> None:
     known = [record for worker in team for record in limits.ceilings(session, worker)]
     found, shares = list[Record](), list[Record]()
     for precision in asked.precisions:
-        built = _built(session, team, precision)
+        built = engines.regimes(session, team, precision)
         for engine in built.every:
             session.record(*engine.records())
         own = [record for size, pairs in built.small.items() for record in ways.small(session, precision, size, pairs).measured()]
@@ -73,30 +56,13 @@ def _with(session: Session, team: list[Worker]) -> None:
     session.exhibit("roofline", Roofline(engines=[_exhibited(one) for one in shares if one.value is not None]))
 
 
-def _built(session: Session, team: list[Worker], precision: str) -> Built:
-    """Every engine, built now unless it is stored."""
-    small = engines.small(session, team, precision)
-    large, lost = list[Pair](), list[Pair]()
-    for size in reversed(_large_sizes(session)):
-        lost += large  # the memory may do for a smaller one
-        large = [engines.built(session, worker, precision, size, LARGE_LANES) for worker in team]
-        if any(isinstance(engine.built, Artifact) for pair in large for engine in pair):
-            break
-    return Built(small, large, lost)
-
-
-def _large_sizes(session: Session) -> list[int]:
-    asked = session.profile.fast
-    return sorted(size for size in asked.large_batches if size > max(asked.batch_sizes))
-
-
 def _large(session: Session, precision: str, pairs: list[Pair]) -> tuple[list[Record], list[int]]:
     """The blocks of large batches, up to where throughput stops growing or memory ends; and their sizes."""
     best, found, sizes = 0.0, list[Record](), list[int]()
-    for size in [size for size in _large_sizes(session) if pairs and size <= pairs[0].plain.batch]:
+    for size in [size for size in large_sizes(session) if pairs and size <= pairs[0].plain.batch]:
         made = ways.large(session, precision, size, pairs).measured()
         found += made
-        rate = _rate(made)
+        rate = fastest.ours(made)
         if not rate:  # its reasons say why
             break
         sizes.append(size)
@@ -107,67 +73,37 @@ def _large(session: Session, precision: str, pairs: list[Pair]) -> tuple[list[Re
     return found, sizes
 
 
-def _rate(found: Sequence[Record]) -> float:
-    """Images a second of the fastest of our own ways, 0 for none."""
-    return max((rate for one in found if (rate := _images_s(one)) and one.candidate and one.candidate.runner == TensorRT.name), default=0.0)
-
-
-def _images_s(one: Record) -> float:
-    timed = one.metric == PACE and one.scope == "end_to_end" and one.value and one.batch_size
-    return 1e3 * one.batch_size / one.value if timed and one.batch_size and one.value else 0.0
-
-
-def _shares(session: Session, built: Built, sizes: Sequence[int], known: Sequence[Record]) -> list[Record]:
+def _shares(session: Session, built: Regimes, sizes: Sequence[int], known: Sequence[Record]) -> list[Record]:
     """How near the ceiling each version's engines are: with floats at small batches, compact at the largest that was timed."""
     wanted = [(pair.plain, size) for size, pairs in built.small.items() for pair in pairs]
     wanted += [(pair.compact, size) for size in sizes for pair in built.large]
     return [limits.share(session, engine, size, known) for engine, size in wanted]
 
 
-def _fed(session: Session, built: Built, known: Sequence[Record], scenarios: bool) -> list[Record]:
+def _fed(session: Session, built: Regimes, known: Sequence[Record], scenarios: bool) -> list[Record]:
     """Pipelines of each version at its best batch sizes, and the scenarios."""
     made = list[Record]()
     for place in range(len(next(iter(built.small.values())))):
-        best = _best(session, built, place, known)
-        for number, (engine, way, size) in enumerate(best):
-            feed = served.in_worker(session, engine, replace(engine.candidate, way=way), size)
-            made += production.pipelines(feed, files=not number)
+        best = fastest.best(session, built, place, known)
+        for number, one in enumerate(best):
+            made += production.pipelines(one.feed(session), files=not number)
         if scenarios:
             made += _scenarios(session, built, place, best[0], known)
     return made
 
 
-Chosen = tuple[Engine, Way, int]
-
-
-def _best(session: Session, built: Built, place: int, known: Sequence[Record]) -> list[Chosen]:
-    """The compact engine of a version with its lanes, at every batch size of several that was timed, the fastest first."""
-    most, largest = max(session.profile.fast.lanes), max(built.small)
-    tried = [(built.small[largest][place].compact, ways.lanes(most, compact=True), largest)]
-    if built.large:
-        tried += [(built.large[place].compact, ways.lanes(LARGE_LANES, compact=True), size) for size in _large_sizes(session)]
-    rated = sorted(((_of(known, *one), place, one) for place, one in enumerate(tried)), key=lambda each: (-each[0], each[1]))
-    return [one for rate, place, one in rated if rate or not place]
-
-
-def _of(known: Sequence[Record], engine: Engine, way: Way, size: int) -> float:
-    candidate = replace(engine.candidate, way=way)
-    own = (one for one in known if (one.candidate, one.batch_size, one.case) == (candidate, size, engine.case))
-    return max(map(_images_s, own), default=0.0)
-
-
-def _scenarios(session: Session, built: Built, place: int, best: Chosen, known: Sequence[Record]) -> list[Record]:
+def _scenarios(session: Session, built: Regimes, place: int, best: Chosen, known: Sequence[Record]) -> list[Record]:
     """SingleStream at the smallest batch, Offline as is fastest, Server with dynamic batching up to the largest of the small ones."""
     least, largest, most = min(built.small), max(built.small), max(session.profile.fast.lanes)
     single, server = built.small[least][place].plain, built.small[largest][place].plain
     feed = partial(served.in_worker, session)
     sizes = tuple(2**power for power in range(16) if 2**power < largest) if session.spec.batch is None else ()
-    calls = [replace(single.candidate, way=way) for way in (ways.GRAPH, best[1], ways.lanes(most))]
-    rate = _of(known, server, ways.lanes(most), largest)
+    one, several = (replace(single.candidate, way=way) for way in (ways.GRAPH, ways.lanes(most)))
+    rate = fastest.of(known, server, ways.lanes(most), largest)
     return [
-        *production.streams(feed(single, calls[0], least)),
-        *production.offline(feed(best[0], calls[1], best[2])),
-        *production.server(feed(server, calls[2], largest, sizes), min(FIRST_RATE, rate / 2 or FIRST_RATE)),
+        *production.streams(feed(single, one, least)),
+        *production.offline(best.feed(session)),
+        *production.server(feed(server, several, largest, sizes), min(FIRST_RATE, rate / 2 or FIRST_RATE)),
     ]
 
 
@@ -196,7 +132,7 @@ def _without(session: Session, reasons: Sequence[Reason]) -> None:
         feed = served.in_threads(session, several, largest, make)
         session.record(*production.pipelines(feed))
         if precision == ways.CPU_PRECISIONS[0]:
-            rate = max((_images_s(r) for r in found if r.candidate == several and r.batch_size == largest), default=0.0)
+            rate = max((fastest.images_s(r) for r in found if r.candidate == several and r.batch_size == largest), default=0.0)
             session.record(*production.streams(served.in_threads(session, one, least, make)), *production.offline(feed))
             slow = feed._replace(open=Reason("few_a_second")) if rate < P99 / min(CPU_RUN_S, CPU_LONGER * asked.server_s) else feed
             session.record(*production.server(slow, max(1.0, rate / 2), CPU_SERVER_S))
@@ -205,7 +141,7 @@ def _without(session: Session, reasons: Sequence[Reason]) -> None:
 
 def _expected_s(session: Session, team: list[Worker]) -> float:
     """About how long all of it takes."""
-    asked, large = session.profile.fast, _large_sizes(session)
+    asked, large = session.profile.fast, large_sizes(session)
     counts = len(asked.batch_sizes), len(large)
     way_s = OPENS_S + asked.warmup_s + 1.5 * asked.slice_s * (asked.rounds + 1)
     builds = BUILDS_S[0] * counts[0] + (BUILDS_S[1] if large else 0)
