@@ -24,7 +24,7 @@ from lib.measure.fast import blocks, paces
 from lib.measure.fast.production import PIPELINE
 from lib.pages import common
 from lib.pages.fast import ratios
-from lib.pages.fast.arms import Arm, Fast
+from lib.pages.fast.arms import Arm, Fast, W
 from lib.pages.fast.chief import chief
 from lib.pages.fast.ratios import Ratio
 from lib.report import shell
@@ -48,8 +48,9 @@ SHARE = ROUNDS + 1  # slices of each candidate, that of warming up too
 SAID = {WORSE: "slower", BETTER: "faster", SAME: "no difference", UNDECIDED: "cannot be told", "": "not judged"}
 HEAD = ("candidate", "batch", "median ms", "ms a call [95 %]", "images/s [95 %]", "times as fast [95 %]", "as")
 WAYS_HEAD = ("way", "batch", "ms a batch [95 %]", "images/s [95 %]", "times as fast [95 %]", "as")
+VERSIONS_HEAD = ("way", "batch", "times as fast [95 %]", "as", "it is")
 AGAINST = ("new / old [95 %]", "new is")
-LEFT = ("candidate", "way", "as", "new is", "Comparison", "TensorRT", "Outcome")  # columns of words
+LEFT = ("candidate", "way", "as", "it is", "new is", "Comparison", "TensorRT", "Outcome")  # columns of words
 Key = tuple[Candidate | None, int | None]
 
 
@@ -139,7 +140,7 @@ def told(new: Run, old: Run | None) -> tuple[str, int]:
     lines += [f"{finding.level}: {finding.text.en}" for finding in common.disturbed(mine)]
     if lost := _lost(mine.records("latency")):
         lines.append(f"not measured: {lost}")
-    lines += [*_ways(Fast(mine.of(WAYS)), found if old else None), *_chief(new.of(WAYS))]
+    lines += [*_ways(Fast(mine.of(WAYS)), found if old else None), *_chief(new.of(WAYS)), *_versions(Fast(new.of(WAYS)))]
     if old is None:
         return "\n".join(lines), 0
     said, code = _compared(old, mine, found, sides.lead(differs).en)
@@ -181,8 +182,8 @@ def _ways(found: Fast, compared: Sequence[Compared] | None) -> list[str]:
     lines = ["", *_table([WAYS_HEAD + (AGAINST if apart is not None else ()), *rows])] if rows else []
     lines += [""]
     if rows:
-        count = max(len(arm.record.samples) for arm in found.arms)
-        lines.append(f"{count} rounds, shared by all ways of a batch size; ms a batch: from the end of one to the end of the next")
+        counts = " to ".join(map(str, dict.fromkeys(each(len(arm.record.samples) for arm in found.arms) for each in (min, max))))
+        lines.append(f"{counts} rounds, shared by all ways of a batch size; ms a batch: from the end of one to the end of the next")
     wrong = [f"{found.label(arm).en} at batch {arm.batch}" for arm in found.arms if found.answers(arm) == "wrong"]
     lines += [f"bad: answers wrongly, so that its speed counts for nothing: {'; '.join(wrong)}"] if wrong else []
     lines += [
@@ -199,6 +200,15 @@ def _chief(run: Run) -> list[str]:
     rows = [[plain(row.get(column.key), column, "en") for column in shown.columns] for row in shown.rows]
     lost = _lost(run.records(PIPELINE))
     return [*(["", *_table([head, *rows])] if rows else []), *([f"pipeline not measured: {lost}"] if lost else [])]
+
+
+def _versions(found: Fast) -> list[str]:
+    """The table of what every TensorRT gains over the oldest one, in each way that both were called in."""
+    told = ratios.versions(found)
+    rows = [
+        (found.label(one.own).en, str(one.own.batch), f"{one.times:.3f}", one.base.version, W(f"verdicts.{one.verdict}").en) for one in told
+    ]
+    return ["", *_table([VERSIONS_HEAD, *rows])] if rows else []
 
 
 def _way(found: Fast, arm: Arm, over: Ratio | None, apart: dict[tuple[Any, ...], Compared] | None) -> tuple[str, ...]:

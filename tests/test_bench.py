@@ -286,7 +286,7 @@ def test_every_way_of_notebook_10_has_a_row_and_its_chief_comparisons(made: Benc
     made.ways = [*ways(OLD, NEW), missing("pace", "ms", "pytorch/tf32", "not_installed", batch_size=32, values={"package": "torch"})]
     assert made() == 0
     out = capsys.readouterr().out
-    _, arms, ratios = tables(out)
+    _, arms, ratios, newer = tables(out)
     ours, rate, times, of = arms[f"Python FP16 (8 lanes with graphs) on TensorRT {OLD}", "32"]
     assert (float(times.split()[0]), of) == (pytest.approx(3.1, rel=0.01), "plain calls")
     assert float(ours.split()[0]) == pytest.approx(0.125 / 3.1, rel=0.05)
@@ -295,6 +295,7 @@ def test_every_way_of_notebook_10_has_a_row_and_its_chief_comparisons(made: Benc
     assert len([size for _, size in arms if size in ("1", "32")]) == 2 * (2 * 2 * len(WAYS) + 8)
     told = " ".join(pair for pair, _ in ratios)
     assert {label for label in ("PyTorch", "Polygraphy", "trtexec", "C++", "highest throughput") if label not in told} == set()
+    assert newer[f"Python FP16 (8 lanes with graphs) on TensorRT {NEW}", "32"][1:] == [OLD, "slower"]
     version, _, _, ratio, outcome = ratios["Python FP16 (8 lanes with graphs) / Python FP16 (plain calls)", "32"]
     assert (version, ratio[:4], outcome) == (NEW, "2.68", "faster")
     (_, _, alone, ratio, outcome) = next(row for (pair, _), row in ratios.items() if "pipeline / GPU alone" in pair)

@@ -17,7 +17,8 @@ from stand_in_fast import command
 from lib import bench, session
 from lib.experiment import profile as config
 from lib.measure import state
-from lib.measure.fast import here, paces
+from lib.measure.fast import here, paces, ways
+from lib.measure.fast.engines import Pair
 from lib.measure.state import Seen
 from lib.plans import remote
 from lib.session import Session
@@ -103,9 +104,7 @@ def faster(line: str, factor: float) -> str:
     return json.dumps(values, ensure_ascii=False) + "\n"
 
 
-def test_of_every_tensorrt_the_first_precision_is_timed_in_small_batches_and_the_largest_and_a_pipeline(
-    profile: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_every_tensorrt_small_batches_the_largest_and_a_pipeline_are_timed(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(remote.PYTHONS, "; ".join(shlex.join(command(version)) for version in (OLD, NEW)))
     loaded = config.load(str(profile))
     fast = loaded.fast.model_copy(update={"batch_sizes": [8], "rounds": 3, "warmup_s": 0.0})
@@ -113,12 +112,12 @@ def test_of_every_tensorrt_the_first_precision_is_timed_in_small_batches_and_the
     paces.measure(asked, 0.1)
     paces_ = [one for one in asked.records if one.metric == "pace" and one.value and one.candidate]
     timed = {(one.batch_size, one.candidate.key, one.case["tensorrt"]) for one in paces_}
-    ways = {8: ("", "/+graph", "/+graph+lanes2", "/+graph+lanes2+uint8+classes", "/+graph+uint8+classes")}
-    ways[16] = ("/+graph+lanes3", "/+graph+lanes3+uint8+classes", "/+graph+uint8+classes")
-    assert timed == {(size, f"tensorrt/fp16{way}", version) for version in (OLD, NEW) for size in ways for way in ways[size]}
+    called = {8: ("", "/+graph", "/+graph+lanes2", "/+graph+lanes2+uint8+classes", "/+graph+uint8+classes")}
+    called[16] = ("/+graph+lanes3", "/+graph+lanes3+uint8+classes", "/+graph+uint8+classes")
+    assert timed == {(size, f"tensorrt/fp16{way}", version) for version in (OLD, NEW) for size in called for way in called[size]}
     assert {one.metric for one in asked.records} == {"pace", "agreement", "accuracy", "device_memory", "other_cpu", "pipeline"}
     (piped, *_), others = ([r for r in asked.records if r.metric == "pipeline" and r.case["tensorrt"] == v] for v in (OLD, NEW))
-    assert (len(others), piped.case["source"], piped.batch_size in ways) == (1, "memory", True)
+    assert (len(others), piped.case["source"], piped.batch_size in called) == (1, "memory", True)
     assert piped.value, piped.reason
     trtexec = {one.candidate.key for one in asked.records if one.candidate and one.candidate.runner == "trtexec"}
     assert trtexec == {"trtexec/fp16/+graph", "trtexec/fp16/+graph+lanes2"}  # by its defaults alone: a process a slice takes its time
@@ -136,14 +135,33 @@ class Planned(NamedTuple):
         """As a block's."""
         return 5 + 20 * self.session.profile.fast.slice_s
 
-    def measured(self) -> list[Record]:
-        """Nothing but the seconds after which there would be fewer rounds."""
-        return [Record("build_time", "s", self.seconds)]
-
 
 @pytest.mark.parametrize(("seconds", "slice_s"), [(20.0, 0.5), (0.5, paces.LEAST_SLICE_S), (1e6, paces.MOST_SLICE_S)])
-def test_slices_fill_the_seconds(profile: Path, seconds: float, slice_s: float) -> None:
+def test_slices_fill_the_seconds_and_what_is_not_timed_takes_none_of_them(profile: Path, seconds: float, slice_s: float) -> None:
     asked = Session(config.load(str(profile)), bench.WAYS)
-    found = paces._fill(asked, [Planned(asked), Planned(asked)], seconds)  # type: ignore[list-item]
+    timed = [Planned(asked), Planned(asked)]
+    found = paces._fitted(asked, [*timed, Planned(asked)], timed, seconds)  # type: ignore[list-item]
     assert asked.profile.fast.slice_s == pytest.approx(slice_s)
-    assert [one.value for one in found] == [pytest.approx(5 + 20 * slice_s)] * 2
+    assert [one.seconds for one in found] == [pytest.approx(paces.LONGER * (5 + 20 * slice_s))] * 3
+
+
+def test_where_the_largest_batch_finds_no_memory_the_next_one_is_timed(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(remote.PYTHONS, shlex.join(command(NEW)))
+    monkeypatch.setattr(
+        ways,
+        "large",
+        lambda session, precision, size, pairs, real=ways.large: real(
+            session, precision, size, pairs if size < 32 else [failing(one) for one in pairs]
+        ),
+    )
+    loaded = config.load(str(profile))
+    fast = loaded.fast.model_copy(update={"batch_sizes": [8], "large_batches": [16, 24, 32, 1 << 20], "rounds": 3, "warmup_s": 0.0})
+    asked = Session(loaded.model_copy(update={"fast": fast}), bench.WAYS, run_id="bench")
+    paces.measure(asked, 0.1)
+    timed = {one.batch_size for one in asked.records if one.metric == "pace" and one.value}
+    assert timed == {8, 24}
+    assert {one.reason.key for one in asked.records if one.metric == "pace" and one.batch_size == 32 and one.reason} == {"failed"}
+
+
+def failing(pair: Pair) -> Pair:
+    return pair._replace(plain=pair.plain._replace(built=Reason("failed")), compact=pair.compact._replace(built=Reason("failed")))

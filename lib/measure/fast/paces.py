@@ -3,60 +3,89 @@ given, and what of that a pipeline keeps: for `make bench`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 
+import numpy as np
+
+from lib import progress
 from lib.measure.fast import blocks, engines, fastest, here, production, ways
 from lib.measure.fast.blocks import Block
+from lib.measure.fast.engines import Regimes
 from lib.plans.remote import Worker
 from lib.rivals.trtexec import SPINNING
 from lib.runners.onnxrt import OnnxRuntime
 from lib.session import Session
+from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 
 LEAST_SLICE_S, MOST_SLICE_S = 0.02, 60.0
+LONGER = 2  # times as long as its slices should take that a block may: copies into lanes, processes and the like are guesses
+MOST_BYTES = 1 << 29  # of a batch of model inputs: every lane holds a copy in pinned memory, and a bench is to take minutes
 
 
 def measure(session: Session, seconds: float) -> None:
-    """Record the blocks of the profile's first precision, its small batches and the largest, and a pipeline of each version; on a
-    processor the blocks of FP32, as notebook 10 does.
+    """Record the blocks of the profile's first precision, its small batches and the largest that runs, and a pipeline of each version; on
+    a processor the blocks of FP32, as notebook 10 does.
 
     seconds: that slices take; opening the ways, engines that are missing and trtexec's processes take theirs besides. The session's profile
     is then the one with the precision and the slices that were measured.
     """
-    asked = session.profile.fast
-    _ask(session, precisions=asked.precisions[:1])
-
-    def on_gpu(session: Session, team: list[Worker]) -> None:
-        (precision,) = session.profile.fast.precisions
-        built = engines.regimes(session, team, precision)
-        planned = [_short(ways.small(session, precision, size, pairs)) for size, pairs in built.small.items()]
-        if built.large:
-            planned.append(ways.large(session, precision, built.large[0].plain.batch, built.large))
-        found = _fill(session, planned, seconds)
-        best = [fastest.best(session, built, place, found)[0] for place in range(len(team))]
-        session.record(*blocks.once(found), *(one for each in best for one in production.pipelines(each.feed(session), files=False)))
-
-    def on_cpu(session: Session, reasons: Sequence[Reason]) -> None:
-        here.lost(session, reasons[0])
-        precision = ways.CPU_PRECISIONS[0]
-        if not OnnxRuntime.unavailable(precision):
-            planned = [ways.on_cpu(session, precision, size) for size in asked.batch_sizes]
-            session.record(*blocks.once(_fill(session, planned, seconds)))
-
-    here.measured(session, on_gpu, on_cpu)
+    _ask(session, precisions=session.profile.fast.precisions[:1])
+    here.measured(session, partial(_on_gpu, seconds=seconds), partial(_on_cpu, seconds=seconds))
 
 
-def _fill(session: Session, planned: Sequence[Block], seconds: float) -> list[Record]:
-    """What blocks measure in slices that take so many seconds in all; where single calls are too long for that, in fewer rounds."""
+def _on_gpu(session: Session, team: list[Worker], seconds: float) -> None:
+    asked, spec = session.profile.fast, session.spec
+    (precision,), row_bytes = asked.precisions, math.prod(spec.row_shape) * np.dtype(spec.dtype).itemsize
+    _ask(session, large_batches=[size for size in asked.large_batches if size * row_bytes <= MOST_BYTES])
+    built = engines.regimes(session, team, precision)
+    small = [_short(ways.small(session, precision, size, pairs)) for size, pairs in built.small.items()]
+    large = [ways.large(session, precision, size, built.large) for size in reversed(_runnable(session, built))]
+    fitted = _fitted(session, [*small, *large], [*small, *large[:1]], seconds)
+    found = _measured(fitted[: len(small)])
+    for block in fitted[len(small) :]:
+        made = block.measured()
+        found += made
+        if fastest.ours(made):
+            break  # else its memory ended: the next one is smaller
+    session.record(*blocks.once(found))
+    for place in range(len(team)):
+        session.record(*production.pipelines(fastest.best(session, built, place, found)[0].feed(session), files=False))
 
-    def timed(slice_s: float) -> list[float]:
+
+def _on_cpu(session: Session, reasons: Sequence[Reason], seconds: float) -> None:
+    here.lost(session, reasons[0])
+    precision = ways.CPU_PRECISIONS[0]
+    if not OnnxRuntime.unavailable(precision):
+        planned = [ways.on_cpu(session, precision, size) for size in session.profile.fast.batch_sizes]
+        session.record(*blocks.once(_measured(_fitted(session, planned, planned, seconds))))
+
+
+def _measured(planned: Sequence[Block]) -> list[Record]:
+    return [record for block in planned for record in block.measured()]
+
+
+def _runnable(session: Session, built: Regimes) -> list[int]:
+    """Large batches that an engine was built for, in order; that of a larger one could not be built is said."""
+    there = [engine.batch for pair in built.large for engine in pair if isinstance(engine.built, Artifact)]
+    if built.lost:
+        progress.say(f"no engine for batches of {', '.join(map(str, sorted({pair.plain.batch for pair in built.lost})))} could be built")
+    return [size for size in engines.large_sizes(session) if size <= max(there, default=0)]
+
+
+def _fitted(session: Session, planned: Sequence[Block], timed: Sequence[Block], seconds: float) -> list[Block]:
+    """Blocks with slices of such a length that those of the `timed` ones take so many seconds in all. Where single calls are too long for
+    that, there are fewer rounds: a block may take LONGER times as long as it should, which is known about only."""
+
+    def slices_s(slice_s: float) -> float:
         _ask(session, slice_s=slice_s)
-        return [block.timed_s for block in planned]
+        return sum(block.timed_s for block in timed)
 
-    slices = sum(timed(1.0)) - sum(timed(0.0))  # without what processes take beyond theirs; 0 where no way opens
-    each = timed(min(MOST_SLICE_S, max(LEAST_SLICE_S, seconds / slices)) if slices else LEAST_SLICE_S)
-    fitted = [block._replace(seconds=whole) for block, whole in zip(planned, each, strict=True)]
-    return [record for block in fitted for record in block.measured()]
+    each = slices_s(1.0) - slices_s(0.0)  # without what processes take beyond theirs; 0 where no way opens
+    _ask(session, slice_s=min(MOST_SLICE_S, max(LEAST_SLICE_S, seconds / each)) if each else LEAST_SLICE_S)
+    return [block._replace(seconds=LONGER * block.timed_s) for block in planned]
 
 
 def _short(block: Block) -> Block:
