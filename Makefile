@@ -56,9 +56,9 @@ compare: ## what differs between two runs beyond its interval; fails, saying 3, 
 	$(run)
 	@exec $(PY) -m lib compare $(outputs) --to="$$TO" --percent="$$PERCENT" -- "$$A" "$$B"
 
-bench: ## time what runs here, and the ways to call it faster, in a few minutes, as tables; fails, saying 3, where something is slower than before [PROFILE= OUTPUTS= MINUTES=2 AGAINST=an earlier folder of outputs/PROFILE/bench, or results/SYSTEM]
+bench: ## time what runs here, and the ways to call it faster, in a few minutes, as tables; fails, saying 3, where something is slower than before [PROFILE= OUTPUTS= MINUTES=2 PERCENT=10 AGAINST=an earlier folder of outputs/PROFILE/bench, or results/SYSTEM]
 	$(run)
-	@exec $(PY) -m lib bench --profile="$$PROFILE" $(outputs) $(if $(AGAINST),--against="$$AGAINST") $(if $(MINUTES),--minutes="$$MINUTES")
+	@exec $(PY) -m lib bench --profile="$$PROFILE" $(outputs) $(if $(AGAINST),--against="$$AGAINST") $(if $(MINUTES),--minutes="$$MINUTES") $(if $(PERCENT),--percent="$$PERCENT")
 
 lab: ## open the notebooks in JupyterLab [PROFILE= OUTPUTS=]
 	$(run)

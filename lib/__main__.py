@@ -83,8 +83,6 @@ def _parser() -> argparse.ArgumentParser:
             option("a", metavar="A", help="the run of before: a folder results/SYSTEM, or a profile, or PROFILE/SYSTEM")
             option("b", metavar="B", help="the run that is judged")
             option("--to", default="", metavar="FILE|DIR", help="the page to write (default: html/compare/ beside B's pages)")
-            least = "a difference of speed that counts (default: measuring.least_ratio of the profiles)"
-            option("--percent", default="", metavar="N", help=least)
         else:
             option(
                 "--profile", default="quickstart", metavar="NAME|FILE", help="a profile of params/, or a YAML file (default: quickstart)"
@@ -97,17 +95,18 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("render", "share", "readme", "seal", "migrate"):
             default = "the last one's" if name == "render" else "the only one"
             option("--system", default="", metavar="ID", help=f"whose results, a folder of results/ (default: {default})")
+        if name in ("compare", "bench"):
+            least = "a difference of speed that counts (default: measuring.least_ratio of the profiles)"
+            option("--percent", default="", metavar="N", help=least)
         if name == "bench":
-            earlier = (
-                "compare with an earlier run: a folder below bench/ of the outputs, or results/SYSTEM of a report; exit code 3 where slower"
-            )
+            earlier = "an earlier run, below bench/ of the outputs or results/SYSTEM of a report, to compare with; exit code 3 where slower"
             option("--against", default="", metavar="DIR", help=earlier)
             option(
                 "--minutes",
                 default="",
                 metavar="N",
-                help="how long timing takes, half of it the ways of notebook 10 (default: 2); models and engines that are missing not "
-                "counted, nor rivals that start slowly",
+                help="how long timing takes, half of it the ways of notebook 10 (default: 2, or as in the earlier run); not counted are "
+                "models and engines that are missing and rivals that start slowly",
             )
         if name == "run":
             option("--from", dest="first", default="", metavar="NN", help="begin with notebook NN")
@@ -147,6 +146,12 @@ def _positive(given: str, option: str, example: str) -> float | None:
     return number if given else None
 
 
+def _share_of(percent: str) -> float | None:
+    """What --percent asks for, as a share."""
+    number = _positive(percent, "--percent", "--percent 10 (make: PERCENT=10)")
+    return number and number / 100
+
+
 def _render(options: argparse.Namespace) -> tuple[str, int]:
     """Render the pages again from what was recorded, with the parameters that were recorded; the limits are those of the profile now."""
     from lib.experiment import profile
@@ -160,20 +165,19 @@ def _render(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _compare(options: argparse.Namespace) -> tuple[str, int]:
-    """Compare two runs: what differs beyond its interval, on a page; exit code 3 where B is worse, 4 where nothing could be judged."""
-    percent = _positive(options.percent, "--percent", "--percent 10 (make: PERCENT=10)")
+    """Compare two runs: what differs beyond its interval, on a page; exit code 3 where B is worse, 4 where nothing was decided."""
     from lib.report.versus import page
 
-    return page.compare(options.a, options.b, options.to, percent and percent / 100)
+    return page.compare(options.a, options.b, options.to, _share_of(options.percent))
 
 
 def _bench(options: argparse.Namespace) -> tuple[str, int]:
     """Time the candidates of a profile, and the ways of notebook 10, in a few minutes; against an earlier run exit code 3 where something
-    is slower or failed, 4 where nothing could be judged, 2 where both share nothing."""
+    is slower or failed, 4 where nothing was decided, 2 where both share nothing."""
     minutes = _positive(options.minutes, "--minutes", "--minutes 5 (make: MINUTES=5)")
     from lib import bench
 
-    return bench.bench(options.profile, options.against, minutes)
+    return bench.bench(options.profile, options.against, minutes, _share_of(options.percent))
 
 
 def _share(options: argparse.Namespace) -> str:

@@ -8,6 +8,7 @@ touched.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,7 @@ from lib.store.records import Record
 from lib.store.run import Run
 from lib.words import COMMON
 
+ASKED = "asked_time"  # metric: seconds that timing was to take
 FOLDER, STAGE, WAYS = "bench", "00_bench", "01_ways"  # outputs/PROFILE/bench/SYSTEM/TIME-RUN/00_bench.jsonl and 01_ways.jsonl
 MINUTES, ROUNDS = 2.0, 16
 WAY_ROUNDS = 8  # fewer: a slice of trtexec is a process, and there may be thirty ways
@@ -54,18 +56,22 @@ LEFT = ("candidate", "way", "as", "it is", "new is", "Comparison", "TensorRT", "
 Key = tuple[Candidate | None, int | None]
 
 
-def bench(given: str, against: str = "", minutes: float | None = None) -> tuple[str, int]:
+def bench(given: str, against: str = "", minutes: float | None = None, limit: float | None = None) -> tuple[str, int]:
     """Time the profile's candidates; returns what to print, and the exit code: 0, or, against an earlier run, 3 where something is
     slower or failed, 4 where no comparison was decided, 2 where both share nothing.
 
-    given: a profile, as `profile.locate` takes it; against: as `before` does, "" for nothing; minutes: that timing takes. Missing models
-    and engines are made first, as the report would. Raises ReportError.
+    given: a profile, as `profile.locate` takes it; against: as `before` does, "" for nothing; minutes: that timing takes, against an
+    earlier run as many as that took; limit: ratio of speeds that counts as a difference, None for the larger `measuring.least_ratio` of
+    both. Missing models and engines are made first, as the report would. Raises ReportError.
     """
     profile = profiles.load(given)
     session.check(profile)
     old = before(against) if against else None
-    new = measured(profile, 60 * (minutes or MINUTES))
-    return told(new, old)
+    seconds = 60 * (minutes or MINUTES)
+    if old and minutes and seconds != _asked_s(old):
+        why = "slices of another length do not compare, so everything is timed as in the earlier run"
+        raise ConfigError(f"--minutes {minutes:g}: {why}; leave it out beside --against")
+    return told(measured(profile, seconds, old), old, limit)
 
 
 def before(given: str) -> Run:
@@ -81,35 +87,34 @@ def before(given: str) -> Run:
     return found
 
 
-def measured(profile: Profile, seconds: float) -> Run:
+def measured(profile: Profile, seconds: float, like: Run | None = None) -> Run:
     """Time every candidate that runs here at batch size 1 and at the one that notebook 07 compares at, then the ways of notebook 10 and
     its pipeline (paces.measure); keep the records in a new folder.
 
     seconds: that timing takes, either half of it: ROUNDS and WAY_ROUNDS rounds, of slices that fill them; fewer rounds where single calls
-    are too long for that.
+    are too long for that. like: an earlier run, whose rounds, slices and warming up are taken in their place.
     """
     every = runners.candidates(profile)
     here = [candidate for candidate in every if not RUNNERS[candidate.runner].unavailable(candidate.precision)]
     asked = Session(profile, STAGE)
     only_one = asked.profile.model is not None and asked.spec.batch is not None
     sizes = sorted({asked.profile.precision.batch_size} | (set() if only_one else {1}))
+    if like:
+        seconds = _asked_s(like) or math.inf
     half = seconds / 2
-    slice_s = min(60.0, half / (SHARE * max(1, len(here) * len(sizes))))
-    settings = profile.measuring.model_copy(
-        update={"rounds": ROUNDS, "slice_s": slice_s, "warmup_s": min(slice_s, profile.measuring.warmup_s)}
-    )
-    fast = asked.profile.fast.model_copy(update={"rounds": WAY_ROUNDS, "warmup_s": min(slice_s, profile.fast.warmup_s)})
-    asked.profile = asked.profile.model_copy(update={"measuring": settings, "fast": fast})
-    named = " and ".join(map(str, sizes))
+    asked.profile = _like(asked.profile, like.profile) if like else _filling(asked.profile, half / (SHARE * max(1, len(here) * len(sizes))))
+    named, long = " and ".join(map(str, sizes)), f"about {progress.duration(seconds)}" if seconds < math.inf else "timed as in that report"
     progress.say(
-        f"{len(here)} of {len(every)} candidates at batch {named}, then the ways of notebook 10: about {progress.duration(seconds)}, "
+        f"{len(here)} of {len(every)} candidates at batch {named}, then the ways of notebook 10: {long}, "
         "once their models and engines are there and open"
     )
     sweep.timings(asked, every, sizes, half * ROUNDS / SHARE)
     _name_model(asked)
+    if seconds < math.inf:
+        asked.record(Record(ASKED, "s", seconds))
     ways = Session(asked.profile, WAYS, asked.run_id, started_at=asked.started_at)
     try:
-        paces.measure(ways, half)
+        paces.measure(ways, None if like else half)
     finally:
         kept.forget(ways.folder, WAYS)  # nobody goes on with a bench
     asked.profile = ways.profile
@@ -119,6 +124,28 @@ def measured(profile: Profile, seconds: float) -> Run:
     return asked.save(folder)
 
 
+def _filling(profile: Profile, slice_s: float) -> Profile:
+    """A profile with slices of candidates of that length; those of ways are found when it is known what is open."""
+    slice_s = min(60.0, slice_s)
+    warmup_s = {"warmup_s": min(slice_s, profile.measuring.warmup_s)}
+    measuring = profile.measuring.model_copy(update={"rounds": ROUNDS, "slice_s": slice_s} | warmup_s)
+    fast = profile.fast.model_copy(update={"rounds": WAY_ROUNDS, "warmup_s": min(slice_s, profile.fast.warmup_s)})
+    return profile.model_copy(update={"measuring": measuring, "fast": fast})
+
+
+def _like(profile: Profile, other: Profile) -> Profile:
+    """A profile that times as another one does."""
+    fast = {name: getattr(other.fast, name) for name in ("rounds", "slice_s", "warmup_s")}
+    measuring = {name: getattr(other.measuring, name) for name in fast}
+    changed = {"measuring": profile.measuring.model_copy(update=measuring), "fast": profile.fast.model_copy(update=fast)}
+    return profile.model_copy(update=changed)
+
+
+def _asked_s(run: Run) -> float | None:
+    """The seconds that a bench was to take, None of a report."""
+    return next((record.value for record in run.everywhere() if record.metric == ASKED), None)
+
+
 def _name_model(session: Session) -> None:
     """Record which model was timed: neither the reference nor ONNX Runtime, whose records would tell it, need be installed here."""
     with suppress(ReportError, ModuleNotFoundError):  # it cannot be exported here: what would need it says why
@@ -126,31 +153,36 @@ def _name_model(session: Session) -> None:
         session.record(Record("model_size", "bytes", onnx.size(export.ONNX_FILE), ONNX_REFERENCE, artifact_sha256=onnx.sha256))
 
 
-def told(new: Run, old: Run | None) -> tuple[str, int]:
-    """The tables of a run, what else is to be known of it, and, against `old`, how both compare; and the exit code of that."""
+def told(new: Run, old: Run | None, limit: float | None = None) -> tuple[str, int]:
+    """The tables of a run, what else is to be known of it, and, against `old`, how both compare; and the exit code of that. limit: as of
+    `bench`."""
     differs = sides.differences(old, new) if old else []
     mine, old = _end_to_end(new), _end_to_end(old) if old else None
     latencies = {_key(record): record for record in mine.records("latency") if record.value is not None}
-    found = numbers.compared(old, mine, numbers.least(old, mine)) if old else []
+    limit = limit or (numbers.least(old, mine) if old else 0.0)
+    found = numbers.compared(old, mine, limit) if old else []
     apart = {(one.candidate, one.batch_size): one for one in found if one.metric == "latency"} if old else None
     rows = [_row(record, latencies, mine.profile.reference, apart) for record in latencies.values()]
     lines = _table([HEAD + (AGAINST if old else ()), *rows])
     rounds = max((len(record.samples) for record in latencies.values()), default=0)
     lines += ["", f"{rounds} rounds; reference: {mine.profile.reference.label.en}; kept: {shown(new.folder)}"]
+    lines.append(
+        f"median ms: of single calls; the other numbers: of the rounds' means{', new / old of speeds: above 1 is faster' * bool(old)}"
+    )
     lines += [f"{finding.level}: {finding.text.en}" for finding in common.disturbed(mine)]
     if lost := _lost(mine.records("latency")):
         lines.append(f"not measured: {lost}")
     lines += [*_ways(Fast(mine.of(WAYS)), found if old else None), *_chief(new.of(WAYS)), *_versions(Fast(new.of(WAYS)))]
     if old is None:
         return "\n".join(lines), 0
-    said, code = _compared(old, mine, found, sides.lead(differs).en)
+    said, code = _compared(old, mine, found, limit, sides.lead(differs).en)
     return "\n".join([*lines, "", *said]), code
 
 
-def _compared(old: Run, new: Run, found: Sequence[Compared], lead: str) -> tuple[list[str], int]:
+def _compared(old: Run, new: Run, found: Sequence[Compared], limit: float, lead: str) -> tuple[list[str], int]:
     """What else differs (`lead`), what the numbers say, and the exit code."""
-    broken, least = numbers.broken(old, new), numbers.least(old, new)
-    lines = [f"A, the old run: {shown(old.folder)}, {shell.when(old.info.started_at)}; B: this one; a difference counts beyond {least:.1%}"]
+    broken = numbers.broken(old, new)
+    lines = [f"A, the old run: {shown(old.folder)}, {shell.when(old.info.started_at)}; B: this one; a difference counts beyond {limit:.1%}"]
     lines += [lead]
     lines += [f"{finding.level}: {finding.text.en}" for finding in findings(old, new, found)]
     if not found and not broken:
@@ -196,6 +228,8 @@ def _ways(found: Fast, compared: Sequence[Compared] | None) -> list[str]:
 def _chief(run: Run) -> list[str]:
     """The comparisons that notebook 10 shows in one table: lanes, rivals, C++, the pipeline, the highest throughput."""
     shown = chief(run)
+    if not Fast(run).versions:
+        return []  # what a processor can stands in the table of the ways
     head = [f"{column.label.en}{f' ({column.unit})' if column.unit else ''}" for column in shown.columns]
     rows = [[plain(row.get(column.key), column, "en") for column in shown.columns] for row in shown.rows]
     lost = _lost(run.records(PIPELINE))

@@ -53,8 +53,8 @@ class Bench:
         """The records of all runs, the oldest first."""
         return sorted((self.outputs / "quickstart" / "bench").rglob(f"{bench.STAGE}.jsonl"), key=lambda path: path.stat().st_mtime_ns)
 
-    def __call__(self, against: Path | str = "") -> int:
-        return main(["bench", "--minutes", "0.01", "--against", str(against)])
+    def __call__(self, against: Path | str = "", minutes: str = "0.01", percent: str = "") -> int:
+        return main(["bench", "--minutes", minutes, "--against", str(against), "--percent", percent])
 
 
 @pytest.fixture
@@ -185,6 +185,44 @@ def test_what_is_slower_beyond_interval_and_least_ratio_ends_with_3(
     assert (f"bad: B is slower: {FP32.label.en}" in out) == (code == 3)
 
 
+def test_a_larger_difference_may_be_asked_for(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    made()
+    made.ms[FP32] = 1.5 * MS[FP32]
+    capsys.readouterr()
+    assert made(made.kept[0], percent="60") == 0
+    assert "a difference counts beyond 60.0%" in capsys.readouterr().out
+
+
+def test_against_an_earlier_run_everything_is_timed_as_in_that_one(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slice of another length has another mean, of the same thing."""
+    made(minutes="0.02")
+    made(made.kept[0], minutes="")
+    one, other = (sides.there(str(path.parent)) for path in made.kept)
+    assert one is not None
+    assert other is not None
+    assert one.profile.measuring == other.profile.measuring
+    assert bench._asked_s(one) == bench._asked_s(other) == pytest.approx(1.2)
+    capsys.readouterr()
+    assert made(made.kept[0], minutes="1") == 2
+    assert capsys.readouterr().err.startswith("error: --minutes 1: slices of another length do not compare, so everything is timed as in")
+    assert len(made.kept) == 2
+
+
+def test_against_a_report_everything_is_timed_as_in_that_one(made: Bench) -> None:
+    results = made.outputs / "quickstart" / "results" / "elsewhere"
+    measuring, fast = {"rounds": 5, "slice_s": 0.003, "warmup_s": 0.001}, {"rounds": 4, "slice_s": 0.002, "warmup_s": 0.0}
+    other = bench.profiles.load("quickstart").model_dump()
+    other["measuring"] |= measuring
+    other["fast"] |= fast
+    small_report.recorded(results, "06_batching", [latency(FP32.key, NOISE, batch_size=1)], profile=other)
+    made(results, minutes="")
+    run = sides.there(str(made.kept[0].parent))
+    assert run is not None
+    assert measuring.items() <= run.profile.measuring.model_dump().items()
+    assert fast.items() <= run.profile.fast.model_dump().items()
+    assert {len(one.samples) for one in run.records("latency") if one.value} == {5}
+
+
 def test_where_every_comparison_is_undecided_it_ends_with_4(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     made()
     capsys.readouterr()
@@ -220,19 +258,19 @@ def test_a_report_s_latencies_serve_too_and_what_else_differs_is_said(made: Benc
     before = [latency(FP32.key, [0.01 * noise for noise in NOISE], batch_size=1), latency("cpp/fp16", NOISE, batch_size=1)]
     before.append(latency(INT8.key, NOISE, batch_size=1, scope="gpu_compute"))
     small_report.recorded(results, "06_batching", before)
-    assert made(results) == 3
+    assert made(results, minutes="") == 3
     out = capsys.readouterr().out
     found = rows(out)
     assert found[FP32.label.en, "1"][-1] == "slower"
     assert found[INT8.label.en, "1"][-1] == "not in the old run"
-    assert "A and B differ in the system, versions and parameters, and no record tells whether they have the same model." in out
+    assert "A and B differ in the system and versions, and no record tells whether they have the same model." in out
     assert f"Measured in A only: {Candidate.parse('cpp/fp16').label.en}" in out
 
 
 def test_nothing_in_common_is_one_line_and_2(made: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     results = made.outputs / "quickstart" / "results" / "here"
     small_report.recorded(results, "06_batching", [latency("cpp/fp16", NOISE, batch_size=1)])
-    assert made(results) == 2
+    assert made(results, minutes="") == 2
     assert "error: nothing shared with " in capsys.readouterr().out.splitlines()[-1]
 
 

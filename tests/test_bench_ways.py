@@ -72,8 +72,7 @@ def test_without_a_gpu_the_processor_s_ways_are_timed_and_the_others_said(ran: t
     assert {len(one.samples) for one in of_ways(run)} <= set(range(3, bench.WAY_ROUNDS + 1))
     said, code = bench.told(run, None)
     assert code == 0
-    assert said.count("(2 lanes)  ") == 2
-    assert said.count("(2 lanes) / ONNX Runtime (CPU) FP32 (plain calls)") == 2
+    assert said.count("(2 lanes)") == 2
     assert "not measured: TensorRT FP16: no NVIDIA GPU on this system" in said.splitlines()
     assert run.of(bench.WAYS).profile == run.profile
     assert 0.4 * SECONDS < seconds < 3 * SECONDS  # models that are missing are made besides

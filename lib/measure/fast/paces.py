@@ -25,18 +25,18 @@ LONGER = 2  # times as long as its slices should take that a block may: copies i
 MOST_BYTES = 1 << 29  # of a batch of model inputs: every lane holds a copy in pinned memory, and a bench is to take minutes
 
 
-def measure(session: Session, seconds: float) -> None:
+def measure(session: Session, seconds: float | None) -> None:
     """Record the blocks of the profile's first precision, its small batches and the largest that runs, and a pipeline of each version; on
     a processor the blocks of FP32, as notebook 10 does.
 
-    seconds: that slices take; opening the ways, engines that are missing and trtexec's processes take theirs besides. The session's profile
-    is then the one with the precision and the slices that were measured.
+    seconds: that slices take, None for those of the profile; opening the ways, engines that are missing and trtexec's processes take theirs
+    besides. The session's profile is then the one with the precision and the slices that were measured.
     """
     _ask(session, precisions=session.profile.fast.precisions[:1])
     here.measured(session, partial(_on_gpu, seconds=seconds), partial(_on_cpu, seconds=seconds))
 
 
-def _on_gpu(session: Session, team: list[Worker], seconds: float) -> None:
+def _on_gpu(session: Session, team: list[Worker], seconds: float | None) -> None:
     asked, spec = session.profile.fast, session.spec
     (precision,), row_bytes = asked.precisions, math.prod(spec.row_shape) * np.dtype(spec.dtype).itemsize
     _ask(session, large_batches=[size for size in asked.large_batches if size * row_bytes <= MOST_BYTES])
@@ -55,7 +55,7 @@ def _on_gpu(session: Session, team: list[Worker], seconds: float) -> None:
         session.record(*production.pipelines(fastest.best(session, built, place, found)[0].feed(session), files=False))
 
 
-def _on_cpu(session: Session, reasons: Sequence[Reason], seconds: float) -> None:
+def _on_cpu(session: Session, reasons: Sequence[Reason], seconds: float | None) -> None:
     here.lost(session, reasons[0])
     precision = ways.CPU_PRECISIONS[0]
     if not OnnxRuntime.unavailable(precision):
@@ -75,16 +75,17 @@ def _runnable(session: Session, built: Regimes) -> list[int]:
     return [size for size in engines.large_sizes(session) if size <= max(there, default=0)]
 
 
-def _fitted(session: Session, planned: Sequence[Block], timed: Sequence[Block], seconds: float) -> list[Block]:
-    """Blocks with slices of such a length that those of the `timed` ones take so many seconds in all. Where single calls are too long for
-    that, there are fewer rounds: a block may take LONGER times as long as it should, which is known about only."""
+def _fitted(session: Session, planned: Sequence[Block], timed: Sequence[Block], seconds: float | None) -> list[Block]:
+    """Blocks with slices of such a length that those of the `timed` ones take so many seconds in all, None: of the profile's. Where single
+    calls are too long for that, there are fewer rounds: a block may take LONGER times as long as it should, which is known about only."""
 
     def slices_s(slice_s: float) -> float:
         _ask(session, slice_s=slice_s)
         return sum(block.timed_s for block in timed)
 
-    each = slices_s(1.0) - slices_s(0.0)  # without what processes take beyond theirs; 0 where no way opens
-    _ask(session, slice_s=min(MOST_SLICE_S, max(LEAST_SLICE_S, seconds / each)) if each else LEAST_SLICE_S)
+    if seconds is not None:
+        each = slices_s(1.0) - slices_s(0.0)  # without what processes take beyond theirs; 0 where no way opens
+        _ask(session, slice_s=min(MOST_SLICE_S, max(LEAST_SLICE_S, seconds / each)) if each else LEAST_SLICE_S)
     return [block._replace(seconds=LONGER * block.timed_s) for block in planned]
 
 
