@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import session
-from lib.errors import ReportError, shown
+from lib.errors import ConfigError, shown
 from lib.experiment import profile as profiles
 from lib.experiment.candidate import ONNX_REFERENCE, SAVED_MODEL_REFERENCE
 from lib.store.run import Run
@@ -36,12 +36,12 @@ class Differs:
 def find(given: str) -> Run:
     """The run that is meant, as its newest page sees it.
 
-    given: as to `there`. Raises ReportError, one line, where that is nothing or was altered.
+    given: as to `there`. Raises ConfigError, one line, where that is nothing, ReportError where it was altered.
     """
     if run := there(given):
         return run
     said = f"'{given}': nothing recorded there; name two runs, each a folder results/SYSTEM or a profile that was measured"
-    raise ReportError(f"{said} (make: A=… B=…)")
+    raise ConfigError(f"{said} (make: A=… B=…)")
 
 
 def there(given: str) -> Run | None:
@@ -59,9 +59,9 @@ def there(given: str) -> Run | None:
 
 
 def different(a: Run, b: Run) -> None:
-    """Raise ReportError where both are the same records."""
+    """Raise ConfigError where both are the same records."""
     if a.folder.resolve() == b.folder.resolve():
-        raise ReportError(f"{shown(a.folder)}: A and B are the same records; copy those of before to a folder of their own")
+        raise ConfigError(f"{shown(a.folder)}: A and B are the same records; copy those of before to a folder of their own")
 
 
 def differences(a: Run, b: Run) -> list[Differs]:
