@@ -330,7 +330,7 @@ def test_the_command_ends_with_what_it_found(outputs: Path, capsys: pytest.Captu
         (["quickstart", "before"], 0),
         (["before", "quickstart", "--percent", "60"], 0),
         (["before", "quickstart", "--percent", "0"], 2),
-        (["before", "nobody"], 1),
+        (["before", "nobody"], 2),
         (["--to=", "--percent=", "--", "before", "quickstart"], 3),
     ):
         assert main(["compare", *arguments]) == ends
