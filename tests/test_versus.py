@@ -77,7 +77,10 @@ def test_a_disturbed_machine_claims_nothing(disturbed: str) -> None:
     )
     assert judged(a, b) == {("latency", "onnxrt/fp32"): ""}
     assert code(a, b) == 4
-    assert ("warn", "unjudged") in keys(findings(a, b, numbers.compared(a, b, 0.02)))
+    found = numbers.compared(a, b, 0.02)
+    assert ("warn", "unjudged") in keys(findings(a, b, found))
+    assert [one.how for one in found] == [f"disturbed_{disturbed}"]
+    assert ("warn", "nothing_judged") in keys(findings(a, b, found))
 
 
 @pytest.mark.parametrize(("rounds", "how"), [([10.0, 10.0], "few_rounds"), ([10.0], "few_rounds"), (STEADY, "one_block")])
@@ -251,7 +254,8 @@ def test_what_is_cut_alike_is_still_told_from_a_model_that_is_not_known() -> Non
 
 
 @pytest.mark.parametrize(
-    ("scale", "said"), [(1, "no record tells whether A and B have the same model. Dataset"), (2, "differ in parameters, and no")]
+    ("scale", "said"),
+    [(1, "no record tells whether A and B have the same model. Dataset"), (2, "differ in parameters (measuring.rounds), and no")],
 )
 def test_a_model_that_no_record_names_is_not_said_to_differ(scale: int, said: str) -> None:
     a, b = (run(latency("cpp/fp16", STEADY), profile={"measuring": {"rounds": 4 * one}}) for one in (1, scale))
@@ -375,8 +379,12 @@ def test_limits_of_acceptance_are_no_difference_in_measuring() -> None:
     ("kinds", "en", "ja"),
     [
         (["model"], "differ in the model.", "AとBはモデルが異なる"),
-        (["system", "parameters"], "differ in the system and parameters.", "AとBはシステム、パラメータが異なる"),
-        (["model", "system", "versions"], "differ in the model, the system and versions.", "AとBはモデル、システム、バージョンが異なる"),
+        (["system", "parameters"], "differ in the system and parameters (x).", "AとBはシステム、パラメータ（x）が異なる"),
+        (
+            ["model", "system", "versions"],
+            "differ in the model, the system and versions (x).",
+            "AとBはモデル、システム、バージョン（x）が異なる",
+        ),
     ],
 )
 def test_what_differs_is_listed_as_one_writes_it(kinds: list[str], en: str, ja: str) -> None:

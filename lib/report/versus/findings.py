@@ -15,7 +15,8 @@ from lib.text import Text
 from lib.words import LEVELS, Finding, Level
 
 LEVEL = {WORSE: "bad", BETTER: "good"}
-UNCLAIMED = ("disturbed", "one_block", "few_rounds")
+DISTURBED = ("disturbed", "disturbed_a", "disturbed_b")
+UNCLAIMED = (*DISTURBED, "one_block", "few_rounds")
 
 
 def findings(a: Run, b: Run, found: Sequence[Compared]) -> list[Finding]:
@@ -25,9 +26,7 @@ def findings(a: Run, b: Run, found: Sequence[Compared]) -> list[Finding]:
     said += [W.finding("bad", "failed", candidate=candidate, why=why) for candidate, why in broken.items()]
     said += [*_speeds(found), *summary(a, b, found)]
     why = Counter(one.how for one in found if one.how in UNCLAIMED)
-    said += [
-        W.finding("warn" if how == "disturbed" else "note", "unjudged", count=count, how=W(f"how.{how}")) for how, count in why.items()
-    ]
+    said += [W.finding("warn" if how in DISTURBED else "note", "unjudged", count=count, how=W(f"how.{how}")) for how, count in why.items()]
     if many := sum(one.how == "many" for one in found):
         said.append(W.finding("note", "many", count=many))
     if sides.same_dataset(a, b):
@@ -74,7 +73,7 @@ def summary(a: Run, b: Run, found: Sequence[Compared]) -> list[Finding]:
     if not sides.same_dataset(a, b):
         return [W.finding("warn", "other_dataset")]
     if not judged:
-        return [W.finding("warn", "nothing_shared")]
+        return [W.finding("warn", "nothing_judged" if found else "nothing_shared")]
     code = numbers.exit_code(found, numbers.broken(a, b))
     if code == numbers.SOMETHING_WORSE:
         return []

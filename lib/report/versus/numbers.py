@@ -153,8 +153,8 @@ def _time(a: Run, b: Run, one: Compared, limit: float) -> Compared:
     few = min(len(one.a.samples), len(one.b.samples)) < LEAST_ROUNDS
     if blocks or few:
         return replace(one, how="one_block" if blocks else "few_rounds")
-    if not (_calm(a, one.a) and _calm(b, one.b)):
-        return replace(one, how="disturbed")
+    if busy := [side for side, run, record in (("a", a, one.a), ("b", b, one.b)) if not _calm(run, record)]:
+        return replace(one, how="disturbed" if len(busy) > 1 else f"disturbed_{busy[0]}")
     apart = stats.ratio(one.b.samples, one.a.samples)
     p = _p_of_rounds(one.a.samples, one.b.samples, math.log1p(limit))
     return replace(one, apart=apart, said=SAID[stats.claim(apart, limit)], how="rounds", p=p)

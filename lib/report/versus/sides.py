@@ -19,6 +19,7 @@ W = Words(__file__)
 RESULTS = "[0-9][0-9]_*.jsonl"
 HASH = 12  # hex digits of a file's SHA-256 that are shown
 UNKNOWN = "–"
+NAMED = 3  # parameters or versions that are named where it is said that they differ
 NOT_MEASURED = "accept."  # parameters that judge numbers and change none
 
 
@@ -89,10 +90,19 @@ def lead(differs: Iterable[Differs]) -> Text:
     differs = list(differs)
     known = [one for one in differs if not one.a == one.b == UNKNOWN]
     unknown = "_unknown" if len(known) < len(differs) else ""
-    *most, last = [W(f"kinds.{kind}") for kind in dict.fromkeys(one.kind for one in known)] or [None]
+    *most, last = [_kind(kind, [one.what for one in known if one.kind == kind]) for kind in dict.fromkeys(one.kind for one in known)] or [
+        None
+    ]
     if last is None:
         return W(f"said.alike{unknown}")
     return W(f"said.lead{unknown}", kinds=W("said.both", most=most, last=last) if most else last)
+
+
+def _kind(kind: str, names: list[Text]) -> Text:
+    """What differs; of parameters and versions the first ones by name."""
+    if kind not in ("parameters", "versions"):
+        return W(f"kinds.{kind}")
+    return W("said.named", kind=W(f"kinds.{kind}"), names=[*names[:NAMED], *(["…"] if len(names) > NAMED else [])])
 
 
 def model(a: Run, b: Run) -> tuple[str, str] | None:
