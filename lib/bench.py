@@ -20,6 +20,7 @@ from lib.experiment import profile as profiles
 from lib.experiment import system
 from lib.experiment.candidate import ONNX_REFERENCE, Candidate, listed, ordered
 from lib.experiment.profile import Profile
+from lib.experiment.sections import paced
 from lib.measure import kept, sweep
 from lib.measure.fast import blocks, paces
 from lib.measure.fast.production import PIPELINE
@@ -67,8 +68,8 @@ def bench(given: str, against: str = "", minutes: float | None = None, limit: fl
     profile = profiles.load(given)
     session.check(profile)
     old = before(against) if against else None
-    seconds = 60 * (minutes or MINUTES)
-    if old and minutes and seconds != _asked_s(old):
+    seconds = (_asked_s(old) or math.inf) if old else 60 * (minutes or MINUTES)
+    if minutes and seconds != 60 * minutes:
         why = "slices of another length do not compare, so everything is timed as in the earlier run"
         raise ConfigError(f"--minutes {minutes:g}: {why}; leave it out beside --against")
     return told(measured(profile, seconds, old), old, limit)
@@ -91,16 +92,14 @@ def measured(profile: Profile, seconds: float, like: Run | None = None) -> Run:
     """Time every candidate that runs here at batch size 1 and at the one that notebook 07 compares at, then the ways of notebook 10 and
     its pipeline (paces.measure); keep the records in a new folder.
 
-    seconds: that timing takes, either half of it: ROUNDS and WAY_ROUNDS rounds, of slices that fill them; fewer rounds where single calls
-    are too long for that. like: an earlier run, whose rounds, slices and warming up are taken in their place.
+    seconds: that timing takes, inf for no limit, either half of it: ROUNDS and WAY_ROUNDS rounds, of slices that fill them; fewer rounds
+    where single calls are too long for that. like: an earlier run, whose rounds, slices and warming up are taken in their place.
     """
     every = runners.candidates(profile)
     here = [candidate for candidate in every if not RUNNERS[candidate.runner].unavailable(candidate.precision)]
     asked = Session(profile, STAGE)
     only_one = asked.profile.model is not None and asked.spec.batch is not None
     sizes = sorted({asked.profile.precision.batch_size} | (set() if only_one else {1}))
-    if like:
-        seconds = _asked_s(like) or math.inf
     half = seconds / 2
     asked.profile = _like(asked.profile, like.profile) if like else _filling(asked.profile, half / (SHARE * max(1, len(here) * len(sizes))))
     named, long = " and ".join(map(str, sizes)), f"about {progress.duration(seconds)}" if seconds < math.inf else "timed as in that report"
@@ -135,10 +134,7 @@ def _filling(profile: Profile, slice_s: float) -> Profile:
 
 def _like(profile: Profile, other: Profile) -> Profile:
     """A profile that times as another one does."""
-    fast = {name: getattr(other.fast, name) for name in ("rounds", "slice_s", "warmup_s")}
-    measuring = {name: getattr(other.measuring, name) for name in fast}
-    changed = {"measuring": profile.measuring.model_copy(update=measuring), "fast": profile.fast.model_copy(update=fast)}
-    return profile.model_copy(update=changed)
+    return profile.model_copy(update={"measuring": paced(profile.measuring, other.measuring), "fast": paced(profile.fast, other.fast)})
 
 
 def _asked_s(run: Run) -> float | None:
@@ -166,13 +162,13 @@ def told(new: Run, old: Run | None, limit: float | None = None) -> tuple[str, in
     lines = _table([HEAD + (AGAINST if old else ()), *rows])
     rounds = max((len(record.samples) for record in latencies.values()), default=0)
     lines += ["", f"{rounds} rounds; reference: {mine.profile.reference.label.en}; kept: {shown(new.folder)}"]
-    lines.append(
-        f"median ms: of single calls; the other numbers: of the rounds' means{', new / old of speeds: above 1 is faster' * bool(old)}"
-    )
+    legend = "median ms: of single calls; the other numbers: of the rounds' means"
+    lines.append(legend + ", new / old of speeds: above 1 is faster" * bool(old))
     lines += [f"{finding.level}: {finding.text.en}" for finding in common.disturbed(mine)]
     if lost := _lost(mine.records("latency")):
         lines.append(f"not measured: {lost}")
-    lines += [*_ways(Fast(mine.of(WAYS)), found if old else None), *_chief(new.of(WAYS)), *_versions(Fast(new.of(WAYS)))]
+    whole = Fast(new.of(WAYS))
+    lines += [*_ways(Fast(mine.of(WAYS)), found if old else None), *_chief(whole), *_versions(whole)]
     if old is None:
         return "\n".join(lines), 0
     said, code = _compared(old, mine, found, limit, sides.lead(differs).en)
@@ -225,14 +221,14 @@ def _ways(found: Fast, compared: Sequence[Compared] | None) -> list[str]:
     return [*lines, f"not measured: {lost}"] if lost else lines
 
 
-def _chief(run: Run) -> list[str]:
+def _chief(found: Fast) -> list[str]:
     """The comparisons that notebook 10 shows in one table: lanes, rivals, C++, the pipeline, the highest throughput."""
-    shown = chief(run)
-    if not Fast(run).versions:
+    if not found.versions:
         return []  # what a processor can stands in the table of the ways
-    head = [f"{column.label.en}{f' ({column.unit})' if column.unit else ''}" for column in shown.columns]
+    shown = chief(found.run)
+    head = [column.heading("en") for column in shown.columns]
     rows = [[plain(row.get(column.key), column, "en") for column in shown.columns] for row in shown.rows]
-    lost = _lost(run.records(PIPELINE))
+    lost = _lost(found.run.records(PIPELINE))
     return [*(["", *_table([head, *rows])] if rows else []), *([f"pipeline not measured: {lost}"] if lost else [])]
 
 

@@ -134,14 +134,19 @@ class Planned(NamedTuple):
         """As a block's."""
         return 5 + 20 * self.session.profile.fast.slice_s
 
+    def measured(self) -> list[Record]:
+        """Nothing but the seconds that it may take."""
+        return [Record("build_time", "s", self.seconds)]
+
 
 @pytest.mark.parametrize(("seconds", "slice_s"), [(20.0, 0.5), (0.5, paces.LEAST_SLICE_S), (1e6, paces.MOST_SLICE_S)])
 def test_slices_fill_the_seconds_and_what_is_not_timed_takes_none_of_them(profile: Path, seconds: float, slice_s: float) -> None:
     asked = Session(config.load(str(profile)), bench.WAYS)
     timed = [Planned(asked), Planned(asked)]
-    found = paces._fitted(asked, [*timed, Planned(asked)], timed, seconds)  # type: ignore[list-item]
+    paces._fill(asked, timed, seconds)  # type: ignore[arg-type]
     assert asked.profile.fast.slice_s == pytest.approx(slice_s)
-    assert [one.seconds for one in found] == [pytest.approx(paces.LONGER * (5 + 20 * slice_s))] * 3
+    found = paces._measured([*timed, Planned(asked)])  # type: ignore[list-item]
+    assert [one.value for one in found] == [pytest.approx(paces.LONGER * (5 + 20 * slice_s))] * 3
 
 
 def test_where_the_largest_batch_finds_no_memory_the_next_one_is_timed(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from lib.experiment.strict import Misfit, Strict
 
 T = TypeVar("T")
 P = TypeVar("P", bound="Collection[str]")
+S = TypeVar("S", bound="Measuring | Fast")
 
 
 def _distinct(values: list[T]) -> list[T]:
@@ -167,6 +168,11 @@ class Batching(Strict):
     batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32), Distinct] = Field(default_factory=lambda: [1, 2, 4, 8, 16, 32])
 
 
+def paced(section: S, like: Measuring | Versions | Fast) -> S:
+    """A section with the rounds, slices and warming up of another."""
+    return section.model_copy(update={name: getattr(like, name) for name in ("rounds", "slice_s", "warmup_s")})
+
+
 class Versions(Strict):
     """Notebook 08: what is compared between TensorRT's versions, each precision built `builds` times a version.
 
@@ -184,7 +190,7 @@ class Versions(Strict):
 
     def timed(self, measuring: Measuring) -> Measuring:
         """How builds are timed."""
-        return measuring.model_copy(update={name: getattr(self, name) for name in ("rounds", "slice_s", "warmup_s")})
+        return paced(measuring, self)
 
 
 class Fast(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,11 @@ class ModelSpec:
     def row_shape(self) -> tuple[int, int, int]:
         """Of one image as the model takes it, in its layout."""
         return self.image_shape if self.layout == "NHWC" else (self.channels, *self.size)
+
+    @property
+    def row_bytes(self) -> int:
+        """Of one image as the model takes it."""
+        return math.prod(self.row_shape) * np.dtype(self.dtype).itemsize
 
     def input_shape(self, images: int) -> tuple[int, int, int, int]:
         """Of the input tensor with so many images."""

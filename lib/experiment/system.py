@@ -21,7 +21,7 @@ LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx", "onnxru
 LIBRARIES += ("tensorrt", "tensorrt-rtx-cu13-libs", "numpy")
 # What holds a library beside the distribution of its own name: NVIDIA's for each CUDA, and those of the bindings alone.
 HOLDERS = {
-    "tensorrt": ["tensorrt-bindings", *(f"tensorrt-{cuda}{part}" for cuda in ("cu13", "cu12", "cu11") for part in ("", "-bindings"))]
+    "tensorrt": ["tensorrt-bindings", *(f"tensorrt-{toolkit}{part}" for toolkit in ("cu13", "cu12", "cu11") for part in ("", "-bindings"))]
 }
 GPU_FIELDS = ("name", "compute_cap", "driver_version", "memory.total")
 # What decides on kernels and so on answers, of x86 and of Arm: the width of vectors, half precision, INT8 products (exact or saturated).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +128,7 @@ def images_a_call(runner: Runner, batch: int | None, images: int) -> int:
     spec = runner.session.spec
     batch = batch or spec.at_once(BATCH, PIXELS)
     if runner.batches_itself:
-        return min(images, max(1, MOST_BYTES // (math.prod(spec.row_shape) * np.dtype(spec.dtype).itemsize)))
+        return min(images, max(1, MOST_BYTES // spec.row_bytes))
     return max(min(batch, runner.max_batch or batch), runner.min_batch)
 
 

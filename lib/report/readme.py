@@ -145,8 +145,7 @@ def _joined(sentences: Sequence[str], language: Language) -> str:
 
 def _markdown(table: Table, told: Sequence[Column], language: Language) -> str:
     """told: columns one of which must say something, or a row is left out; none: every row is there."""
-    head = [f"{c.label.in_(language)}{f' ({c.unit})' if c.unit else ''}" for c in table.columns]
-    lines = [head, ["---:" if c.digits is not None else "---" for c in table.columns]]
+    lines = [[column.heading(language) for column in table.columns], ["---:" if c.digits is not None else "---" for c in table.columns]]
     for row in table.rows:
         if not told or any(headline.measured(row, column) for column in told):
             lines.append([_cell(row.get(column.key), column, column.key in row.get(BEST, ()), language) for column in table.columns])

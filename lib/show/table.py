@@ -65,6 +65,10 @@ class Column:
         """Columns of HTML that it takes: an interval stands in one of its own, so that the estimates align on the decimal point."""
         return 2 if self.interval else 1
 
+    def heading(self, language: Language) -> str:
+        """Its head as text: the unit beside the label."""
+        return f"{self.label.in_(language)}{f' ({self.unit})' if self.unit else ''}"
+
 
 @dataclass(frozen=True)
 class Table:

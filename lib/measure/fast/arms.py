@@ -80,9 +80,7 @@ class Given:
 
     def chunk(self, multiple: int) -> int:
         """Images to be asked about at a time: a multiple, of about CHUNK_BYTES."""
-        spec = self.session.spec
-        row = math.prod(spec.row_shape) * np.dtype(spec.dtype).itemsize
-        return multiple * max(1, CHUNK_BYTES // (row * multiple))
+        return multiple * max(1, CHUNK_BYTES // (self.session.spec.row_bytes * multiple))
 
 
 def taken(session: Session, images: np.ndarray, way: Way) -> np.ndarray:

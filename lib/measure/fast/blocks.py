@@ -14,7 +14,7 @@ import numpy as np
 from lib import deadline, progress
 from lib.errors import ReportError, WrongOutput
 from lib.experiment.candidate import Way
-from lib.experiment.sections import Measuring
+from lib.experiment.sections import Measuring, paced
 from lib.measure import predictions, rounds, state, sweep
 from lib.measure.fast.arms import Arm, Given, Opened, taken
 from lib.measure.kept import kept
@@ -101,8 +101,7 @@ class Block(NamedTuple):
 
 def timing(session: Session) -> Measuring:
     """How a block is timed."""
-    asked = session.profile.fast
-    return session.profile.measuring.model_copy(update={name: getattr(asked, name) for name in ("rounds", "slice_s", "warmup_s")})
+    return paced(session.profile.measuring, session.profile.fast)
 
 
 def state_of(seen: state.Seen, name: str) -> Record:

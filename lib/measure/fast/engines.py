@@ -100,9 +100,19 @@ def regimes(session: Session, team: Sequence[Worker], precision: str) -> Regimes
     for size in reversed(large_sizes(session)):
         lost += large  # the memory may do for a smaller one
         large = [_pair(session, worker, precision, size, LARGE_LANES) for worker in team]
-        if any(isinstance(engine.built, Artifact) for pair in large for engine in pair):
+        if any_built(large):
             break
     return Regimes(small, large, lost)
+
+
+def any_built(pairs: Sequence[Pair]) -> bool:
+    """Whether there is any engine of these."""
+    return any(isinstance(engine.built, Artifact) for pair in pairs for engine in pair)
+
+
+def fitting(session: Session, pairs: Sequence[Pair]) -> list[int]:
+    """The large batches that engines for large ones take, in order; none of no engines."""
+    return [size for size in large_sizes(session) if pairs and size <= pairs[0].plain.batch]
 
 
 def large_sizes(session: Session) -> list[int]:

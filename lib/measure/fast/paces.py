@@ -3,21 +3,16 @@ given, and what of that a pipeline keeps: for `make bench`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
-
-import numpy as np
 
 from lib import progress
 from lib.measure.fast import blocks, engines, fastest, here, production, ways
 from lib.measure.fast.blocks import Block
-from lib.measure.fast.engines import Regimes
 from lib.plans.remote import Worker
 from lib.rivals.trtexec import SPINNING
 from lib.runners.onnxrt import OnnxRuntime
 from lib.session import Session
-from lib.store.artifacts import Artifact
 from lib.store.records import Reason, Record
 
 LEAST_SLICE_S, MOST_SLICE_S = 0.02, 60.0
@@ -37,16 +32,19 @@ def measure(session: Session, seconds: float | None) -> None:
 
 
 def _on_gpu(session: Session, team: list[Worker], seconds: float | None) -> None:
-    asked, spec = session.profile.fast, session.spec
-    (precision,), row_bytes = asked.precisions, math.prod(spec.row_shape) * np.dtype(spec.dtype).itemsize
-    _ask(session, large_batches=[size for size in asked.large_batches if size * row_bytes <= MOST_BYTES])
+    asked = session.profile.fast
+    (precision,) = asked.precisions
+    _ask(session, large_batches=[size for size in asked.large_batches if size * session.spec.row_bytes <= MOST_BYTES])
     built = engines.regimes(session, team, precision)
+    if built.lost:
+        progress.say(f"no engine for batches of {', '.join(map(str, sorted({pair.plain.batch for pair in built.lost})))} could be built")
     small = [_short(ways.small(session, precision, size, pairs)) for size, pairs in built.small.items()]
-    large = [ways.large(session, precision, size, built.large) for size in reversed(_runnable(session, built))]
-    fitted = _fitted(session, [*small, *large], [*small, *large[:1]], seconds)
-    found = _measured(fitted[: len(small)])
-    for block in fitted[len(small) :]:
-        made = block.measured()
+    sizes = engines.fitting(session, built.large) if engines.any_built(built.large) else []
+    large = [ways.large(session, precision, size, built.large) for size in reversed(sizes)]
+    _fill(session, [*small, *large[:1]], seconds)
+    found = _measured(small)
+    for block in large:
+        made = _measured([block])
         found += made
         if fastest.ours(made):
             break  # else its memory ended: the next one is smaller
@@ -60,33 +58,26 @@ def _on_cpu(session: Session, reasons: Sequence[Reason], seconds: float | None) 
     precision = ways.CPU_PRECISIONS[0]
     if not OnnxRuntime.unavailable(precision):
         planned = [ways.on_cpu(session, precision, size) for size in session.profile.fast.batch_sizes]
-        session.record(*blocks.once(_measured(_fitted(session, planned, planned, seconds))))
+        _fill(session, planned, seconds)
+        session.record(*blocks.once(_measured(planned)))
 
 
-def _measured(planned: Sequence[Block]) -> list[Record]:
-    return [record for block in planned for record in block.measured()]
-
-
-def _runnable(session: Session, built: Regimes) -> list[int]:
-    """Large batches that an engine was built for, in order; that of a larger one could not be built is said."""
-    there = [engine.batch for pair in built.large for engine in pair if isinstance(engine.built, Artifact)]
-    if built.lost:
-        progress.say(f"no engine for batches of {', '.join(map(str, sorted({pair.plain.batch for pair in built.lost})))} could be built")
-    return [size for size in engines.large_sizes(session) if size <= max(there, default=0)]
-
-
-def _fitted(session: Session, planned: Sequence[Block], timed: Sequence[Block], seconds: float | None) -> list[Block]:
-    """Blocks with slices of such a length that those of the `timed` ones take so many seconds in all, None: of the profile's. Where single
-    calls are too long for that, there are fewer rounds: a block may take LONGER times as long as it should, which is known about only."""
+def _fill(session: Session, planned: Sequence[Block], seconds: float | None) -> None:
+    """Have slices of such a length that those of these blocks take so many seconds in all; None: they stay as they are."""
 
     def slices_s(slice_s: float) -> float:
         _ask(session, slice_s=slice_s)
-        return sum(block.timed_s for block in timed)
+        return sum(block.timed_s for block in planned)
 
     if seconds is not None:
         each = slices_s(1.0) - slices_s(0.0)  # without what processes take beyond theirs; 0 where no way opens
         _ask(session, slice_s=min(MOST_SLICE_S, max(LEAST_SLICE_S, seconds / each)) if each else LEAST_SLICE_S)
-    return [block._replace(seconds=LONGER * block.timed_s) for block in planned]
+
+
+def _measured(planned: Sequence[Block]) -> list[Record]:
+    """What blocks measure. Where single calls are too long there are fewer rounds: a block may take LONGER times as long as it should,
+    which is known about only."""
+    return [record for block in planned for record in block._replace(seconds=LONGER * block.timed_s).measured()]
 
 
 def _short(block: Block) -> Block:

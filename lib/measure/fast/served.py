@@ -142,7 +142,7 @@ def judged(feed: Feed, fed: Fed, piped: Piped) -> None:
 def _images(session: Session, size: int, way: Way, most: int | None = None) -> np.ndarray:
     """The test images, at least a batch of them, repeating, and at most MOST_BYTES as they are fed, or so many."""
     images, spec = session.images.x_test[:most], session.spec
-    row = math.prod(spec.row_shape) * (1 if way.byte_input else np.dtype(spec.dtype).itemsize)
+    row = math.prod(spec.row_shape) if way.byte_input else spec.row_bytes
     count = max(size, min(len(images), MOST_BYTES // row))
     return images[np.arange(count) % len(images)]
 

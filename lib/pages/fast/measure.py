@@ -59,7 +59,7 @@ def _with(session: Session, team: list[Worker]) -> None:
 def _large(session: Session, precision: str, pairs: list[Pair]) -> tuple[list[Record], list[int]]:
     """The blocks of large batches, up to where throughput stops growing or memory ends; and their sizes."""
     best, found, sizes = 0.0, list[Record](), list[int]()
-    for size in [size for size in large_sizes(session) if pairs and size <= pairs[0].plain.batch]:
+    for size in engines.fitting(session, pairs):
         made = ways.large(session, precision, size, pairs).measured()
         found += made
         rate = fastest.ours(made)

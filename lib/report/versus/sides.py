@@ -90,11 +90,10 @@ def lead(differs: Iterable[Differs]) -> Text:
     differs = list(differs)
     known = [one for one in differs if not one.a == one.b == UNKNOWN]
     unknown = "_unknown" if len(known) < len(differs) else ""
-    *most, last = [_kind(kind, [one.what for one in known if one.kind == kind]) for kind in dict.fromkeys(one.kind for one in known)] or [
-        None
-    ]
-    if last is None:
+    kinds = [_kind(kind, [one.what for one in known if one.kind == kind]) for kind in dict.fromkeys(one.kind for one in known)]
+    if not kinds:
         return W(f"said.alike{unknown}")
+    *most, last = kinds
     return W(f"said.lead{unknown}", kinds=W("said.both", most=most, last=last) if most else last)
 
 
