@@ -73,7 +73,7 @@ def test_without_a_gpu_the_processor_s_ways_are_timed_and_the_others_said(ran: t
     said, code = bench.told(run, None)
     assert code == 0
     assert said.count("(2 lanes)") == 2
-    assert "not measured: TensorRT FP16: no NVIDIA GPU on this system" in said.splitlines()
+    assert "not measured: TensorRT FP16, INT8 (explicit): no NVIDIA GPU on this system" in said.splitlines()
     assert run.of(bench.WAYS).profile == run.profile
     assert 0.4 * SECONDS < seconds < 3 * SECONDS  # models that are missing are made besides
 
@@ -113,11 +113,13 @@ def test_of_every_tensorrt_small_batches_the_largest_and_a_pipeline_are_timed(pr
     timed = {(one.batch_size, one.candidate.key, one.case["tensorrt"]) for one in paces_}
     called = {8: ("", "/+graph", "/+graph+lanes2", "/+graph+lanes2+uint8+classes", "/+graph+uint8+classes")}
     called[16] = ("/+graph+lanes3", "/+graph+lanes3+uint8+classes", "/+graph+uint8+classes")
-    assert timed == {(size, f"tensorrt/fp16{way}", version) for version in (OLD, NEW) for size in called for way in called[size]}
+    expected = {(size, f"tensorrt/fp16{way}", version) for version in (OLD, NEW) for size in called for way in called[size]}
+    assert timed == expected | {(16, f"tensorrt/int8_qdq{way}", version) for version in (OLD, NEW) for way in called[16]}
     assert {one.metric for one in asked.records} == {"pace", "agreement", "accuracy", "device_memory", "other_cpu", "pipeline"}
-    (piped, *_), others = ([r for r in asked.records if r.metric == "pipeline" and r.case["tensorrt"] == v] for v in (OLD, NEW))
-    assert (len(others), piped.case["source"], piped.batch_size in called) == (1, "memory", True)
-    assert piped.value, piped.reason
+    piped = [one for one in asked.records if one.metric == "pipeline" and one.candidate]
+    through = [(one.candidate.precision, one.case["tensorrt"], one.case["source"]) for one in piped if one.candidate]
+    assert through == [(precision, version, "memory") for precision in ("fp16", "int8_qdq") for version in (OLD, NEW)]
+    assert all(one.value and one.batch_size in called for one in piped), [one.reason for one in piped]
     trtexec = {one.candidate.key for one in asked.records if one.candidate and one.candidate.runner == "trtexec"}
     assert trtexec == {"trtexec/fp16/+graph", "trtexec/fp16/+graph+lanes2"}  # by its defaults alone: a process a slice takes its time
     assert asked.profile.fast.slice_s == paces.LEAST_SLICE_S

@@ -92,10 +92,11 @@ class Regimes(NamedTuple):
         return [engine for pairs in (*self.small.values(), self.large, self.lost) for pair in pairs for engine in pair]
 
 
-def regimes(session: Session, team: Sequence[Worker], precision: str) -> Regimes:
-    """Every engine of a precision, built now unless it is stored."""
+def regimes(session: Session, team: Sequence[Worker], precision: str, only_large: bool = False) -> Regimes:
+    """Every engine of a precision, built now unless it is stored. only_large: none for small batches."""
     asked = session.profile.fast
-    small = {size: [_pair(session, worker, precision, size, max(asked.lanes)) for worker in team] for size in asked.batch_sizes}
+    sizes = [] if only_large else asked.batch_sizes
+    small = {size: [_pair(session, worker, precision, size, max(asked.lanes)) for worker in team] for size in sizes}
     large, lost = list[Pair](), list[Pair]()
     for size in reversed(large_sizes(session)):
         lost += large  # the memory may do for a smaller one

@@ -29,9 +29,12 @@ class Chosen(NamedTuple):
 
 
 def best(session: Session, built: Regimes, place: int, known: Sequence[Record]) -> list[Chosen]:
-    """The compact engine of a version, the `place`-th, with its lanes at every batch size of several that was timed, the fastest first."""
-    most, largest = max(session.profile.fast.lanes), max(built.small)
-    tried = [Chosen(built.small[largest][place].compact, ways.lanes(most, compact=True), largest)]
+    """The compact engine of a version, the `place`-th, with its lanes at every batch size of several that was timed, the fastest first; where
+    none was, the first of them."""
+    most, tried = max(session.profile.fast.lanes), list[Chosen]()
+    if built.small:
+        largest = max(built.small)
+        tried.append(Chosen(built.small[largest][place].compact, ways.lanes(most, compact=True), largest))
     if built.large:
         tried += [Chosen(built.large[place].compact, ways.lanes(LARGE_LANES, compact=True), size) for size in large_sizes(session)]
     rated = sorted(((of(known, *one), place, one) for place, one in enumerate(tried)), key=lambda each: (-each[0], each[1]))

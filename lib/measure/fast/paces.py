@@ -1,14 +1,16 @@
-"""Of what notebook 10 measures only how fast each way is, of one precision and the smallest and largest batches, in as many seconds as are
-given, and what of that a pipeline keeps: for `make bench`."""
+"""Of what notebook 10 measures only how fast each way is, of the smallest and largest batches, in as many seconds as are given, and what
+of that a pipeline keeps: for `make bench`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from lib import progress
 from lib.measure.fast import blocks, engines, fastest, here, production, ways
 from lib.measure.fast.blocks import Block
+from lib.measure.fast.engines import Regimes
 from lib.plans.remote import Worker
 from lib.rivals.trtexec import SPINNING
 from lib.runners.onnxrt import OnnxRuntime
@@ -20,37 +22,54 @@ LONGER = 2  # times as long as its slices should take that a block may: copies i
 MOST_BYTES = 1 << 29  # of a batch of model inputs: every lane holds a copy in pinned memory, and a bench is to take minutes
 
 
+class Planned(NamedTuple):
+    """A precision: its engines, the blocks of its small batches, and those of large ones, the largest first."""
+
+    built: Regimes
+    small: list[Block]
+    large: list[Block]
+
+    def measured(self) -> list[Record]:
+        """What the small ones measure, and the largest that finds memory."""
+        found = _measured(self.small)
+        for block in self.large:
+            made = _measured([block])
+            found += made
+            if fastest.ours(made):
+                break  # else its memory ended: the next one is smaller
+        return found
+
+
 def measure(session: Session, seconds: float | None) -> None:
-    """Record the blocks of the profile's first precision, its small batches and the largest that runs, and a pipeline of each version; on
-    a processor the blocks of FP32, as notebook 10 does.
+    """Record the blocks of the profile's first precision at its small batches, those of every precision at the largest that runs, and a
+    pipeline of each version; on a processor the blocks of FP32, as notebook 10 does.
 
     seconds: that slices take, None for those of the profile; opening the ways, engines that are missing and trtexec's processes take theirs
-    besides. The session's profile is then the one with the precision and the slices that were measured.
+    besides. The session's profile is then the one with the slices that were measured.
     """
-    _ask(session, precisions=session.profile.fast.precisions[:1])
     here.measured(session, partial(_on_gpu, seconds=seconds), partial(_on_cpu, seconds=seconds))
 
 
 def _on_gpu(session: Session, team: list[Worker], seconds: float | None) -> None:
     asked = session.profile.fast
-    (precision,) = asked.precisions
     _ask(session, large_batches=[size for size in asked.large_batches if size * session.spec.row_bytes <= MOST_BYTES])
-    built = engines.regimes(session, team, precision)
+    every = [_planned(session, team, precision, only_large=place > 0) for place, precision in enumerate(asked.precisions)]
+    _fill(session, [block for one in every for block in (*one.small, *one.large[:1])], seconds)
+    found = [record for one in every for record in one.measured()]
+    session.record(*blocks.once(found))
+    for one in every:
+        for place in range(len(team)):
+            for chosen in fastest.best(session, one.built, place, found)[:1]:
+                session.record(*production.pipelines(chosen.feed(session), files=False))
+
+
+def _planned(session: Session, team: list[Worker], precision: str, only_large: bool) -> Planned:
+    built = engines.regimes(session, team, precision, only_large)
     if built.lost:
         progress.say(f"no engine for batches of {', '.join(map(str, sorted({pair.plain.batch for pair in built.lost})))} could be built")
     small = [_short(ways.small(session, precision, size, pairs)) for size, pairs in built.small.items()]
     sizes = engines.fitting(session, built.large) if engines.any_built(built.large) else []
-    large = [ways.large(session, precision, size, built.large) for size in reversed(sizes)]
-    _fill(session, [*small, *large[:1]], seconds)
-    found = _measured(small)
-    for block in large:
-        made = _measured([block])
-        found += made
-        if fastest.ours(made):
-            break  # else its memory ended: the next one is smaller
-    session.record(*blocks.once(found))
-    for place in range(len(team)):
-        session.record(*production.pipelines(fastest.best(session, built, place, found)[0].feed(session), files=False))
+    return Planned(built, small, [ways.large(session, precision, size, built.large) for size in reversed(sizes)])
 
 
 def _on_cpu(session: Session, reasons: Sequence[Reason], seconds: float | None) -> None:
