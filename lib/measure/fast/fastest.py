@@ -29,8 +29,8 @@ class Chosen(NamedTuple):
 
 
 def best(session: Session, built: Regimes, place: int, known: Sequence[Record]) -> list[Chosen]:
-    """The compact engine of a version, the `place`-th, with its lanes at every batch size of several that was timed, the fastest first; where
-    none was, the first of them."""
+    """The compact engine of a version, the `place`-th, with its lanes at every batch size of several that was timed, the fastest first;
+    where none was, the first of them."""
     most, tried = max(session.profile.fast.lanes), list[Chosen]()
     if built.small:
         largest = max(built.small)
