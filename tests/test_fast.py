@@ -626,15 +626,19 @@ class Rival:
         return timer(lambda: self.infer(batch))
 
 
-def test_a_rival_is_timed_and_asked_in_batches_of_one_size(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("asked", "total"), [(1000, 25), (2, 16)])
+def test_a_rival_is_timed_and_asked_in_batches_of_one_size_and_not_for_long(
+    profile: Path, asked: int, total: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways.rivals, "ASKED", asked)
     monkeypatch.setitem(ways.rivals.RIVALS, "pytorch", Rival)  # type: ignore[arg-type]
-    session = Session(config.load(str(profile)), STAGE, run_id="rival")
+    session = Session(config.load(str(profile)), STAGE, run_id=f"rival{asked}")
     block = blocks.Block(Given(session, 8), "fp16", ways.rivals.of_large_batch(Given(session, 8), "fp16"))
     found = {(one.metric, one.candidate and one.candidate.key): one for one in block.measured()}
     for key in ("pytorch/fp16", "pytorch/fp16/compiled+graph"):
         assert found["pace", key].stats["torch"] == "2.11"
         assert found["pace", key].value
-        assert found["agreement", key].stats == {"correct": 25, "total": 25}
+        assert found["agreement", key].stats == {"correct": total, "total": total}
 
 
 class Program(Rival):

@@ -225,6 +225,21 @@ def test_every_session_of_onnx_runtime_has_the_threads_and_computes_int8_precise
         onnx_session.options(precise=False).get_session_config_entry("session.x64quantprecision")
 
 
+@pytest.mark.parametrize(("provider", "severities"), [("AzureExecutionProvider", [onnx_session.SILENT]), (onnx_session.CPU, [])])
+def test_the_log_is_silent_once_another_provider_than_the_processor_s_has_started(
+    quick: Session, provider: str, severities: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With CUDA it has an error for each convolution that cuDNN computes in another way; before that it says what was not found."""
+    import onnxruntime
+
+    if provider not in onnxruntime.get_available_providers():
+        pytest.skip(f"this ONNX Runtime has no {provider}")
+    said: list[int] = []
+    monkeypatch.setattr(onnxruntime, "set_default_logger_severity", said.append)
+    onnx_session.start(export.onnx(quick, "fp32").file(export.ONNX_FILE), provider)
+    assert said == severities
+
+
 def test_the_session_that_is_timed_is_the_precise_one(quick: Session) -> None:
     with made(INT8, quick) as runner:
         assert runner._run.get_session_options().get_session_config_entry("session.x64quantprecision") == "1"
