@@ -93,11 +93,15 @@ def measured(profile: Profile, seconds: float, like: Run | None = None) -> Run:
     its pipeline (paces.measure); keep the records in a new folder.
 
     seconds: that timing takes, inf for no limit, either half of it: ROUNDS and WAY_ROUNDS rounds, of slices that fill them; fewer rounds
-    where single calls are too long for that. like: an earlier run, whose rounds, slices and warming up are taken in their place.
+    where single calls are too long for that. like: an earlier run, whose rounds, slices and warming up are taken in their place; raises
+    ConfigError where that had other images.
     """
     every = runners.candidates(profile)
     here = [candidate for candidate in every if not RUNNERS[candidate.runner].unavailable(candidate.precision)]
     asked = Session(profile, STAGE)
+    if like and (asked.images.label, list(asked.images.class_names)) != (like.info.dataset, list(like.info.class_names)):
+        named = f"of '{like.info.dataset}'; this profile has '{asked.images.label}'"
+        raise ConfigError(f"{shown(like.folder)}: it had other images or classes, {named}")
     only_one = asked.profile.model is not None and asked.spec.batch is not None
     sizes = sorted({asked.profile.precision.batch_size} | (set() if only_one else {1}))
     half = seconds / 2

@@ -401,3 +401,16 @@ def test_ways_of_another_tensorrt_are_not_the_old_run_s(made: Bench, capsys: pyt
     _, arms, _ = tables(capsys.readouterr().out)
     assert arms["Python FP16 (8 lanes with graphs)", "32"][-1] == "not in the old run"
     assert arms["PyTorch FP16 (eager)", "32"][-1] == "cannot be told"
+
+
+def test_other_images_are_said_before_anything_is_timed(
+    made: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made()
+    before = made.kept[0].parent
+    monkeypatch.setattr(Session.images, "class_names", ["0", "2"])
+    monkeypatch.setattr(sweep, "timings", lambda *given: pytest.fail("timed"))
+    assert made(before, minutes="") == 2
+    (said,) = capsys.readouterr().err.splitlines()[-1:]
+    assert said.startswith("error: ")
+    assert said.endswith(": it had other images or classes, of 'digits'; this profile has 'digits'")

@@ -37,8 +37,8 @@ def best(session: Session, built: Regimes, place: int, known: Sequence[Record]) 
         tried.append(Chosen(built.small[largest][place].compact, ways.lanes(most, compact=True), largest))
     if built.large:
         tried += [Chosen(built.large[place].compact, ways.lanes(LARGE_LANES, compact=True), size) for size in large_sizes(session)]
-    rated = sorted(((of(known, *one), place, one) for place, one in enumerate(tried)), key=lambda each: (-each[0], each[1]))
-    return [one for rate, place, one in rated if rate or not place]
+    rated = sorted(((of(known, *one), number, one) for number, one in enumerate(tried)), key=lambda each: (-each[0], each[1]))
+    return [one for rate, number, one in rated if rate or not number]
 
 
 def of(known: Sequence[Record], engine: Engine, way: Way, size: int) -> float:
