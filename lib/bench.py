@@ -25,7 +25,7 @@ from lib.measure import kept, sweep
 from lib.measure.fast import blocks, paces
 from lib.measure.fast.production import PIPELINE
 from lib.pages import common
-from lib.pages.fast import ratios
+from lib.pages.fast import piped, ratios
 from lib.pages.fast.arms import Arm, Fast, W
 from lib.pages.fast.chief import chief
 from lib.pages.fast.ratios import Ratio
@@ -232,8 +232,11 @@ def _chief(found: Fast) -> list[str]:
     shown = chief(found.run)
     head = [column.heading("en") for column in shown.columns]
     rows = [[plain(row.get(column.key), column, "en") for column in shown.columns] for row in shown.rows]
+    lines = ["", *_table([head, *rows])] if rows else []
+    if memories := [one.memory for one in piped.fastest(found) if one.memory is not None]:
+        lines += ["", f"host memory of a pipeline: up to {max(memories):.2f} times its ring of buffers"]
     lost = _lost(found.run.records(PIPELINE))
-    return [*(["", *_table([head, *rows])] if rows else []), *([f"pipeline not measured: {lost}"] if lost else [])]
+    return [*lines, f"pipeline not measured: {lost}"] if lost else lines
 
 
 def _versions(found: Fast) -> list[str]:

@@ -339,6 +339,7 @@ def test_every_way_of_notebook_10_has_a_row_and_its_chief_comparisons(made: Benc
     assert (version, ratio[:4], outcome) == (NEW, "2.68", "faster")
     (_, _, alone, ratio, outcome) = next(row for (pair, _), row in ratios.items() if "pipeline / GPU alone" in pair)
     assert (alone, ratio[:5], outcome) == ("1,785,368", "0.986", "held back by the lanes' own work (90%)")
+    assert "\nhost memory of a pipeline: up to 1.08 times its ring of buffers\n" in out
     assert "not measured: PyTorch TF32: torch is not installed" in out
     assert "6 rounds, shared by all ways" in out
 
