@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from lib import export, progress, runners, session, stats
@@ -25,7 +26,7 @@ from lib.measure import kept, sweep
 from lib.measure.fast import blocks, paces
 from lib.measure.fast.production import PIPELINE
 from lib.pages import common
-from lib.pages.fast import piped, ratios
+from lib.pages.fast import piped, ratios, rules
 from lib.pages.fast.arms import Arm, Fast, W
 from lib.pages.fast.chief import chief
 from lib.pages.fast.ratios import Ratio
@@ -94,14 +95,14 @@ def measured(profile: Profile, seconds: float, like: Run | None = None) -> Run:
 
     seconds: that timing takes, inf for no limit, either half of it: ROUNDS and WAY_ROUNDS rounds, of slices that fill them; fewer rounds
     where single calls are too long for that. like: an earlier run, whose rounds, slices and warming up are taken in their place; raises
-    ConfigError where that had other images.
+    ConfigError where that had another dataset or other classes.
     """
     every = runners.candidates(profile)
     here = [candidate for candidate in every if not RUNNERS[candidate.runner].unavailable(candidate.precision)]
     asked = Session(profile, STAGE)
-    if like and (asked.images.label, list(asked.images.class_names)) != (like.info.dataset, list(like.info.class_names)):
-        named = f"of '{like.info.dataset}'; this profile has '{asked.images.label}'"
-        raise ConfigError(f"{shown(like.folder)}: it had other images or classes, {named}")
+    if like and (theirs := (like.info.dataset, like.info.class_names)) != asked.dataset:
+        had, has = (shorten(f"{label} ({', '.join(classes)})", 80, placeholder=" …") for label, classes in (theirs, asked.dataset))
+        raise ConfigError(f"{shown(like.folder)}: another dataset, {had}; this profile's: {has}")
     only_one = asked.profile.model is not None and asked.spec.batch is not None
     sizes = sorted({asked.profile.precision.batch_size} | (set() if only_one else {1}))
     half = seconds / 2
@@ -226,7 +227,8 @@ def _ways(found: Fast, compared: Sequence[Compared] | None) -> list[str]:
 
 
 def _chief(found: Fast) -> list[str]:
-    """The comparisons that notebook 10 shows in one table: lanes, rivals, C++, the pipeline, the highest throughput."""
+    """The comparisons that notebook 10 shows in one table: lanes, rivals, C++, the pipeline, the highest throughput; and of the pipeline
+    how much of the host's memory it takes, or why there is none."""
     if not found.versions:
         return []  # what a processor can stands in the table of the ways
     shown = chief(found.run)
@@ -235,6 +237,7 @@ def _chief(found: Fast) -> list[str]:
     lines = ["", *_table([head, *rows])] if rows else []
     if memories := [one.memory for one in piped.fastest(found) if one.memory is not None]:
         lines += ["", f"host memory of a pipeline: up to {max(memories):.2f} times its ring of buffers"]
+        lines += [f"{finding.level}: {finding.text.en}" for finding in rules.memory(found)]
     lost = _lost(found.run.records(PIPELINE))
     return [*lines, f"pipeline not measured: {lost}"] if lost else lines
 

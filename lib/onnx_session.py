@@ -39,7 +39,8 @@ def options(precise: bool = True) -> SessionOptions:
 def start(
     model: Path | bytes, provider: str = CPU, provider_options: Mapping[str, str] | None = None, precise: bool = True
 ) -> InferenceSession:
-    """A session of an ONNX file, or of a serialized one. Raises NotMeasured where the provider does not start."""
+    """A session of an ONNX file, or of a serialized one. Once another provider than the processor's has started, the log of the whole
+    process is silent. Raises NotMeasured where the provider does not start."""
     import onnxruntime
 
     chosen = [(provider, dict(provider_options or {}))]

@@ -113,6 +113,11 @@ class Session:
         with files.writable(self.folder):
             return dataset.load(self.profile, self.spec, self.rules, self.folder / "artifacts" / "images")
 
+    @property
+    def dataset(self) -> tuple[str, list[str]]:
+        """What records say of the images: of which dataset they are, and its classes."""
+        return self.images.label, list(self.images.class_names)
+
     def to_input(self, images: np.ndarray) -> np.ndarray:
         """The model's input, `spec.input_shape(n)` of `spec.dtype`, of uint8 images (n, height, width, channels)."""
         return preprocess.to_input(images, self.rules, self.spec)
@@ -162,7 +167,6 @@ class Session:
         folder = folder or self.results
         seconds = round(time.perf_counter() - self._started, 1)
         here, profile = (system.system_id(), system.describe()), self.profile.model_dump()
-        dataset = self.images.label, list(self.images.class_names)
-        stage = Stage(self.stage, self.run_id, *here, profile, *dataset, self.started_at, seconds)
+        stage = Stage(self.stage, self.run_id, *here, profile, *self.dataset, self.started_at, seconds)
         stage_file.write(folder / f"{self.stage}.jsonl", stage, self.records, self.exhibits)
         return Run.open(folder, self.stage)

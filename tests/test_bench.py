@@ -414,4 +414,4 @@ def test_other_images_are_said_before_anything_is_timed(
     assert made(before, minutes="") == 2
     (said,) = capsys.readouterr().err.splitlines()[-1:]
     assert said.startswith("error: ")
-    assert said.endswith(": it had other images or classes, of 'digits'; this profile has 'digits'")
+    assert said.endswith(": another dataset, digits (0, 1); this profile's: digits (0, 2)")

@@ -17,10 +17,11 @@ from stand_in_fast import command
 from lib import bench, session
 from lib.experiment import profile as config
 from lib.measure import state
-from lib.measure.fast import here, paces, ways
+from lib.measure.fast import engines, here, paces, ways
 from lib.measure.fast.engines import Pair
 from lib.measure.state import Seen
 from lib.plans import remote
+from lib.report.versus import numbers
 from lib.session import Session
 from lib.store import stage_file
 from lib.store.records import Reason, Record
@@ -116,7 +117,7 @@ def test_of_every_tensorrt_small_batches_the_largest_and_a_pipeline_are_timed(pr
     expected = {(size, f"tensorrt/fp16{way}", version) for version in (OLD, NEW) for size in called for way in called[size]}
     assert timed == expected | {(16, f"tensorrt/int8_qdq{way}", version) for version in (OLD, NEW) for way in called[16]}
     assert {one.metric for one in asked.records} == {"pace", "agreement", "accuracy", "device_memory", "other_cpu", "pipeline"}
-    piped = [one for one in asked.records if one.metric == "pipeline" and one.candidate]
+    piped = [one for one in asked.records if one.metric == "pipeline"]
     through = [(one.candidate.precision, one.case["tensorrt"], one.case["source"]) for one in piped if one.candidate]
     assert through == [(precision, version, "memory") for precision in ("fp16", "int8_qdq") for version in (OLD, NEW)]
     assert all(one.value and one.batch_size in called for one in piped), [one.reason for one in piped]
@@ -130,6 +131,7 @@ class Planned(NamedTuple):
 
     session: Session
     seconds: float = 0.0
+    images: int | None = None
 
     @property
     def timed_s(self) -> float:
@@ -164,10 +166,49 @@ def test_where_the_largest_batch_finds_no_memory_the_next_one_is_timed(profile: 
     fast = loaded.fast.model_copy(update={"batch_sizes": [8], "large_batches": [16, 24, 32, 1 << 20], "rounds": 3, "warmup_s": 0.0})
     asked = Session(loaded.model_copy(update={"fast": fast}), bench.WAYS, run_id="bench")
     paces.measure(asked, 0.1)
-    timed = {one.batch_size for one in asked.records if one.metric == "pace" and one.value}
-    assert timed == {8, 24}
+    timed = {(one.candidate.precision, one.batch_size) for one in asked.records if one.metric == "pace" and one.value and one.candidate}
+    assert timed == {("fp16", 8), ("fp16", 24), ("int8_qdq", 24)}
     assert {one.reason.key for one in asked.records if one.metric == "pace" and one.batch_size == 32 and one.reason} == {"failed"}
 
 
 def failing(pair: Pair) -> Pair:
     return pair._replace(plain=pair.plain._replace(built=Reason("failed")), compact=pair.compact._replace(built=Reason("failed")))
+
+
+def test_a_precision_whose_engines_cannot_be_built_any_more_has_failed(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(remote.PYTHONS, shlex.join(command(NEW)))
+    loaded = config.load(str(profile))
+    fast = loaded.fast.model_copy(update={"batch_sizes": [8], "rounds": 3, "warmup_s": 0.0})
+    loaded = loaded.model_copy(update={"fast": fast})
+    runs = []
+    for name in ("before", "after"):
+        asked = Session(loaded, bench.WAYS, run_id=name)
+        paces.measure(asked, 0.1)
+        runs.append(asked.save(asked.folder / name))
+        monkeypatch.setattr(engines, "_built", no_int8)
+    before, after = runs
+    assert {one.key for one in numbers.broken(before, after)} == {
+        f"tensorrt/int8_qdq/+graph{way}" for way in ("+uint8+classes", "+lanes3", "+lanes3+uint8+classes")
+    }
+    assert "failed" in {one.reason.key for one in after.records("pipeline") if one.reason}
+
+
+def no_int8(session: Session, worker: Any, recipe: Any, way: Any, like: Any, real: Any = engines._built) -> engines.Engine:
+    one = real(session, worker, recipe, way, like)
+    return one._replace(built=Reason("failed")) if recipe.precision == "int8_qdq" else one
+
+
+def test_without_large_batches_every_precision_is_timed_at_the_small_ones(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(remote.PYTHONS, shlex.join(command(NEW)))
+    loaded = config.load(str(profile))
+    fast = loaded.fast.model_copy(update={"batch_sizes": [8], "large_batches": [], "rounds": 3, "warmup_s": 0.0})
+    asked = Session(loaded.model_copy(update={"fast": fast}), bench.WAYS, run_id="bench")
+    monkeypatch.setattr(paces, "IMAGES", 3)
+    paces.measure(asked, 0.1)
+    timed = {(one.candidate.precision, one.batch_size) for one in asked.records if one.metric == "pace" and one.value and one.candidate}
+    assert timed == {("fp16", 8), ("int8_qdq", 8)}
+    assert [one.candidate.precision for one in asked.records if one.metric == "pipeline" and one.value and one.candidate] == [
+        "fp16",
+        "int8_qdq",
+    ]
+    assert {one.stats["total"] for one in asked.records if one.metric == "agreement" and one.value is not None} == {3}

@@ -26,7 +26,7 @@ from lib.experiment import profile as config
 from lib.experiment.candidate import Candidate, Way
 from lib.experiment.spec import ModelSpec
 from lib.measure import sweep
-from lib.measure.fast import arms, blocks, engines, here, limits, production, served, ways
+from lib.measure.fast import arms, blocks, engines, fastest, here, limits, production, served, ways
 from lib.measure.fast.arms import Given
 from lib.pages.fast import measure
 from lib.pages.fast.exhibits import Roofline
@@ -598,6 +598,27 @@ def test_rivals_on_a_plan_get_that_of_their_own_version(monkeypatch: pytest.Monk
     assert ways.rivals._own(both, none).worker.tensorrt == NEW  # type: ignore[union-attr]
 
 
+def test_a_pipeline_is_tried_where_lanes_were_timed_the_fastest_first_or_at_the_smallest_batch(profile: Path) -> None:
+    session = Session(config.load(str(profile)), STAGE)
+    fast = session.profile.fast.model_copy(update={"batch_sizes": [8], "lanes": [4], "large_batches": [16, 32]})
+    session.profile = session.profile.model_copy(update={"fast": fast})
+    pair = engines.Pair(*(engine(NEW, way) for way in (engines.PLAIN, engines.COMPACT)))
+    built = engines.Regimes({8: [pair]}, [pair], [])
+
+    def pace(size: int, lanes: int, ms: float) -> Record:
+        candidate = Candidate("tensorrt", "fp16", ways.lanes(lanes, compact=True))
+        return Record("pace", "ms", ms, candidate, size, "end_to_end", {"tensorrt": NEW})
+
+    def tried(*known: Record) -> list[int]:
+        return [one.size for one in fastest.best(session, built, 0, known)]
+
+    large = pace(16, engines.LARGE_LANES, 1.0), pace(32, engines.LARGE_LANES, 1.5)
+    assert tried(*large) == [32, 16]
+    assert tried(pace(8, 4, 0.1), *large) == [8, 32, 16]
+    assert tried() == [8]
+    assert [one.size for one in fastest.best(session, built._replace(small={}), 0, [])] == [16]
+
+
 class Rival:
     """A rival that answers what it is asked, twice as fast as it was made."""
 
@@ -626,19 +647,15 @@ class Rival:
         return timer(lambda: self.infer(batch))
 
 
-@pytest.mark.parametrize(("asked", "total"), [(1000, 25), (2, 16)])
-def test_a_rival_is_timed_and_asked_in_batches_of_one_size_and_not_for_long(
-    profile: Path, asked: int, total: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ways.rivals, "ASKED", asked)
+def test_a_rival_is_timed_and_asked_in_batches_of_one_size(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ways.rivals.RIVALS, "pytorch", Rival)  # type: ignore[arg-type]
-    session = Session(config.load(str(profile)), STAGE, run_id=f"rival{asked}")
+    session = Session(config.load(str(profile)), STAGE, run_id="rival")
     block = blocks.Block(Given(session, 8), "fp16", ways.rivals.of_large_batch(Given(session, 8), "fp16"))
     found = {(one.metric, one.candidate and one.candidate.key): one for one in block.measured()}
     for key in ("pytorch/fp16", "pytorch/fp16/compiled+graph"):
         assert found["pace", key].stats["torch"] == "2.11"
         assert found["pace", key].value
-        assert found["agreement", key].stats == {"correct": total, "total": total}
+        assert found["agreement", key].stats == {"correct": 25, "total": 25}
 
 
 class Program(Rival):

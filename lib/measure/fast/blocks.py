@@ -27,12 +27,14 @@ ANSWERS_S = 1.0  # that an arm takes, about, to answer all test images
 
 
 class Block(NamedTuple):
-    """What goes through the same rounds. precision, given.size: what records call it after; seconds: as to `rounds.run`."""
+    """What goes through the same rounds. precision, given.size: what records call it after; seconds: as to `rounds.run`; images: of the
+    test images that answers are checked on, the first ones, None for all."""
 
     given: Given
     precision: str
     arms: Sequence[Arm]
     seconds: float = math.inf
+    images: int | None = None
 
     @property
     def name(self) -> str:
@@ -61,7 +63,8 @@ class Block(NamedTuple):
         """`pace` of each arm end to end and, of one lane, on the GPU; `agreement` and `accuracy` of what it answers; `device_memory`; and
         what else the machine did. Of this batch size, measured once a run; what fails is a reason."""
         settings = timing(self.given.session)
-        about = {"arms": [[arm.candidate.key, arm.case, arm.identity] for arm in self.arms], "measuring": settings.model_dump()}
+        arms = [[arm.candidate.key, arm.case, arm.identity] for arm in self.arms]
+        about = {"arms": arms, "measuring": settings.model_dump(), "images": self.images}
         return kept(self.given.session, self.name, about, lambda: self._measured(settings))
 
     def _measured(self, settings: Measuring) -> list[Record]:
@@ -87,7 +90,7 @@ class Block(NamedTuple):
         common: dict[str, Any] = {"candidate": arm.candidate, "batch_size": self.given.size, "case": arm.case}
         judged: Reason | list[Record] = reason or Reason("failed")
         if isinstance(one, Opened) and reason is None:
-            judged = _judged(self.given, one, common)
+            judged = _judged(self.given, one, common, self.images)
         if isinstance(judged, Reason) or isinstance(one, Reason) or series is None:
             assert isinstance(judged, Reason)
             units = {PACE: "ms", AGREEMENT: "share", ACCURACY: "share"}
@@ -144,10 +147,10 @@ def _opened(arm: Arm, stack: ExitStack) -> Opened | Reason:
         return sweep.why(error)
 
 
-def _judged(given: Given, one: Opened, common: dict[str, Any]) -> list[Record] | Reason:
-    """agreement and accuracy of its answers to the test images; or why its times do not count."""
+def _judged(given: Given, one: Opened, common: dict[str, Any], most: int | None) -> list[Record] | Reason:
+    """agreement and accuracy of its answers to the first `most` test images; or why its times do not count."""
     try:
-        classes = _classes(given, one, common["candidate"].way)
+        classes = _classes(given, one, common["candidate"].way, most)
     except ReportError as error:
         return sweep.why(error)
     session, count, labels = given.session, len(classes), given.session.images.y_test
@@ -168,10 +171,11 @@ def _judged(given: Given, one: Opened, common: dict[str, Any]) -> list[Record] |
     return [*made, Record(ACCURACY, "share", stats["correct"] / count, stats=stats, **more)]
 
 
-def _classes(given: Given, one: Opened, way: Way) -> np.ndarray:
-    """The class that it gives each test image, int (n,), all lanes in turn. Raises ReportError, WrongOutput for what are no numbers."""
+def _classes(given: Given, one: Opened, way: Way, most: int | None) -> np.ndarray:
+    """The class that it gives each of the first `most` test images, int (n,), all lanes in turn. Raises ReportError,
+    WrongOutput for what are no numbers."""
     session, parts = given.session, list[np.ndarray]()
-    images = session.images.x_test[: one.most]
+    images = session.images.x_test[:most][: one.most]
     step = given.chunk(given.size * way.lanes)
     for start in range(0, len(images), step):
         part = images[start : start + step]

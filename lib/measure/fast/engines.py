@@ -101,12 +101,12 @@ def regimes(session: Session, team: Sequence[Worker], precision: str, only_large
     for size in reversed(large_sizes(session)):
         lost += large  # the memory may do for a smaller one
         large = [_pair(session, worker, precision, size, LARGE_LANES) for worker in team]
-        if any_built(large):
+        if _any_built(large):
             break
     return Regimes(small, large, lost)
 
 
-def any_built(pairs: Sequence[Pair]) -> bool:
+def _any_built(pairs: Sequence[Pair]) -> bool:
     """Whether there is any engine of these."""
     return any(isinstance(engine.built, Artifact) for pair in pairs for engine in pair)
 

@@ -30,7 +30,7 @@ class Chosen(NamedTuple):
 
 def best(session: Session, built: Regimes, place: int, known: Sequence[Record]) -> list[Chosen]:
     """The compact engine of a version, the `place`-th, with its lanes at every batch size of several that was timed, the fastest first;
-    where none was, the first of them."""
+    where none was, at the smallest."""
     most, tried = max(session.profile.fast.lanes), list[Chosen]()
     if built.small:
         largest = max(built.small)
@@ -38,7 +38,7 @@ def best(session: Session, built: Regimes, place: int, known: Sequence[Record]) 
     if built.large:
         tried += [Chosen(built.large[place].compact, ways.lanes(LARGE_LANES, compact=True), size) for size in large_sizes(session)]
     rated = sorted(((of(known, *one), number, one) for number, one in enumerate(tried)), key=lambda each: (-each[0], each[1]))
-    return [one for rate, number, one in rated if rate or not number]
+    return [one for rate, _, one in rated if rate] or tried[:1]
 
 
 def of(known: Sequence[Record], engine: Engine, way: Way, size: int) -> float:

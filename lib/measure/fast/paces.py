@@ -19,6 +19,7 @@ from lib.store.records import Reason, Record
 
 LEAST_SLICE_S, MOST_SLICE_S = 0.02, 60.0
 LONGER = 2  # times as long as its slices should take that a block may: copies into lanes, processes and the like are guesses
+IMAGES = 1000  # that answers are checked on: with one image a call some rivals need a minute for ten thousand
 MOST_BYTES = 1 << 29  # of a batch of model inputs: every lane holds a copy in pinned memory, and a bench is to take minutes
 
 
@@ -41,11 +42,11 @@ class Planned(NamedTuple):
 
 
 def measure(session: Session, seconds: float | None) -> None:
-    """Record the blocks of the profile's first precision at its small batches, those of every precision at the largest that runs, and a
-    pipeline of each version; on a processor the blocks of FP32, as notebook 10 does.
+    """Record the blocks of the profile's first precision at its small batches, those of every precision at the largest batch that runs (at
+    the small ones where it has no large ones), and a pipeline of each version; on a processor the blocks of FP32, as notebook 10 does.
 
     seconds: that slices take, None for those of the profile; opening the ways, engines that are missing and trtexec's processes take theirs
-    besides. The session's profile is then the one with the slices that were measured.
+    besides. The session's profile is then the one with the slices that were measured, without batches of more than MOST_BYTES.
     """
     here.measured(session, partial(_on_gpu, seconds=seconds), partial(_on_cpu, seconds=seconds))
 
@@ -53,23 +54,27 @@ def measure(session: Session, seconds: float | None) -> None:
 def _on_gpu(session: Session, team: list[Worker], seconds: float | None) -> None:
     asked = session.profile.fast
     _ask(session, large_batches=[size for size in asked.large_batches if size * session.spec.row_bytes <= MOST_BYTES])
-    every = [_planned(session, team, precision, only_large=place > 0) for place, precision in enumerate(asked.precisions)]
-    _fill(session, [block for one in every for block in (*one.small, *one.large[:1])], seconds)
-    found = [record for one in every for record in one.measured()]
+    large = bool(engines.large_sizes(session))
+    planned = [_planned(session, team, precision, large and place > 0) for place, precision in enumerate(asked.precisions)]
+    _fill(session, [block for one in planned for block in (*one.small, *one.large[:1])], seconds)
+    built, found = [one.built for one in planned], list[Record]()
+    while planned:  # blocks hold their batches until they are let go of
+        found += planned.pop(0).measured()
     session.record(*blocks.once(found))
-    for one in every:
+    for one in built:
         for place in range(len(team)):
-            for chosen in fastest.best(session, one.built, place, found)[:1]:
-                session.record(*production.pipelines(chosen.feed(session), files=False))
+            session.record(*production.pipelines(fastest.best(session, one, place, found)[0].feed(session), files=False))
 
 
 def _planned(session: Session, team: list[Worker], precision: str, only_large: bool) -> Planned:
     built = engines.regimes(session, team, precision, only_large)
     if built.lost:
-        progress.say(f"no engine for batches of {', '.join(map(str, sorted({pair.plain.batch for pair in built.lost})))} could be built")
+        progress.say(
+            f"{precision}: no engine for batches of {', '.join(map(str, sorted({pair.plain.batch for pair in built.lost})))} could be built"
+        )
     small = [_short(ways.small(session, precision, size, pairs)) for size, pairs in built.small.items()]
-    sizes = engines.fitting(session, built.large) if engines.any_built(built.large) else []
-    return Planned(built, small, [ways.large(session, precision, size, built.large) for size in reversed(sizes)])
+    sizes = reversed(engines.fitting(session, built.large))
+    return Planned(built, small, [ways.large(session, precision, size, built.large) for size in sizes])
 
 
 def _on_cpu(session: Session, reasons: Sequence[Reason], seconds: float | None) -> None:
@@ -96,7 +101,7 @@ def _fill(session: Session, planned: Sequence[Block], seconds: float | None) -> 
 def _measured(planned: Sequence[Block]) -> list[Record]:
     """What blocks measure. Where single calls are too long there are fewer rounds: a block may take LONGER times as long as it should,
     which is known about only."""
-    return [record for block in planned for record in block._replace(seconds=LONGER * block.timed_s).measured()]
+    return [record for block in planned for record in block._replace(seconds=LONGER * block.timed_s, images=IMAGES).measured()]
 
 
 def _short(block: Block) -> Block:

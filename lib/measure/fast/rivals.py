@@ -26,7 +26,6 @@ BOUND, TORCH, POLYGRAPHY, TRTEXEC = "onnxrt_bound", "pytorch", "polygraphy", "tr
 DEFAULTS = ("tf32", "fp32")  # in which ONNX Runtime computes an FP32 model: as it does by default, and with TF32 off
 COMPILED = Way(api="compiled", graph=True)
 STARTS = {BOUND: 1.0, TORCH: 10.0, POLYGRAPHY: 0.5, TRTEXEC: 0.5}  # seconds, about
-ASKED = 1000  # batches that a rival answers, at most: one image at a time it takes a minute for ten thousand
 COMPILES_S, PROCESS_S = 30.0, 3.0  # that PyTorch compiles; that a process of trtexec takes beyond a slice, of which it makes LEAST_S
 
 
@@ -56,7 +55,7 @@ def _of(given: Given, candidate: Candidate, precision: str) -> Arm | None:
         return None
     start_s = STARTS[candidate.runner] + (COMPILES_S if candidate.way.api else 0)
     case, reason = {"block": f"{precision} {given.size}"}, made.unavailable(candidate.precision)
-    return _arm(given, candidate, case, reason or partial(made, given.session, candidate), ASKED, start_s=start_s)
+    return _arm(given, candidate, case, reason or partial(made, given.session, candidate), start_s=start_s)
 
 
 def _on_plan(given: Given, candidate: Candidate, engine: Engine | None) -> Arm | None:
@@ -74,18 +73,20 @@ def _on_plan(given: Given, candidate: Candidate, engine: Engine | None) -> Arm |
         plan = Plan(engine.built, read, (given.session.spec.batch or 1, given.size))
         return made(given.session, candidate, plan)
 
-    asked = 1 if candidate.runner == TRTEXEC else ASKED  # a process a batch
+    most = given.size if candidate.runner == TRTEXEC else None  # a process a batch
     times = {"start_s": STARTS[candidate.runner] + times_s, "turn_s": times_s}
-    return _arm(given, candidate, engine.case, reason or make, asked, identity=engine.sha256, **times)
+    return _arm(given, candidate, engine.case, reason or make, most, identity=engine.sha256, **times)
 
 
-def _arm(given: Given, candidate: Candidate, case: dict[str, Any], make: Callable[[], Runner] | Reason, asked: int, **more: Any) -> Arm:
+def _arm(
+    given: Given, candidate: Candidate, case: dict[str, Any], make: Callable[[], Runner] | Reason, most: int | None = None, **more: Any
+) -> Arm:
     def opened(stack: ExitStack) -> Opened:
         assert not isinstance(make, Reason)
         runner = stack.enter_context(make())
         timed = runner.timer(given.batch(PLAIN))
         assert timed is not None
-        return Opened(timed, partial(in_batches, runner.infer, given.size), asked * given.size, runner.told, runner.artifact_sha256)
+        return Opened(timed, partial(in_batches, runner.infer, given.size), most, runner.told, runner.artifact_sha256)
 
     if isinstance(make, Reason):
         return Arm(candidate, case, make)
