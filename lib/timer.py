@@ -57,6 +57,18 @@ def timer(call: Callable[[], Any], gpu_ms: Callable[[], float] | None = None, cl
     return timed
 
 
+def rested(timed: Timer, seconds: float) -> Timer:
+    """The same Timer, after each of whose slices nothing runs for so many seconds: threads that wait busily would take the next one's."""
+
+    def slice_of(length_s: float) -> Slice:
+        try:
+            return timed(length_s)
+        finally:
+            time.sleep(seconds)
+
+    return slice_of
+
+
 def _calls(call: Callable[[], Any], seconds: float, clock: Clock) -> np.ndarray:
     """How long calls took, one right after the other, ms: float64 (n,)."""
     ends = [clock()]

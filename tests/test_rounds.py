@@ -317,3 +317,16 @@ def test_the_true_best_is_seldom_left_out(drift, others):
 
 def test_the_table_has_a_row_for_every_case():
     assert len(simulation.table(runs=2).splitlines()) == 2 + 2 * 3 * 3
+
+
+def test_what_waits_busily_is_given_time_to_stop_after_each_slice_also_where_it_fails(monkeypatch):
+    waited = []
+    monkeypatch.setattr("lib.timer.time.sleep", waited.append)
+    assert timer.rested(lambda seconds: seconds, 0.04)(0.1) == 0.1
+    with pytest.raises(ReportError):
+        timer.rested(fails, 0.04)(0.1)
+    assert waited == [0.04, 0.04]
+
+
+def fails(seconds):
+    raise ReportError("it fails")

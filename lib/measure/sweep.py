@@ -20,7 +20,7 @@ from lib.runners import RUNNERS
 from lib.runners.base import Runner, wrong_output
 from lib.session import Session
 from lib.store.records import Reason, Record
-from lib.timer import Slice, Timer, timer
+from lib.timer import Slice, Timer, rested, timer
 
 
 class Arm(NamedTuple):
@@ -130,7 +130,7 @@ def _timer(runner: Runner, batch: np.ndarray) -> Timer:
     def call() -> None:
         last[:] = [runner.infer(batch)]
 
-    timed = timer(call, runner.gpu_ms if runner.tells_gpu_time else None)
+    timed = rested(timer(call, runner.gpu_ms if runner.tells_gpu_time else None), runner.rest_s)
 
     def checked(seconds: float) -> Slice:
         found = timed(seconds)

@@ -149,6 +149,8 @@ class Runner(ABC):
         """Milliseconds that the GPU computes the batch of the last `infer`, without copies. See `tells_gpu_time`."""
         raise NotImplementedError
 
+    rest_s: ClassVar[float] = 0.0  # after a slice, until its threads have stopped waiting for more work
+
     def timer(self, batch: np.ndarray) -> Timer | None:
         """For a backend that times itself: a Timer of calls with this batch. None where `infer` is to be timed."""
         return None

@@ -27,7 +27,7 @@ from lib.serving.lanes import Lane, drain, threaded
 from lib.session import Session
 from lib.store.artifacts import Artifact
 from lib.store.records import Reason
-from lib.timer import Slice, Timer
+from lib.timer import Slice, Timer, rested
 from lib.trt import turns
 
 CHUNK_BYTES = 1 << 27  # of model inputs that are asked about at a time
@@ -136,7 +136,7 @@ def in_threads(given: Given, candidate: Candidate, case: dict[str, Any], make: C
         held, batch = stack.enter_context(threaded(runner.infer, candidate.way.lanes, given.size)), given.batch(candidate.way)
         check = partial(same, given.session.spec, candidate, runner.infer(batch))
         ask = partial(in_batches, runner.infer, given.size) if len(held) == 1 else partial(over_lanes, held, given.size)
-        return Opened(busy(held, batch, check), ask, CPU_IMAGES, runner.told, runner.artifact_sha256)
+        return Opened(rested(busy(held, batch, check), runner.rest_s), ask, CPU_IMAGES, runner.told, runner.artifact_sha256)
 
     return Arm(candidate, case, opened, slices=1.0)
 
