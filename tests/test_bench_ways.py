@@ -104,11 +104,16 @@ def faster(line: str, factor: float) -> str:
     return json.dumps(values, ensure_ascii=False) + "\n"
 
 
+def session_of(profile: Path, run_id: str, **fast: Any) -> Session:
+    """What the ways of a bench are measured with, in small. fast: of the profile's section, besides."""
+    loaded = config.load(str(profile))
+    small = loaded.fast.model_copy(update={"batch_sizes": [8], "rounds": 3, "warmup_s": 0.0} | fast)
+    return Session(loaded.model_copy(update={"fast": small}), bench.WAYS, run_id=run_id)
+
+
 def test_of_every_tensorrt_small_batches_the_largest_and_a_pipeline_are_timed(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(remote.PYTHONS, "; ".join(shlex.join(command(version)) for version in (OLD, NEW)))
-    loaded = config.load(str(profile))
-    fast = loaded.fast.model_copy(update={"batch_sizes": [8], "rounds": 3, "warmup_s": 0.0})
-    asked = Session(loaded.model_copy(update={"fast": fast}), bench.WAYS, run_id="bench")
+    asked = session_of(profile, "bench")
     paces.measure(asked, 0.1)
     paces_ = [one for one in asked.records if one.metric == "pace" and one.value and one.candidate]
     timed = {(one.batch_size, one.candidate.key, one.case["tensorrt"]) for one in paces_}
@@ -162,9 +167,7 @@ def test_where_the_largest_batch_finds_no_memory_the_next_one_is_timed(profile: 
             session, precision, size, pairs if size < 32 else [failing(one) for one in pairs]
         ),
     )
-    loaded = config.load(str(profile))
-    fast = loaded.fast.model_copy(update={"batch_sizes": [8], "large_batches": [16, 24, 32, 1 << 20], "rounds": 3, "warmup_s": 0.0})
-    asked = Session(loaded.model_copy(update={"fast": fast}), bench.WAYS, run_id="bench")
+    asked = session_of(profile, "bench", large_batches=[16, 24, 32, 1 << 20])
     paces.measure(asked, 0.1)
     timed = {(one.candidate.precision, one.batch_size) for one in asked.records if one.metric == "pace" and one.value and one.candidate}
     assert timed == {("fp16", 8), ("fp16", 24), ("int8_qdq", 24)}
@@ -177,12 +180,9 @@ def failing(pair: Pair) -> Pair:
 
 def test_a_precision_whose_engines_cannot_be_built_any_more_has_failed(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(remote.PYTHONS, shlex.join(command(NEW)))
-    loaded = config.load(str(profile))
-    fast = loaded.fast.model_copy(update={"batch_sizes": [8], "rounds": 3, "warmup_s": 0.0})
-    loaded = loaded.model_copy(update={"fast": fast})
     runs = []
     for name in ("before", "after"):
-        asked = Session(loaded, bench.WAYS, run_id=name)
+        asked = session_of(profile, name)
         paces.measure(asked, 0.1)
         runs.append(asked.save(asked.folder / name))
         monkeypatch.setattr(engines, "_built", no_int8)
@@ -200,9 +200,7 @@ def no_int8(session: Session, worker: Any, recipe: Any, way: Any, like: Any, rea
 
 def test_without_large_batches_every_precision_is_timed_at_the_small_ones(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(remote.PYTHONS, shlex.join(command(NEW)))
-    loaded = config.load(str(profile))
-    fast = loaded.fast.model_copy(update={"batch_sizes": [8], "large_batches": [], "rounds": 3, "warmup_s": 0.0})
-    asked = Session(loaded.model_copy(update={"fast": fast}), bench.WAYS, run_id="bench")
+    asked = session_of(profile, "bench", large_batches=[])
     monkeypatch.setattr(paces, "IMAGES", 3)
     paces.measure(asked, 0.1)
     timed = {(one.candidate.precision, one.batch_size) for one in asked.records if one.metric == "pace" and one.value and one.candidate}

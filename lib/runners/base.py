@@ -42,6 +42,7 @@ class Runner(ABC):
     file: what of `artifact` runs; api: the name of the plain call, which may be called by it too;
     batches_itself: whether `infer` splits any number of images itself; tells_gpu_time: whether it has `gpu_ms`;
     times_itself: whether it has a `timer` of its own, so that the cost of this harness is in none of its times;
+    rest_s: after a slice of calls, until its threads have stopped waiting busily for more;
     min_batch, max_batch: images a call, no upper limit where None.
     """
 
@@ -55,6 +56,7 @@ class Runner(ABC):
     batches_itself: ClassVar[bool] = False
     tells_gpu_time: ClassVar[bool] = False
     times_itself: ClassVar[bool] = False
+    rest_s: ClassVar[float] = 0.0
     api: ClassVar[str] = ""
     precisions: ClassVar[Any] = _Precisions()
     min_batch: int = 1
@@ -148,8 +150,6 @@ class Runner(ABC):
     def gpu_ms(self) -> float:
         """Milliseconds that the GPU computes the batch of the last `infer`, without copies. See `tells_gpu_time`."""
         raise NotImplementedError
-
-    rest_s: ClassVar[float] = 0.0  # after a slice, until its threads have stopped waiting for more work
 
     def timer(self, batch: np.ndarray) -> Timer | None:
         """For a backend that times itself: a Timer of calls with this batch. None where `infer` is to be timed."""

@@ -37,8 +37,8 @@ def best(session: Session, built: Regimes, place: int, known: Sequence[Record]) 
         tried.append(Chosen(built.small[largest][place].compact, ways.lanes(most, compact=True), largest))
     if built.large:
         tried += [Chosen(built.large[place].compact, ways.lanes(LARGE_LANES, compact=True), size) for size in large_sizes(session)]
-    rated = sorted(((of(known, *one), number, one) for number, one in enumerate(tried)), key=lambda each: (-each[0], each[1]))
-    return [one for rate, _, one in rated if rate] or tried[:1]
+    rated = [(rate, one) for one in tried if (rate := of(known, *one))]
+    return [one for _, one in sorted(rated, key=lambda each: -each[0])] or tried[:1]
 
 
 def of(known: Sequence[Record], engine: Engine, way: Way, size: int) -> float:
